@@ -1,0 +1,78 @@
+# paillier: two PostgreSQL extensions, one shared library, one program
+#
+#	make demo			the whole story, from a bare Debian 12, in a private server
+#	make test			everything that proves it works, likewise
+#	make bench			speed beside the peers
+#	make				build (needs the packages that `make packages` installs)
+#	make install		into the PostgreSQL that PG_CONFIG names
+#	make installcheck	regression tests on a running server
+
+EXTENSION = paillier
+MODULE_big = paillier
+DATA = $(wildcard *--*.sql)
+SCRIPTS_built = paillier
+
+# What each layer may include is checked by test/layers.
+CORE = mont bound result codec codec_jwk paillier paillier_private
+SERVER = pg_module pg_error pg_key pg_jwk pg_private pg_numeric pg_cache pg_ciphertext pg_arithmetic pg_sum
+PROGRAM_FILES = $(patsubst %.c,%,$(notdir $(wildcard src/cli_*.c)))
+
+OBJS = $(patsubst %,src/%.o,$(CORE) $(SERVER))
+SHLIB_LINK = -lgmp
+PG_CPPFLAGS = -Isrc
+
+REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+REGRESS_OPTS = --load-extension=paillier
+EXTRA_CLEAN = build results
+
+# Before the packages are in there is no pg_config and no PGXS: the targets
+# below that install them work all the same.
+PG_CONFIG ?= pg_config
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+ifneq ($(PGXS),)
+include $(PGXS)
+else
+all install installcheck:
+	@echo "PostgreSQL's build files are missing: run 'make packages' first" >&2; exit 1
+endif
+
+$(OBJS): $(wildcard src/*.h)
+
+# ---- the program: no server header in sight, so that the core stays free of them ----
+
+PROGRAM_SOURCES = $(patsubst %,src/%.c,$(CORE) $(PROGRAM_FILES))
+
+paillier: $(PROGRAM_SOURCES) $(wildcard src/*.h)
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -fstack-protector-strong -D_FORTIFY_SOURCE=2 $(COPT) -Isrc -o $@ \
+		$(PROGRAM_SOURCES) -lgmp -ljansson -lcrypto -lpthread
+
+# ---- unit tests of the core, under the sanitizers ----
+
+UNIT_TESTS = $(patsubst test/unit/test_%.c,build/test_%,$(wildcard test/unit/test_*.c))
+UNIT_FLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Werror -Isrc -Itest/unit
+
+unit: $(UNIT_TESTS)
+
+build/test_%: test/unit/test_%.c $(patsubst %,src/%.c,$(CORE)) $(wildcard src/*.h test/unit/*.h)
+	mkdir -p build
+	$(CC) $(UNIT_FLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $< \
+		$(patsubst %,src/%.c,$(CORE)) -lgmp
+
+# ---- what a user types first ----
+
+packages:
+	test/packages
+
+test:
+	test/run
+
+demo:
+	demo/run
+
+bench:
+	bench/run
+
+# an installation in DESTDIR, built by whoever owns the tree
+stage: install
+
+.PHONY: packages test demo bench unit stage

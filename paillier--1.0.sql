@@ -1,0 +1,405 @@
+-- paillier 1.0: ciphertexts that can be added, and their sum
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION paillier" to load this file. \quit
+
+-- ---- types and their I/O ----
+
+-- key input is STABLE: it depends on paillier.min_key_bits
+
+CREATE TYPE paillier_public_key;
+
+CREATE FUNCTION paillier_public_key_in(cstring) RETURNS paillier_public_key
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_public_key_in(cstring) IS 'I/O';
+
+CREATE FUNCTION paillier_public_key_out(paillier_public_key) RETURNS cstring
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_public_key_out(paillier_public_key) IS 'I/O';
+
+CREATE FUNCTION paillier_public_key_recv(internal) RETURNS paillier_public_key
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_public_key_recv(internal) IS 'I/O';
+
+CREATE FUNCTION paillier_public_key_send(paillier_public_key) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_public_key_send(paillier_public_key) IS 'I/O';
+
+CREATE TYPE paillier_public_key (
+	INPUT     = paillier_public_key_in,
+	OUTPUT    = paillier_public_key_out,
+	RECEIVE   = paillier_public_key_recv,
+	SEND      = paillier_public_key_send,
+	ALIGNMENT = double,
+	STORAGE   = external
+);
+
+COMMENT ON TYPE paillier_public_key IS 'public key of the Paillier cryptosystem, as a JSON Web Key';
+
+CREATE TYPE paillier_private_key;
+
+CREATE FUNCTION paillier_private_key_in(cstring) RETURNS paillier_private_key
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_private_key_in(cstring) IS 'I/O';
+
+CREATE FUNCTION paillier_private_key_out(paillier_private_key) RETURNS cstring
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_private_key_out(paillier_private_key) IS 'I/O';
+
+CREATE FUNCTION paillier_private_key_recv(internal) RETURNS paillier_private_key
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_private_key_recv(internal) IS 'I/O';
+
+CREATE FUNCTION paillier_private_key_send(paillier_private_key) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_private_key_send(paillier_private_key) IS 'I/O';
+
+CREATE TYPE paillier_private_key (
+	INPUT     = paillier_private_key_in,
+	OUTPUT    = paillier_private_key_out,
+	RECEIVE   = paillier_private_key_recv,
+	SEND      = paillier_private_key_send,
+	ALIGNMENT = double,
+	STORAGE   = external
+);
+
+COMMENT ON TYPE paillier_private_key IS 'private key of the Paillier cryptosystem, as a JSON Web Key: pass it as a parameter, store it nowhere';
+
+CREATE TYPE paillier_ciphertext;
+
+CREATE FUNCTION paillier_ciphertext_in(cstring) RETURNS paillier_ciphertext
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_ciphertext_in(cstring) IS 'I/O';
+
+CREATE FUNCTION paillier_ciphertext_out(paillier_ciphertext) RETURNS cstring
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_ciphertext_out(paillier_ciphertext) IS 'I/O';
+
+CREATE FUNCTION paillier_ciphertext_recv(internal) RETURNS paillier_ciphertext
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_ciphertext_recv(internal) IS 'I/O';
+
+CREATE FUNCTION paillier_ciphertext_send(paillier_ciphertext) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_ciphertext_send(paillier_ciphertext) IS 'I/O';
+
+CREATE TYPE paillier_ciphertext (
+	INPUT     = paillier_ciphertext_in,
+	OUTPUT    = paillier_ciphertext_out,
+	RECEIVE   = paillier_ciphertext_recv,
+	SEND      = paillier_ciphertext_send,
+	ALIGNMENT = double,
+	STORAGE   = external
+);
+
+COMMENT ON TYPE paillier_ciphertext IS 'number encrypted under a Paillier key, which can be added to others without decryption';
+
+-- output is STABLE: it looks the key up in the registry
+
+CREATE TYPE paillier_sum;
+
+CREATE FUNCTION paillier_sum_in(cstring) RETURNS paillier_sum
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_sum_in(cstring) IS 'I/O';
+
+CREATE FUNCTION paillier_sum_out(paillier_sum) RETURNS cstring
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_sum_out(paillier_sum) IS 'I/O';
+
+CREATE FUNCTION paillier_sum_recv(internal) RETURNS paillier_sum
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_sum_recv(internal) IS 'I/O';
+
+CREATE FUNCTION paillier_sum_send(paillier_sum) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_sum_send(paillier_sum) IS 'I/O';
+
+CREATE TYPE paillier_sum (
+	INPUT     = paillier_sum_in,
+	OUTPUT    = paillier_sum_out,
+	RECEIVE   = paillier_sum_recv,
+	SEND      = paillier_sum_send,
+	ALIGNMENT = double,
+	STORAGE   = external
+);
+
+COMMENT ON TYPE paillier_sum IS 'state of sum(paillier_ciphertext)';
+
+-- ---- the key registry ----
+
+CREATE TABLE @extschema@.paillier_key (
+	key_id        text PRIMARY KEY,
+	public_key    paillier_public_key NOT NULL,
+	name          text,
+	registered_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+
+COMMENT ON TABLE @extschema@.paillier_key IS 'public keys whose ciphertexts this database works with; filled by paillier_register_key()';
+COMMENT ON COLUMN @extschema@.paillier_key.key_id IS 'first 16 bytes of SHA-256 of the modulus, in hexadecimal';
+COMMENT ON COLUMN @extschema@.paillier_key.public_key IS 'the key';
+COMMENT ON COLUMN @extschema@.paillier_key.name IS 'a name for people';
+COMMENT ON COLUMN @extschema@.paillier_key.registered_at IS 'when the key was registered';
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.paillier_key', '');
+
+-- whoever adds ciphertexts reads it; public keys are no secret
+GRANT SELECT ON @extschema@.paillier_key TO PUBLIC;
+
+-- ---- public functions ----
+
+CREATE FUNCTION paillier_keygen(bits int DEFAULT 3072) RETURNS paillier_private_key
+	AS 'MODULE_PATHNAME', 'paillier_keygen_bits' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 10000000;
+
+COMMENT ON FUNCTION paillier_keygen(int) IS 'makes a private key whose modulus has the given number of bits (even, from paillier.min_key_bits to 8192)';
+
+CREATE FUNCTION paillier_public_key(key paillier_private_key) RETURNS paillier_public_key
+	AS 'MODULE_PATHNAME', 'paillier_private_key_public' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
+
+COMMENT ON FUNCTION paillier_public_key(paillier_private_key) IS 'the public key that belongs to a private key';
+
+CREATE FUNCTION paillier_key_id(key paillier_public_key) RETURNS text
+	AS 'MODULE_PATHNAME', 'paillier_public_key_id' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_key_id(paillier_public_key) IS 'the id of a key: 32 hexadecimal digits of a digest of its modulus';
+
+CREATE FUNCTION paillier_key_id(key paillier_private_key) RETURNS text
+	AS 'MODULE_PATHNAME', 'paillier_private_key_id' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_key_id(paillier_private_key) IS 'the id of the public key that belongs to a private key';
+
+CREATE FUNCTION paillier_key_id(ct paillier_ciphertext) RETURNS text
+	AS 'MODULE_PATHNAME', 'paillier_ciphertext_key_id' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_key_id(paillier_ciphertext) IS 'the id of the key a ciphertext is under';
+
+ALTER TABLE @extschema@.paillier_key ADD CHECK (key_id = @extschema@.paillier_key_id(public_key));
+
+-- runs as its caller, who needs INSERT and UPDATE on paillier_key
+CREATE FUNCTION paillier_register_key(key paillier_public_key, name text DEFAULT NULL) RETURNS text
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+	SET search_path = @extschema@, pg_catalog, pg_temp
+	AS $$
+		INSERT INTO @extschema@.paillier_key AS k (key_id, public_key, name)
+		SELECT @extschema@.paillier_key_id($1), $1, $2
+		WHERE $1 IS NOT NULL
+		ON CONFLICT (key_id) DO UPDATE
+			SET public_key = EXCLUDED.public_key,
+				name = COALESCE(EXCLUDED.name, k.name)
+		RETURNING key_id
+	$$;
+
+COMMENT ON FUNCTION paillier_register_key(paillier_public_key, text) IS 'makes a public key known to this database, or renames it; returns its id';
+
+CREATE FUNCTION paillier_encrypt(value numeric, key paillier_public_key, scale int DEFAULT 0, width int DEFAULT 64) RETURNS paillier_ciphertext
+	AS 'MODULE_PATHNAME', 'paillier_encrypt_number' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 200000;
+
+COMMENT ON FUNCTION paillier_encrypt(numeric, paillier_public_key, int, int) IS 'encrypts a number of at most `scale` decimal digits after the point, declared to fit `width` bits as a signed integer (more where it needs more)';
+
+CREATE FUNCTION paillier_decrypt(ct paillier_ciphertext, key paillier_private_key) RETURNS numeric
+	AS 'MODULE_PATHNAME', 'paillier_decrypt_number' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000000;
+
+COMMENT ON FUNCTION paillier_decrypt(paillier_ciphertext, paillier_private_key) IS 'decrypts a number; fails when it lies outside the declared bound';
+
+CREATE FUNCTION paillier_ciphertext(c bytea, key_id text, scale int DEFAULT 0, width int DEFAULT 64) RETURNS paillier_ciphertext
+	AS 'MODULE_PATHNAME', 'paillier_ciphertext_raw' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
+
+COMMENT ON FUNCTION paillier_ciphertext(bytea, text, int, int) IS 'a ciphertext from the big-endian bytes of c, made elsewhere under a registered key for a signed integer of `width` bits';
+
+CREATE FUNCTION paillier_bytes(ct paillier_ciphertext) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'paillier_ciphertext_bytes' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_bytes(paillier_ciphertext) IS 'the ciphertext itself as big-endian bytes';
+
+CREATE FUNCTION paillier_valid(ct paillier_ciphertext) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'paillier_ciphertext_valid' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
+
+COMMENT ON FUNCTION paillier_valid(paillier_ciphertext) IS 'whether a ciphertext may enter a sum: below the square of the modulus, invertible and blinded; its key must be registered';
+
+CREATE FUNCTION paillier_rerandomize(ct paillier_ciphertext) RETURNS paillier_ciphertext
+	AS 'MODULE_PATHNAME', 'paillier_ciphertext_rerandomize' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 200000;
+
+COMMENT ON FUNCTION paillier_rerandomize(paillier_ciphertext) IS 'another ciphertext of the same number, which nobody without the private key can link to the first';
+
+CREATE FUNCTION paillier_kernel() RETURNS text
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_kernel() IS 'the implementation of modular multiplication in use';
+
+-- ---- private functions: operators and the aggregate ----
+
+CREATE FUNCTION paillier_ciphertext_add(paillier_ciphertext, paillier_ciphertext) RETURNS paillier_ciphertext
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
+
+COMMENT ON FUNCTION paillier_ciphertext_add(paillier_ciphertext, paillier_ciphertext) IS 'implementation of + operator';
+
+CREATE FUNCTION paillier_ciphertext_sub(paillier_ciphertext, paillier_ciphertext) RETURNS paillier_ciphertext
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+
+COMMENT ON FUNCTION paillier_ciphertext_sub(paillier_ciphertext, paillier_ciphertext) IS 'implementation of - operator';
+
+CREATE FUNCTION paillier_ciphertext_neg(paillier_ciphertext) RETURNS paillier_ciphertext
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+
+COMMENT ON FUNCTION paillier_ciphertext_neg(paillier_ciphertext) IS 'implementation of - operator';
+
+CREATE FUNCTION paillier_ciphertext_add_numeric(paillier_ciphertext, numeric) RETURNS paillier_ciphertext
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 200;
+
+COMMENT ON FUNCTION paillier_ciphertext_add_numeric(paillier_ciphertext, numeric) IS 'implementation of + operator';
+
+CREATE FUNCTION paillier_ciphertext_sub_numeric(paillier_ciphertext, numeric) RETURNS paillier_ciphertext
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 200;
+
+COMMENT ON FUNCTION paillier_ciphertext_sub_numeric(paillier_ciphertext, numeric) IS 'implementation of - operator';
+
+CREATE FUNCTION paillier_ciphertext_mul_numeric(paillier_ciphertext, numeric) RETURNS paillier_ciphertext
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+
+COMMENT ON FUNCTION paillier_ciphertext_mul_numeric(paillier_ciphertext, numeric) IS 'implementation of * operator';
+
+CREATE FUNCTION paillier_numeric_mul_ciphertext(numeric, paillier_ciphertext) RETURNS paillier_ciphertext
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+
+COMMENT ON FUNCTION paillier_numeric_mul_ciphertext(numeric, paillier_ciphertext) IS 'implementation of * operator';
+
+-- not STRICT: the state starts as NULL, and NULL rows are passed over
+
+CREATE FUNCTION paillier_sum_accum(paillier_sum, paillier_ciphertext) RETURNS paillier_sum
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100;
+
+COMMENT ON FUNCTION paillier_sum_accum(paillier_sum, paillier_ciphertext) IS 'sum(paillier_ciphertext): adds a row';
+
+CREATE FUNCTION paillier_sum_accum_inv(paillier_sum, paillier_ciphertext) RETURNS paillier_sum
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100;
+
+COMMENT ON FUNCTION paillier_sum_accum_inv(paillier_sum, paillier_ciphertext) IS 'sum(paillier_ciphertext): takes a row that left the window frame out again';
+
+CREATE FUNCTION paillier_sum_accum(paillier_sum, paillier_ciphertext, numeric) RETURNS paillier_sum
+	AS 'MODULE_PATHNAME', 'paillier_sum_accum_weighted' LANGUAGE C STABLE PARALLEL SAFE COST 500;
+
+COMMENT ON FUNCTION paillier_sum_accum(paillier_sum, paillier_ciphertext, numeric) IS 'sum(paillier_ciphertext): adds a row times its weight';
+
+CREATE FUNCTION paillier_sum_accum_inv(paillier_sum, paillier_ciphertext, numeric) RETURNS paillier_sum
+	AS 'MODULE_PATHNAME', 'paillier_sum_accum_weighted_inv' LANGUAGE C STABLE PARALLEL SAFE COST 500;
+
+COMMENT ON FUNCTION paillier_sum_accum_inv(paillier_sum, paillier_ciphertext, numeric) IS 'sum(paillier_ciphertext): takes a weighted row out again';
+
+CREATE FUNCTION paillier_sum_combine(paillier_sum, paillier_sum) RETURNS paillier_sum
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100;
+
+COMMENT ON FUNCTION paillier_sum_combine(paillier_sum, paillier_sum) IS 'sum(paillier_ciphertext): adds two sums';
+
+CREATE FUNCTION paillier_sum_final(paillier_sum) RETURNS paillier_ciphertext
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 1000;
+
+COMMENT ON FUNCTION paillier_sum_final(paillier_sum) IS 'sum(paillier_ciphertext): the result of a sum';
+
+-- ---- aggregates ----
+
+CREATE AGGREGATE sum(paillier_ciphertext) (
+	SFUNC       = paillier_sum_accum,
+	STYPE       = paillier_sum,
+	COMBINEFUNC = paillier_sum_combine,
+	FINALFUNC   = paillier_sum_final,
+	MSFUNC      = paillier_sum_accum,
+	MINVFUNC    = paillier_sum_accum_inv,
+	MSTYPE      = paillier_sum,
+	MFINALFUNC  = paillier_sum_final,
+	SSPACE      = 600,
+	MSSPACE     = 1200,
+	PARALLEL    = SAFE
+);
+
+COMMENT ON AGGREGATE sum(paillier_ciphertext) IS 'the sum of encrypted numbers under one key, itself encrypted; NULL rows are passed over, no rows give NULL';
+
+CREATE AGGREGATE sum(paillier_ciphertext, weight numeric) (
+	SFUNC       = paillier_sum_accum,
+	STYPE       = paillier_sum,
+	COMBINEFUNC = paillier_sum_combine,
+	FINALFUNC   = paillier_sum_final,
+	MSFUNC      = paillier_sum_accum,
+	MINVFUNC    = paillier_sum_accum_inv,
+	MSTYPE      = paillier_sum,
+	MFINALFUNC  = paillier_sum_final,
+	SSPACE      = 600,
+	MSSPACE     = 1200,
+	PARALLEL    = SAFE
+);
+
+COMMENT ON AGGREGATE sum(paillier_ciphertext, numeric) IS 'the sum of encrypted numbers times public weights, itself encrypted; rows where either is NULL are passed over';
+
+-- ---- operators ----
+
+CREATE OPERATOR + (
+	LEFTARG = paillier_ciphertext,
+	RIGHTARG = paillier_ciphertext,
+	FUNCTION = paillier_ciphertext_add,
+	COMMUTATOR = +
+);
+
+COMMENT ON OPERATOR + (paillier_ciphertext, paillier_ciphertext) IS 'add';
+
+CREATE OPERATOR - (
+	LEFTARG = paillier_ciphertext,
+	RIGHTARG = paillier_ciphertext,
+	FUNCTION = paillier_ciphertext_sub
+);
+
+COMMENT ON OPERATOR - (paillier_ciphertext, paillier_ciphertext) IS 'subtract';
+
+CREATE OPERATOR - (
+	RIGHTARG = paillier_ciphertext,
+	FUNCTION = paillier_ciphertext_neg
+);
+
+COMMENT ON OPERATOR - (NONE, paillier_ciphertext) IS 'negate';
+
+CREATE OPERATOR + (
+	LEFTARG = paillier_ciphertext,
+	RIGHTARG = numeric,
+	FUNCTION = paillier_ciphertext_add_numeric
+);
+
+COMMENT ON OPERATOR + (paillier_ciphertext, numeric) IS 'add';
+
+CREATE OPERATOR - (
+	LEFTARG = paillier_ciphertext,
+	RIGHTARG = numeric,
+	FUNCTION = paillier_ciphertext_sub_numeric
+);
+
+COMMENT ON OPERATOR - (paillier_ciphertext, numeric) IS 'subtract';
+
+CREATE OPERATOR * (
+	LEFTARG = paillier_ciphertext,
+	RIGHTARG = numeric,
+	FUNCTION = paillier_ciphertext_mul_numeric,
+	COMMUTATOR = *
+);
+
+COMMENT ON OPERATOR * (paillier_ciphertext, numeric) IS 'multiply by a public number';
+
+CREATE OPERATOR * (
+	LEFTARG = numeric,
+	RIGHTARG = paillier_ciphertext,
+	FUNCTION = paillier_numeric_mul_ciphertext,
+	COMMUTATOR = *
+);
+
+COMMENT ON OPERATOR * (numeric, paillier_ciphertext) IS 'multiply by a public number';

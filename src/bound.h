@@ -1,0 +1,53 @@
+/*
+ * bound.h
+ *		The public upper bound of a plaintext's magnitude, carried through every
+ *		operation so that a sum fails before it wraps.
+ *
+ * A bound is mantissa·2^exponent.  Every operation rounds up, so a bound never
+ * understates; sums of bounds of equal size are exact.  Canonical form:
+ * exponent 0, or a mantissa with its highest bit set.
+ */
+#ifndef PAILLIER_BOUND_H
+#define PAILLIER_BOUND_H
+
+#include <gmp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct paillier_bound
+{
+	uint64_t	mantissa;
+	uint32_t	exponent;
+} paillier_bound;
+
+/* Exponents beyond this are refused everywhere: no key is that large. */
+#define PAILLIER_BOUND_MAX_EXPONENT 16383
+
+/* The bound of a signed number of `width` bits, 2^(width - 1); width >= 1. */
+extern paillier_bound paillier_bound_from_width(int width);
+
+/* The bound of the number itself, {mag, limbs}. */
+extern paillier_bound paillier_bound_from_limbs(const mp_limb_t *mag, int limbs);
+
+extern paillier_bound paillier_bound_add(paillier_bound a, paillier_bound b);
+extern paillier_bound paillier_bound_mul(paillier_bound a, paillier_bound b);
+
+/*
+ * What is left of the sum a when its summand b is taken out again; 0 where
+ * rounding left less than nothing.
+ */
+extern paillier_bound paillier_bound_sub(paillier_bound a, paillier_bound b);
+
+extern int	paillier_bound_cmp(paillier_bound a, paillier_bound b);
+
+/* Whether {mag, limbs} <= b, exactly. */
+extern bool paillier_bound_covers(paillier_bound b, const mp_limb_t *mag, int limbs);
+
+/* The form of 32 + 16 bits that ciphertexts store; rounds up. */
+extern void paillier_bound_pack(paillier_bound b, uint32_t *mantissa, uint16_t *exponent);
+extern paillier_bound paillier_bound_unpack(uint32_t mantissa, uint16_t exponent);
+
+/* Whether the stored form is the one that paillier_bound_pack() writes. */
+extern bool paillier_bound_packed_valid(uint32_t mantissa, uint16_t exponent);
+
+#endif

@@ -1,0 +1,134 @@
+/*
+ * paillier.h
+ *		The public half of the scheme: what anybody can do with n alone.
+ *
+ * Paillier (EUROCRYPT '99; ISO/IEC 18033-6) with g = n + 1.  A plaintext is an
+ * integer m with |m| <= (n - 1)/2, given as sign and magnitude; a ciphertext is
+ *
+ *		c = (1 + m·n) · r^n  mod n²
+ *
+ * Multiplying ciphertexts adds plaintexts.  The blinding factor r^n is made
+ * from a uniform r below n, or, for keys made here, by the shorter way of
+ * Damgård, Jurik and Nielsen (2010): h = -x² mod n for a random x of the
+ * encryptor's own, h_s = h^n mod n², and h_s^a for a random a of half the bits
+ * of n.
+ *
+ * Ciphertexts are arrays of n2.limbs limbs.  All functions take `scratch` of
+ * PAILLIER_SCRATCH(n2.limbs) limbs last; outputs may be the inputs.
+ */
+#ifndef PAILLIER_H
+#define PAILLIER_H
+
+#include <gmp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bound.h"
+#include "mont.h"
+#include "result.h"
+
+#define PAILLIER_MIN_BITS		128
+#define PAILLIER_MAX_BITS		8192
+#define PAILLIER_MAX_N_LIMBS	(PAILLIER_MAX_BITS / 64)
+
+#define PAILLIER_SCRATCH(n2_limbs) (PAILLIER_MONT_POW_SCRATCH(n2_limbs) + 4 * (n2_limbs) + 16)
+
+/*
+ * Fill out with len random bytes.  0 on success; anything else stops the
+ * operation that asked with PAILLIER_ERR_RANDOM.
+ */
+typedef int (*paillier_random) (void *state, void *out, size_t len);
+
+typedef struct paillier_public
+{
+	int			bits;			/* of n */
+	int			limbs;			/* of n */
+	bool		djn;			/* made here: short blinding exponents are safe */
+	mp_limb_t	n[PAILLIER_MAX_N_LIMBS];
+	mp_limb_t	half[PAILLIER_MAX_N_LIMBS]; /* (n - 1)/2 */
+	paillier_bound limit;		/* the largest bound that is below n/2 */
+	paillier_mont n2;
+} paillier_public;
+
+/*
+ * Whether n, whose highest limb is not zero, can be a modulus of min_bits to
+ * PAILLIER_MAX_BITS bits: odd, no square, no factor below 2^14.
+ */
+extern paillier_result paillier_public_check(const mp_limb_t *n, int limbs, int min_bits);
+
+/* Prepare a modulus that has passed the check. */
+extern void paillier_public_init(paillier_public *pk, const mp_limb_t *n, int limbs, bool djn, mp_limb_t *scratch);
+
+/* Whether {a, limbs} has a prime factor below 2^14. */
+extern bool paillier_has_small_factor(const mp_limb_t *a, int limbs);
+
+/*
+ * Whether c may be added to a sum.
+ *		PAILLIER_ERR_ZERO, PAILLIER_ERR_TOO_LARGE	not in 0 < c < n²
+ *		PAILLIER_ERR_NOT_UNIT		c ≡ 0 mod n: would make every sum 0
+ *		PAILLIER_ERR_UNBLINDED		c ≡ 1 mod n: r = 1
+ * Other factors in common with n are not looked for: to know one is to know
+ * the private key.
+ */
+extern paillier_result paillier_check(const paillier_public *pk, const mp_limb_t *c, mp_limb_t *scratch);
+
+/* out = a·b: adds the plaintexts. */
+extern void paillier_add(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b,
+						 mp_limb_t *scratch);
+
+/* out = 1/c: negates the plaintext.  PAILLIER_ERR_NOT_UNIT where c has no inverse. */
+extern paillier_result paillier_negate_var(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *c,
+										   mp_limb_t *scratch);
+
+/* out = c·(1 + k·n): adds k, {mag, pk->limbs} with its sign, |k| < n. */
+extern void paillier_add_plain(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *c, bool negative,
+							   const mp_limb_t *mag, mp_limb_t *scratch);
+
+/* out = c^k: multiplies the plaintext by k, {mag, limbs} with its sign; k is public. */
+extern paillier_result paillier_mul_plain_var(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *c,
+											  bool negative, const mp_limb_t *mag, int limbs, mp_limb_t *scratch);
+
+/*
+ * A source of blinding factors for one key.
+ *
+ * For keys made here it may hold a table for h_s^a by the comb method of Lim
+ * and Lee: the exponent is written as `teeth` rows of columns·blocks bits, and
+ * table[b][e] = Π h_s^(2^((i·blocks + b)·columns)) over the bits i set in e.  One
+ * factor then takes columns - 1 squarings and columns·blocks multiplications.
+ * Table entries are chosen by bits of a, so that a process that shares the
+ * processor's cache with the encryptor might learn about a.
+ */
+#define PAILLIER_COMB_TEETH		8
+#define PAILLIER_COMB_BLOCKS	8
+
+typedef struct paillier_blinder
+{
+	const paillier_public *pk;
+	int			columns;
+	mp_limb_t  *table;			/* NULL: r^n */
+} paillier_blinder;
+
+/* Limbs of the table for a key; 0 for keys that were not made here. */
+extern size_t paillier_blinder_table(const paillier_public *pk);
+
+/*
+ * `table` has room for paillier_blinder_table(pk) limbs and stays the caller's,
+ * or is NULL: then factors are r^n, which for a few of them is faster.
+ */
+extern paillier_result paillier_blinder_init(paillier_blinder *blinder, const paillier_public *pk, mp_limb_t *table,
+											 paillier_random random, void *state, mp_limb_t *scratch);
+
+/* out = an encryption of {mag, pk->limbs} with its sign; PAILLIER_ERR_RANGE above pk->half. */
+extern paillier_result paillier_encrypt(const paillier_blinder *blinder, mp_limb_t *out, bool negative,
+										const mp_limb_t *mag, paillier_random random, void *state, mp_limb_t *scratch);
+
+/* out = another ciphertext of the same plaintext. */
+extern paillier_result paillier_rerandomize(const paillier_blinder *blinder, mp_limb_t *out, const mp_limb_t *c,
+											paillier_random random, void *state, mp_limb_t *scratch);
+
+/* Uniform in [1, n): rejection sampling. */
+extern paillier_result paillier_random_below(mp_limb_t *out, const mp_limb_t *n, int limbs, paillier_random random,
+											 void *state);
+
+#endif

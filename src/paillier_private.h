@@ -1,0 +1,77 @@
+/*
+ * paillier_private.h
+ *		The private half of the scheme: making keys, checking them, decryption.
+ *
+ * What depends on p or q takes a time and touches memory that depend on their
+ * sizes only, by GMP's mpn_sec_ functions; key generation and the checks of
+ * imported keys are excepted where said.  Callers wipe private keys, and the
+ * scratch they passed, with explicit_bzero(); GMP's own temporaries on the
+ * stack are beyond reach.
+ */
+#ifndef PAILLIER_PRIVATE_H
+#define PAILLIER_PRIVATE_H
+
+#include "paillier.h"
+
+/* One prime factor and what decryption needs modulo its square. */
+typedef struct paillier_prime
+{
+	int			limbs;
+	mp_limb_t	p[PAILLIER_MAX_N_LIMBS];
+	mp_limb_t	exponent[PAILLIER_MAX_N_LIMBS]; /* p - 1 */
+	mp_limb_t	h[PAILLIER_MAX_N_LIMBS];	/* (-n/p)^-1 mod p */
+	int			square_limbs;
+	mp_limb_t	square[2 * PAILLIER_MAX_N_LIMBS];
+} paillier_prime;
+
+typedef struct paillier_private
+{
+	paillier_public pub;
+	paillier_prime p;
+	paillier_prime q;
+} paillier_private;
+
+/* Limbs of scratch that every function below may use, for keys of up to `bits` bits. */
+extern size_t paillier_private_scratch(int bits);
+
+/*
+ * Make two primes of bits/2 bits, so that n has exactly `bits`: p ≡ q ≡ 3 mod 4
+ * and gcd(p - 1, q - 1) = 2, as short blinding exponents require.  bits is
+ * even and in range.  Both outputs have (bits/2 + 63)/64 limbs.  Candidates
+ * that are rejected, and the gcd, take a variable time.
+ */
+extern paillier_result paillier_keygen(mp_limb_t *p, mp_limb_t *q, int bits, paillier_random random, void *state,
+									   mp_limb_t *scratch);
+
+/*
+ * The factors of n from lambda = (p - 1)(q - 1), the older private form:
+ * variable time.  Outputs have room for n_limbs limbs; their sizes are returned.
+ */
+extern paillier_result paillier_factor_lambda_var(mp_limb_t *p, int *p_limbs, mp_limb_t *q, int *q_limbs,
+												  const mp_limb_t *lambda, const mp_limb_t *n, int n_limbs,
+												  mp_limb_t *scratch);
+
+/*
+ * Prepare the key with factors p and q, their highest limbs not zero.  Only
+ * sizes and p ≠ q are looked at: paillier_private_check() does the rest.
+ */
+extern paillier_result paillier_private_init(paillier_private *key, const mp_limb_t *p, int p_limbs,
+											 const mp_limb_t *q, int q_limbs, bool djn, mp_limb_t *scratch);
+
+/*
+ * Whether a key from outside is one: the modulus passes its check, both
+ * factors are prime (a composite passes with a probability below 2^-32), no
+ * prime has less than a quarter of the bits, and n has no factor in common
+ * with (p - 1)(q - 1).
+ */
+extern paillier_result paillier_private_check(const paillier_private *key, int min_bits, paillier_random random,
+											  void *state, mp_limb_t *scratch);
+
+/*
+ * The plaintext of c as sign and {mag, key->pub.limbs}.  PAILLIER_ERR_NOT_UNIT,
+ * PAILLIER_ERR_ZERO or PAILLIER_ERR_TOO_LARGE for what is no ciphertext.
+ */
+extern paillier_result paillier_decrypt(const paillier_private *key, bool *negative, mp_limb_t *mag,
+										const mp_limb_t *c, mp_limb_t *scratch);
+
+#endif

@@ -1,0 +1,252 @@
+/*
+ * pg_cache.c
+ *		The per-backend cache of moduli, and the registry behind it.
+ *
+ * Ciphertexts name their key by id.  The table paillier_key knows the modulus;
+ * it is asked once per backend and key.  An id is a digest of the modulus, so a
+ * cached key can never be wrong; a key that is taken out of the registry stays
+ * usable in the backends that have it.
+ */
+#include "pg_paillier.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+/*
+ * The cache is emptied when it holds so many keys.  A key takes from 10 kB (a
+ * modulus of 2048 bits that is only summed under) to 4 MB (8192 bits, with a
+ * table to encrypt).
+ */
+#define MAX_CACHED_KEYS 64
+
+/* Blinding factors made the slow way before a table pays. */
+#define FACTORS_BEFORE_TABLE 2
+
+typedef struct CacheEntry
+{
+	uint8		id[PAILLIER_KEY_ID_LENGTH]; /* hash key */
+	PaillierKey *key;
+} CacheEntry;
+
+static MemoryContext cache_context = NULL;
+static HTAB *cache = NULL;
+static mp_limb_t *scratch = NULL;
+static int	scratch_n2_limbs = 0;
+
+/* The key of the last look-up: rows of one group follow each other. */
+static PaillierKey *last_key = NULL;
+
+static void
+cache_empty(void)
+{
+	if (cache_context != NULL)
+		MemoryContextDelete(cache_context);
+	cache_context = NULL;
+	cache = NULL;
+	scratch = NULL;
+	scratch_n2_limbs = 0;
+	last_key = NULL;
+}
+
+static void
+cache_create(void)
+{
+	HASHCTL		info = {0};
+
+	cache_context = AllocSetContextCreate(TopMemoryContext, "paillier keys", ALLOCSET_DEFAULT_SIZES);
+	info.keysize = PAILLIER_KEY_ID_LENGTH;
+	info.entrysize = sizeof(CacheEntry);
+	info.hcxt = cache_context;
+	cache = hash_create("paillier keys", 16, &info, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static PaillierKey *
+cache_find(const uint8 *id)
+{
+	CacheEntry *entry;
+
+	if (last_key != NULL && memcmp(last_key->id, id, PAILLIER_KEY_ID_LENGTH) == 0)
+		return last_key;
+	if (cache == NULL)
+		return NULL;
+	entry = hash_search(cache, id, HASH_FIND, NULL);
+	if (entry == NULL)
+		return NULL;
+	last_key = entry->key;
+	return last_key;
+}
+
+mp_limb_t *
+paillier_scratch(const PaillierKey *key)
+{
+	if (key->pub.n2.limbs > scratch_n2_limbs)
+	{
+		if (scratch != NULL)
+			pfree(scratch);
+		scratch = NULL;
+		scratch_n2_limbs = 0;
+		scratch = MemoryContextAlloc(cache_context, PAILLIER_SCRATCH(key->pub.n2.limbs) * sizeof(mp_limb_t));
+		scratch_n2_limbs = key->pub.n2.limbs;
+	}
+	return scratch;
+}
+
+/* Prepare the modulus; the entry becomes visible when it is complete. */
+static PaillierKey *
+cache_add(const PaillierPublicKey *value)
+{
+	int			limbs = PUBLIC_KEY_LIMBS(value);
+	PaillierKey *key;
+	CacheEntry *entry;
+	bool		found;
+	mp_limb_t	square_scratch[PAILLIER_MONT_SCRATCH(PAILLIER_MAX_LIMBS) + PAILLIER_MAX_LIMBS];
+
+	if (cache != NULL && hash_get_num_entries(cache) >= MAX_CACHED_KEYS)
+		cache_empty();
+	if (cache == NULL)
+		cache_create();
+	key = MemoryContextAllocZero(cache_context, sizeof(PaillierKey));
+	memcpy(key->id, value->id, PAILLIER_KEY_ID_LENGTH);
+	paillier_public_init(&key->pub, value->n, limbs, value->djn, square_scratch);
+	entry = hash_search(cache, value->id, HASH_ENTER, &found);
+	entry->key = key;
+	last_key = key;
+	return key;
+}
+
+PaillierKey *
+paillier_key_of(const PaillierPublicKey *value)
+{
+	PaillierKey *key = cache_find(value->id);
+
+	if (key == NULL)
+		return cache_add(value);
+
+	/* the mark of keys made here is not part of the id: believe it only if nobody denies it */
+	if (!value->djn)
+	{
+		key->pub.djn = false;
+		key->blinder.table = NULL;
+	}
+	return key;
+}
+
+/* ---- the registry ---- */
+
+/* The registered key with this id, palloc'd in the caller's context; NULL where there is none. */
+static PaillierPublicKey *
+registry_find(FunctionCallInfo fcinfo, const char *id)
+{
+	MemoryContext context = CurrentMemoryContext;
+	char	   *schema = get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid));
+	char	   *query = psprintf("SELECT public_key FROM %s.paillier_key WHERE key_id OPERATOR(pg_catalog.=) $1",
+								 quote_identifier(schema));
+	Oid			types[] = {TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(id)};
+	PaillierPublicKey *found = NULL;
+
+	SPI_connect();
+	if (SPI_execute_with_args(query, 1, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the key registry");
+	if (SPI_processed == 1)
+	{
+		bool		isnull;
+		Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+
+		if (!isnull)
+		{
+			MemoryContext old = MemoryContextSwitchTo(context);
+
+			found = (PaillierPublicKey *) PG_DETOAST_DATUM_COPY(value);
+			MemoryContextSwitchTo(old);
+		}
+	}
+	SPI_finish();
+	return found;
+}
+
+PaillierKey *
+paillier_key_lookup(FunctionCallInfo fcinfo, const uint8 *id)
+{
+	PaillierKey *key = cache_find(id);
+	PaillierPublicKey *value;
+	char	   *text;
+
+	if (likely(key != NULL && key->registered))
+		return key;
+
+	text = paillier_key_id_text(id);
+	value = registry_find(fcinfo, text);
+	if (value == NULL || memcmp(value->id, id, PAILLIER_KEY_ID_LENGTH) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("key %s is not registered", text),
+				 errhint("Register the public key with paillier_register_key().")));
+	key = paillier_key_of(value);
+	key->registered = true;
+	pfree(value);
+	pfree(text);
+	return key;
+}
+
+PaillierKey *
+paillier_key_of_ciphertext(FunctionCallInfo fcinfo, const PaillierCiphertext *ct)
+{
+	PaillierKey *key = paillier_key_lookup(fcinfo, ct->header.key_id);
+
+	if (unlikely(CIPHERTEXT_LIMBS(ct) != key->pub.n2.limbs || mpn_cmp(ct->c, key->pub.n2.m, key->pub.n2.limbs) >= 0))
+		paillier_raise(PAILLIER_ERR_TOO_LARGE, "ciphertext");
+	return key;
+}
+
+/* ---- what is made of a key on demand ---- */
+
+/*
+ * Montgomery multiplication by R^(2^i + 1) multiplies by R^(2^i); the next of
+ * these is the Montgomery square of the one before.
+ */
+void
+paillier_key_restore(PaillierKey *key, mp_limb_t *a, uint64 k)
+{
+	const paillier_mont *n2 = &key->pub.n2;
+	mp_limb_t  *tmp = paillier_scratch(key);
+
+	for (int i = 0; k != 0; i++, k >>= 1)
+	{
+		if (i == key->powers)
+		{
+			mp_limb_t  *power = MemoryContextAlloc(cache_context, n2->limbs * sizeof(mp_limb_t));
+
+			if (i == 0)
+				mpn_copyi(power, n2->r2, n2->limbs);
+			else
+				paillier_mont_sqr(n2, power, key->power[i - 1], tmp);
+			key->power[key->powers++] = power;
+		}
+		if (k & 1)
+			paillier_mont_mul(n2, a, a, key->power[i], tmp);
+	}
+	paillier_mont_canonical_var(n2, a, tmp);
+}
+
+const paillier_blinder *
+paillier_key_blinder(PaillierKey *key)
+{
+	if (key->blinded == 0)
+		(void) paillier_blinder_init(&key->blinder, &key->pub, NULL, paillier_server_random, NULL, NULL);
+	if (key->blinded++ == FACTORS_BEFORE_TABLE && key->pub.djn)
+	{
+		mp_limb_t  *table = MemoryContextAllocHuge(cache_context,
+												   paillier_blinder_table(&key->pub) * sizeof(mp_limb_t));
+		paillier_blinder with_table;
+
+		paillier_require(paillier_blinder_init(&with_table, &key->pub, table, paillier_server_random, NULL,
+											   paillier_scratch(key)), "blinding table");
+		key->blinder = with_table;
+	}
+	return &key->blinder;
+}

@@ -1,0 +1,125 @@
+/*
+ * pg_key.c
+ *		The type paillier_public_key and key ids.
+ */
+#include "pg_paillier.h"
+
+#include "libpq/pqformat.h"
+#include "utils/builtins.h"
+
+#define PUBLIC_KEY_VERSION 1
+
+void
+paillier_modulus_id(uint8 *id, const mp_limb_t *n, int limbs)
+{
+	size_t		len = paillier_be_length(n, limbs);
+	bytea	   *bytes = palloc(VARHDRSZ + len);
+	bytea	   *hash;
+
+	SET_VARSIZE(bytes, VARHDRSZ + len);
+	paillier_be_write((uint8 *) VARDATA(bytes), len, n, limbs);
+	hash = DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(bytes)));
+	memcpy(id, VARDATA_ANY(hash), PAILLIER_KEY_ID_LENGTH);
+	pfree(hash);
+	pfree(bytes);
+}
+
+PaillierPublicKey *
+paillier_public_key_make(const mp_limb_t *n, int limbs, bool djn)
+{
+	PaillierPublicKey *key = palloc0(PUBLIC_KEY_SIZE(limbs));
+
+	SET_VARSIZE(key, PUBLIC_KEY_SIZE(limbs));
+	key->version = PUBLIC_KEY_VERSION;
+	key->djn = djn;
+	paillier_modulus_id(key->id, n, limbs);
+	mpn_copyi(key->n, n, limbs);
+	return key;
+}
+
+/* A value from outside: n with leading zero limbs removed. */
+static PaillierPublicKey *
+check_and_make(const mp_limb_t *n, int limbs, bool djn)
+{
+	paillier_require(paillier_public_check(n, limbs, paillier_min_key_bits), "public key");
+	return paillier_public_key_make(n, limbs, djn);
+}
+
+PG_FUNCTION_INFO_V1(paillier_public_key_in);
+
+/* paillier_public_key_in(cstring): from a JSON Web Key */
+Datum
+paillier_public_key_in(PG_FUNCTION_ARGS)
+{
+	char	   *text = PG_GETARG_CSTRING(0);
+	mp_limb_t	n[PAILLIER_MAX_N_LIMBS];
+	int			limbs;
+	paillier_jwk jwk;
+
+	paillier_jwk_parse(text, strlen(text), &jwk, NULL, "public key");
+	paillier_require(paillier_jwk_check_public(&jwk), "public key");
+	paillier_require(paillier_jwk_integer(n, PAILLIER_MAX_N_LIMBS, &limbs, jwk.n), "public key");
+	PG_RETURN_POINTER(check_and_make(n, limbs, jwk.djn));
+}
+
+PG_FUNCTION_INFO_V1(paillier_public_key_out);
+
+Datum
+paillier_public_key_out(PG_FUNCTION_ARGS)
+{
+	PaillierPublicKey *key = PG_GETARG_PUBLIC_KEY(0);
+	int			limbs = PUBLIC_KEY_LIMBS(key);
+	char	   *text = palloc(PAILLIER_JWK_PUBLIC_ROOM(limbs));
+
+	paillier_jwk_write_public(text, key->n, limbs, key->djn, key->id);
+	PG_RETURN_CSTRING(text);
+}
+
+PG_FUNCTION_INFO_V1(paillier_public_key_recv);
+
+/* Version, mark, n in minimal big-endian bytes. */
+Datum
+paillier_public_key_recv(PG_FUNCTION_ARGS)
+{
+	StringInfo	buf = (StringInfo) PG_GETARG_POINTER(0);
+	int			version = pq_getmsgbyte(buf);
+	int			djn = pq_getmsgbyte(buf);
+	int			len = buf->len - buf->cursor;
+	const uint8 *bytes = (const uint8 *) pq_getmsgbytes(buf, len);
+	mp_limb_t	n[PAILLIER_MAX_N_LIMBS];
+	int			limbs = (len + 7) / 8;
+
+	if (version != PUBLIC_KEY_VERSION)
+		paillier_raise_parse(PAILLIER_ERR_VERSION, "public key", ERRCODE_INVALID_BINARY_REPRESENTATION);
+	if (djn > 1 || len == 0 || bytes[0] == 0)
+		paillier_raise_parse(PAILLIER_ERR_HEADER, "public key", ERRCODE_INVALID_BINARY_REPRESENTATION);
+	if (!paillier_be_read(n, Min(limbs, PAILLIER_MAX_N_LIMBS), bytes, len))
+		paillier_raise(PAILLIER_ERR_KEY_SIZE, "public key");
+	PG_RETURN_POINTER(check_and_make(n, limbs, djn));
+}
+
+PG_FUNCTION_INFO_V1(paillier_public_key_send);
+
+Datum
+paillier_public_key_send(PG_FUNCTION_ARGS)
+{
+	PaillierPublicKey *key = PG_GETARG_PUBLIC_KEY(0);
+	int			limbs = PUBLIC_KEY_LIMBS(key);
+	size_t		len = paillier_be_length(key->n, limbs);
+	bytea	   *out = palloc(VARHDRSZ + 2 + len);
+	uint8	   *bytes = (uint8 *) VARDATA(out);
+
+	SET_VARSIZE(out, VARHDRSZ + 2 + len);
+	bytes[0] = key->version;
+	bytes[1] = key->djn;
+	paillier_be_write(bytes + 2, len, key->n, limbs);
+	PG_RETURN_BYTEA_P(out);
+}
+
+PG_FUNCTION_INFO_V1(paillier_public_key_id);
+
+Datum
+paillier_public_key_id(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(paillier_key_id_text(PG_GETARG_PUBLIC_KEY(0)->id)));
+}

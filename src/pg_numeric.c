@@ -1,0 +1,52 @@
+/*
+ * pg_numeric.c
+ *		Between the server's numeric and the integers of the core.
+ *
+ * By way of decimal text: the numeric type keeps its digits to itself.
+ */
+#include "pg_paillier.h"
+
+#include "utils/builtins.h"
+
+void
+paillier_integer_from_numeric(PaillierInteger *out, Numeric value, int scale, int limbs)
+{
+	char	   *text;
+	paillier_result result;
+
+	if (numeric_is_nan(value) || numeric_is_inf(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("cannot encrypt or multiply by %s",
+						DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value))))));
+	out->scale = scale;
+	out->limbs = limbs;
+	text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value)));
+	result = paillier_decimal_read(&out->negative, out->mag, limbs, &out->scale, text, strlen(text));
+	pfree(text);
+	paillier_require(result, "number");
+}
+
+Numeric
+paillier_integer_to_numeric(PaillierInteger *in)
+{
+	char		text[PAILLIER_DECIMAL_ROOM];
+
+	paillier_decimal_write(text, in->negative, in->mag, in->limbs, in->scale);
+	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
+											   Int32GetDatum(-1)));
+}
+
+void
+paillier_power_of_ten(PaillierInteger *out, int power)
+{
+	int			limbs = (power * 10 + 3 * 64) / (3 * 64) + 1;	/* 10 < 2^(10/3 + …): rounded up */
+
+	out->negative = false;
+	out->scale = 0;
+	out->limbs = limbs;
+	mpn_zero(out->mag, limbs);
+	out->mag[0] = 1;
+	while (power-- > 0)
+		mpn_mul_1(out->mag, out->mag, limbs, 10);
+}

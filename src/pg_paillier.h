@@ -1,0 +1,166 @@
+/*
+ * pg_paillier.h
+ *		What the server files share: the layout of the types, the key cache, and
+ *		the one way from a result code to an error.
+ */
+#ifndef PG_PAILLIER_H
+#define PG_PAILLIER_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/numeric.h"
+
+#include "codec.h"
+#include "paillier.h"
+#include "pg_compat.h"
+
+/* ---- types ---- */
+
+/* paillier_ciphertext */
+typedef struct PaillierCiphertext
+{
+	int32		vl_len_;
+	paillier_header header;
+	mp_limb_t	c[FLEXIBLE_ARRAY_MEMBER];
+} PaillierCiphertext;
+
+StaticAssertDecl(offsetof(PaillierCiphertext, c) == 32, "a ciphertext has a header of 32 bytes");
+
+#define CIPHERTEXT_SIZE(limbs)		(offsetof(PaillierCiphertext, c) + (limbs) * sizeof(mp_limb_t))
+#define CIPHERTEXT_LIMBS(ct)		((int) ((VARSIZE(ct) - offsetof(PaillierCiphertext, c)) / sizeof(mp_limb_t)))
+#define PG_GETARG_CIPHERTEXT(i)		((PaillierCiphertext *) PG_DETOAST_DATUM(PG_GETARG_DATUM(i)))
+
+/* paillier_public_key; the id is that of n, computed when the value is made */
+typedef struct PaillierPublicKey
+{
+	int32		vl_len_;
+	uint8		version;
+	uint8		djn;
+	uint16		reserved;
+	uint8		id[PAILLIER_KEY_ID_LENGTH];
+	mp_limb_t	n[FLEXIBLE_ARRAY_MEMBER];
+} PaillierPublicKey;
+
+#define PUBLIC_KEY_SIZE(limbs)		(offsetof(PaillierPublicKey, n) + (limbs) * sizeof(mp_limb_t))
+#define PUBLIC_KEY_LIMBS(key)		((int) ((VARSIZE(key) - offsetof(PaillierPublicKey, n)) / sizeof(mp_limb_t)))
+#define PG_GETARG_PUBLIC_KEY(i)		((PaillierPublicKey *) PG_DETOAST_DATUM(PG_GETARG_DATUM(i)))
+
+/* ---- settings (pg_module.c) ---- */
+
+extern int	paillier_min_key_bits;
+
+/* A paillier_random: the operating system's. */
+extern int	paillier_server_random(void *state, void *out, size_t len);
+
+/* ---- errors (pg_error.c) ---- */
+
+/*
+ * Raise the error of a result code; `what` names the thing that was read or
+ * computed.  Input functions name the SQLSTATE of what they cannot parse.
+ */
+extern void paillier_raise_parse(paillier_result result, const char *what, int parse_sqlstate)
+			pg_attribute_noreturn();
+extern void paillier_raise(paillier_result result, const char *what) pg_attribute_noreturn();
+
+static inline void
+paillier_require(paillier_result result, const char *what)
+{
+	if (unlikely(result != PAILLIER_OK))
+		paillier_raise(result, what);
+}
+
+/* Key ids for messages: palloc'd text. */
+extern char *paillier_key_id_text(const uint8 *id);
+
+/* ---- keys (pg_key.c) ---- */
+
+/* The id of a modulus: the first 16 bytes of SHA-256 of its minimal big-endian bytes. */
+extern void paillier_modulus_id(uint8 *id, const mp_limb_t *n, int limbs);
+
+/* A new public key value for a modulus that has been checked. */
+extern PaillierPublicKey *paillier_public_key_make(const mp_limb_t *n, int limbs, bool djn);
+
+/* ---- JSON Web Keys (pg_jwk.c) ---- */
+
+/*
+ * Read the members of a key from JSON text of `len` bytes; the strings are
+ * palloc'd.  Errors never show the text.  With `pub` not NULL the text is a
+ * private key, and *pub receives the members of its "pub".
+ */
+extern void paillier_jwk_parse(const char *text, size_t len, paillier_jwk *jwk, paillier_jwk *pub, const char *what);
+
+/* Overwrite and free the strings. */
+extern void paillier_jwk_wipe(paillier_jwk *jwk);
+
+/* ---- the key cache (pg_cache.c) ---- */
+
+/* What this backend holds of one modulus; lives until the cache is emptied by a later look-up. */
+typedef struct PaillierKey
+{
+	uint8		id[PAILLIER_KEY_ID_LENGTH];
+	bool		registered;		/* seen in the registry */
+	paillier_public pub;
+	int			powers;			/* entries made of the table below */
+	mp_limb_t  *power[64];		/* R^(2^i + 1) mod n² */
+	uint64		blinded;		/* factors made so far */
+	paillier_blinder blinder;
+} PaillierKey;
+
+/* The key of a ciphertext or sum: it must be registered.  fcinfo tells the extension's schema. */
+extern PaillierKey *paillier_key_lookup(FunctionCallInfo fcinfo, const uint8 *id);
+
+/* The key of a public key value. */
+extern PaillierKey *paillier_key_of(const PaillierPublicKey *value);
+
+/* The same for a ciphertext; checks that its length is that of the key and its value below n². */
+extern PaillierKey *paillier_key_of_ciphertext(FunctionCallInfo fcinfo, const PaillierCiphertext *ct);
+
+/* a := a·R^k mod n², below n² */
+extern void paillier_key_restore(PaillierKey *key, mp_limb_t *a, uint64 k);
+
+/* The key's source of blinding factors, with a table once it pays. */
+extern const paillier_blinder *paillier_key_blinder(PaillierKey *key);
+
+/* Scratch for one call into the core, PAILLIER_SCRATCH limbs for any key in use. */
+extern mp_limb_t *paillier_scratch(const PaillierKey *key);
+
+/* ---- numbers (pg_numeric.c) ---- */
+
+/* A plaintext or a public factor: sign, magnitude and decimal scale. */
+typedef struct PaillierInteger
+{
+	bool		negative;
+	int			scale;
+	int			limbs;			/* of mag that may be used */
+	mp_limb_t	mag[PAILLIER_MAX_N_LIMBS];
+} PaillierInteger;
+
+/*
+ * The integer value·10^scale; with scale < 0 the scale is that of the value.
+ * Errors for NaN, infinity, digits beyond the scale, and what exceeds the limbs.
+ */
+extern void paillier_integer_from_numeric(PaillierInteger *out, Numeric value, int scale, int limbs);
+
+/* Destroys in->mag. */
+extern Numeric paillier_integer_to_numeric(PaillierInteger *in);
+
+/* 10^power as a public factor; power is at most PAILLIER_MAX_SCALE. */
+extern void paillier_power_of_ten(PaillierInteger *out, int power);
+
+/* ---- ciphertexts (pg_ciphertext.c) ---- */
+
+/* A new value with room for the ciphertext. */
+extern PaillierCiphertext *paillier_ciphertext_make(const PaillierKey *key, int scale, paillier_bound bound);
+
+extern paillier_bound paillier_ciphertext_bound(const PaillierCiphertext *ct);
+
+/* Checks of arguments, named once. */
+extern int	paillier_check_scale(int64 scale);
+extern void paillier_check_bound(const PaillierKey *key, paillier_bound bound);
+extern void paillier_check_same_key(const uint8 *a, const uint8 *b);
+
+/* The bound of a number declared to have `width` bits; error where the key is too small. */
+extern paillier_bound paillier_bound_of_width(const PaillierKey *key, int width);
+
+#endif

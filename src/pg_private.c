@@ -1,0 +1,432 @@
+/*
+ * pg_private.c
+ *		Everything in the server that touches a private key: the type
+ *		paillier_private_key, key generation, decryption.
+ *
+ * A private key exists here only while a query uses it.  What this file
+ * allocates for one is overwritten when it is done with it; a prepared key is
+ * kept for the calls of one query and overwritten with the memory context of
+ * that query, whether it ends well or not.  No message shows any part of a key.
+ */
+#include "pg_paillier.h"
+
+#include "libpq/pqformat.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "paillier_private.h"
+
+#define PRIVATE_KEY_VERSION 1
+
+/* paillier_private_key: the factors p and q, one behind the other */
+typedef struct PaillierPrivateKey
+{
+	int32		vl_len_;
+	uint8		version;
+	uint8		djn;
+	uint16		p_limbs;
+	uint8		id[PAILLIER_KEY_ID_LENGTH];
+	mp_limb_t	factors[FLEXIBLE_ARRAY_MEMBER];
+} PaillierPrivateKey;
+
+#define PRIVATE_KEY_SIZE(limbs)		(offsetof(PaillierPrivateKey, factors) + (limbs) * sizeof(mp_limb_t))
+#define PRIVATE_KEY_LIMBS(key)		((int) ((VARSIZE(key) - offsetof(PaillierPrivateKey, factors)) / sizeof(mp_limb_t)))
+#define PG_GETARG_PRIVATE_KEY(i)	((PaillierPrivateKey *) PG_DETOAST_DATUM(PG_GETARG_DATUM(i)))
+
+/* Key generation asks for every candidate: here a cancelled query stops it. */
+static int
+interruptible_random(void *state, void *out, size_t len)
+{
+	if (QueryCancelPending || ProcDiePending)
+		return -1;
+	return paillier_server_random(state, out, len);
+}
+
+static mp_limb_t *
+scratch_alloc(int bits, size_t *size)
+{
+	*size = paillier_private_scratch(bits) * sizeof(mp_limb_t);
+	return palloc(*size);
+}
+
+static void
+wipe_free(void *secret, size_t size)
+{
+	explicit_bzero(secret, size);
+	pfree(secret);
+}
+
+/* ---- prepared keys ---- */
+
+/*
+ * Preparing a key takes about as long as a decryption, so the calls of one
+ * query share it.  The list stays short: a query that decrypts with more keys
+ * than this in turn prepares them again and again.
+ */
+#define MAX_PREPARED 8
+
+typedef struct PreparedKey
+{
+	struct PreparedKey *next;
+	MemoryContextCallback callback;
+	PaillierPrivateKey *value;
+	paillier_private key;
+	size_t		scratch_size;
+	mp_limb_t  *scratch;
+} PreparedKey;
+
+static PreparedKey *prepared_keys = NULL;
+
+/* The query's memory goes away: forget the key before. */
+static void
+forget_prepared(void *arg)
+{
+	PreparedKey *prepared = arg;
+
+	for (PreparedKey **link = &prepared_keys; *link != NULL; link = &(*link)->next)
+		if (*link == prepared)
+		{
+			*link = prepared->next;
+			break;
+		}
+	explicit_bzero(prepared->value, VARSIZE(prepared->value));
+	explicit_bzero(&prepared->key, sizeof(prepared->key));
+	explicit_bzero(prepared->scratch, prepared->scratch_size);
+}
+
+/* Both values whole: who knows only an id must not be served. */
+static bool
+same_private_key(const PaillierPrivateKey *a, const PaillierPrivateKey *b)
+{
+	size_t		size = VARSIZE(a);
+	uint8		difference = 0;
+
+	if (size != VARSIZE(b))
+		return false;
+	for (size_t i = 0; i < size; i++)
+		difference |= ((const uint8 *) a)[i] ^ ((const uint8 *) b)[i];
+	return difference == 0;
+}
+
+static void
+prepare(paillier_private *key, const PaillierPrivateKey *value, mp_limb_t *scratch)
+{
+	int			limbs = PRIVATE_KEY_LIMBS(value);
+
+	paillier_require(paillier_private_init(key, value->factors, value->p_limbs, value->factors + value->p_limbs,
+										   limbs - value->p_limbs, value->djn, scratch), "private key");
+}
+
+static PreparedKey *
+get_prepared(FunctionCallInfo fcinfo, const PaillierPrivateKey *value)
+{
+	MemoryContext query = fcinfo->flinfo->fn_mcxt;
+	PreparedKey *prepared;
+	int			count = 0;
+
+	for (prepared = prepared_keys; prepared != NULL; prepared = prepared->next, count++)
+		if (same_private_key(prepared->value, value))
+			return prepared;
+
+	prepared = MemoryContextAllocZero(query, sizeof(PreparedKey));
+	prepared->scratch_size = paillier_private_scratch(64 * PRIVATE_KEY_LIMBS(value)) * sizeof(mp_limb_t);
+	prepared->scratch = MemoryContextAllocZero(query, prepared->scratch_size);
+	prepared->value = MemoryContextAlloc(query, VARSIZE(value));
+	memcpy(prepared->value, value, VARSIZE(value));
+	prepared->callback.func = forget_prepared;
+	prepared->callback.arg = prepared;
+	MemoryContextRegisterResetCallback(query, &prepared->callback);
+	prepare(&prepared->key, value, prepared->scratch);
+
+	if (count < MAX_PREPARED)
+	{
+		prepared->next = prepared_keys;
+		prepared_keys = prepared;
+	}
+	return prepared;
+}
+
+/* ---- the type ---- */
+
+static PaillierPrivateKey *
+make_value(const paillier_private *key)
+{
+	int			limbs = key->p.limbs + key->q.limbs;
+	PaillierPrivateKey *value = palloc0(PRIVATE_KEY_SIZE(limbs));
+
+	SET_VARSIZE(value, PRIVATE_KEY_SIZE(limbs));
+	value->version = PRIVATE_KEY_VERSION;
+	value->djn = key->pub.djn;
+	value->p_limbs = key->p.limbs;
+	paillier_modulus_id(value->id, key->pub.n, key->pub.limbs);
+	mpn_copyi(value->factors, key->p.p, key->p.limbs);
+	mpn_copyi(value->factors + key->p.limbs, key->q.p, key->q.limbs);
+	return value;
+}
+
+/* The factors of a key from outside, and the modulus it came with. */
+typedef struct Factors
+{
+	int			p_limbs;
+	int			q_limbs;
+	int			n_limbs;
+	mp_limb_t	p[PAILLIER_MAX_N_LIMBS];
+	mp_limb_t	q[PAILLIER_MAX_N_LIMBS];
+	mp_limb_t	n[PAILLIER_MAX_N_LIMBS];
+} Factors;
+
+static paillier_result
+read_factors(Factors *factors, const paillier_jwk *jwk, const paillier_jwk *pub, mp_limb_t *scratch)
+{
+	mp_limb_t  *lambda = scratch;
+	int			used;
+	paillier_result result = paillier_jwk_check_private(jwk, pub);
+
+	if (result == PAILLIER_OK)
+		result = paillier_jwk_integer(factors->n, PAILLIER_MAX_N_LIMBS, &factors->n_limbs, pub->n);
+	if (result != PAILLIER_OK)
+		return result;
+	if (jwk->p != NULL && jwk->q != NULL)
+	{
+		result = paillier_jwk_integer(factors->p, PAILLIER_MAX_N_LIMBS, &factors->p_limbs, jwk->p);
+		if (result == PAILLIER_OK)
+			result = paillier_jwk_integer(factors->q, PAILLIER_MAX_N_LIMBS, &factors->q_limbs, jwk->q);
+		return result;
+	}
+	result = paillier_public_check(factors->n, factors->n_limbs, PAILLIER_MIN_BITS);
+	if (result == PAILLIER_OK)
+		result = paillier_jwk_integer(lambda, factors->n_limbs, &used, jwk->lambda);
+	if (result == PAILLIER_OK)
+		result = paillier_factor_lambda_var(factors->p, &factors->p_limbs, factors->q, &factors->q_limbs, lambda,
+											factors->n, factors->n_limbs, scratch + PAILLIER_MAX_N_LIMBS);
+	return result;
+}
+
+/*
+ * Check factors from outside and make a value of them.  With factors->n_limbs
+ * 0 there is no modulus to compare with.
+ */
+static paillier_result
+check_factors(PaillierPrivateKey **value, const Factors *factors, bool djn, paillier_private *key,
+			  mp_limb_t *scratch)
+{
+	paillier_result result = paillier_private_init(key, factors->p, factors->p_limbs, factors->q, factors->q_limbs,
+												   djn, scratch);
+
+	if (result == PAILLIER_OK && factors->n_limbs != 0 &&
+		(factors->n_limbs != key->pub.limbs || mpn_cmp(factors->n, key->pub.n, key->pub.limbs) != 0))
+		result = PAILLIER_ERR_PRIVATE_MISMATCH;
+	if (result == PAILLIER_OK)
+		result = paillier_private_check(key, paillier_min_key_bits, paillier_server_random, NULL, scratch);
+	if (result == PAILLIER_OK)
+		*value = make_value(key);
+	return result;
+}
+
+PG_FUNCTION_INFO_V1(paillier_private_key_in);
+
+/* paillier_private_key_in(cstring): from a JSON Web Key, with p and q or with lambda */
+Datum
+paillier_private_key_in(PG_FUNCTION_ARGS)
+{
+	char	   *text = PG_GETARG_CSTRING(0);
+	size_t		scratch_size;
+	mp_limb_t  *scratch = scratch_alloc(2 * PAILLIER_MAX_BITS, &scratch_size);
+	paillier_private *key = palloc(sizeof(*key));
+	Factors    *factors = palloc(sizeof(*factors));
+	PaillierPrivateKey *value = NULL;
+	paillier_jwk jwk;
+	paillier_jwk pub;
+	paillier_result result;
+
+	paillier_jwk_parse(text, strlen(text), &jwk, &pub, "private key");
+	result = read_factors(factors, &jwk, &pub, scratch);
+	if (result == PAILLIER_OK)
+		result = check_factors(&value, factors, pub.djn, key, scratch);
+	paillier_jwk_wipe(&jwk);
+	paillier_jwk_wipe(&pub);
+	wipe_free(factors, sizeof(*factors));
+	wipe_free(key, sizeof(*key));
+	wipe_free(scratch, scratch_size);
+	paillier_require(result, "private key");
+	PG_RETURN_POINTER(value);
+}
+
+PG_FUNCTION_INFO_V1(paillier_private_key_out);
+
+Datum
+paillier_private_key_out(PG_FUNCTION_ARGS)
+{
+	PaillierPrivateKey *value = PG_GETARG_PRIVATE_KEY(0);
+	paillier_private *key = &get_prepared(fcinfo, value)->key;
+	char	   *text = palloc(PAILLIER_JWK_PRIVATE_ROOM(key->p.limbs + key->q.limbs));
+
+	paillier_jwk_write_private(text, key->p.p, key->p.limbs, key->q.p, key->q.limbs, key->pub.n, key->pub.limbs,
+							   key->pub.djn, value->id);
+	PG_RETURN_CSTRING(text);
+}
+
+PG_FUNCTION_INFO_V1(paillier_private_key_recv);
+
+/* Version, mark, bytes of p in 2 bytes, then p and q in minimal big-endian bytes. */
+Datum
+paillier_private_key_recv(PG_FUNCTION_ARGS)
+{
+	StringInfo	buf = (StringInfo) PG_GETARG_POINTER(0);
+	int			version = pq_getmsgbyte(buf);
+	int			djn = pq_getmsgbyte(buf);
+	int			p_len = pq_getmsgint(buf, 2);
+	int			q_len = buf->len - buf->cursor - p_len;
+	size_t		scratch_size;
+	mp_limb_t  *scratch;
+	paillier_private *key;
+	Factors    *factors;
+	const uint8 *p;
+	const uint8 *q;
+	PaillierPrivateKey *value = NULL;
+	paillier_result result;
+
+	if (version != PRIVATE_KEY_VERSION)
+		paillier_raise_parse(PAILLIER_ERR_VERSION, "private key", ERRCODE_INVALID_BINARY_REPRESENTATION);
+	if (djn > 1 || p_len == 0 || q_len <= 0)
+		paillier_raise_parse(PAILLIER_ERR_HEADER, "private key", ERRCODE_INVALID_BINARY_REPRESENTATION);
+	p = (const uint8 *) pq_getmsgbytes(buf, p_len);
+	q = (const uint8 *) pq_getmsgbytes(buf, q_len);
+	if (p[0] == 0 || q[0] == 0)
+		paillier_raise_parse(PAILLIER_ERR_HEADER, "private key", ERRCODE_INVALID_BINARY_REPRESENTATION);
+	if (p_len + q_len > 8 * PAILLIER_MAX_N_LIMBS + 1)
+		paillier_raise(PAILLIER_ERR_KEY_SIZE, "private key");
+
+	scratch = scratch_alloc(2 * PAILLIER_MAX_BITS, &scratch_size);
+	key = palloc(sizeof(*key));
+	factors = palloc0(sizeof(*factors));
+	factors->p_limbs = (p_len + 7) / 8;
+	factors->q_limbs = (q_len + 7) / 8;
+	if (paillier_be_read(factors->p, Min(factors->p_limbs, PAILLIER_MAX_N_LIMBS), p, p_len) &&
+		paillier_be_read(factors->q, Min(factors->q_limbs, PAILLIER_MAX_N_LIMBS), q, q_len))
+		result = check_factors(&value, factors, djn, key, scratch);
+	else
+		result = PAILLIER_ERR_KEY_SIZE;
+	wipe_free(factors, sizeof(*factors));
+	wipe_free(key, sizeof(*key));
+	wipe_free(scratch, scratch_size);
+	paillier_require(result, "private key");
+	PG_RETURN_POINTER(value);
+}
+
+PG_FUNCTION_INFO_V1(paillier_private_key_send);
+
+Datum
+paillier_private_key_send(PG_FUNCTION_ARGS)
+{
+	PaillierPrivateKey *value = PG_GETARG_PRIVATE_KEY(0);
+	const mp_limb_t *p = value->factors;
+	const mp_limb_t *q = p + value->p_limbs;
+	int			q_limbs = PRIVATE_KEY_LIMBS(value) - value->p_limbs;
+	size_t		p_len = paillier_be_length(p, value->p_limbs);
+	size_t		q_len = paillier_be_length(q, q_limbs);
+	bytea	   *out = palloc(VARHDRSZ + 4 + p_len + q_len);
+	uint8	   *bytes = (uint8 *) VARDATA(out);
+
+	SET_VARSIZE(out, VARHDRSZ + 4 + p_len + q_len);
+	bytes[0] = value->version;
+	bytes[1] = value->djn;
+	bytes[2] = p_len >> 8;
+	bytes[3] = p_len;
+	paillier_be_write(bytes + 4, p_len, p, value->p_limbs);
+	paillier_be_write(bytes + 4 + p_len, q_len, q, q_limbs);
+	PG_RETURN_BYTEA_P(out);
+}
+
+/* ---- functions ---- */
+
+PG_FUNCTION_INFO_V1(paillier_keygen_bits);
+
+/* paillier_keygen(bits int) -> paillier_private_key */
+Datum
+paillier_keygen_bits(PG_FUNCTION_ARGS)
+{
+	int32		bits = PG_GETARG_INT32(0);
+	size_t		scratch_size;
+	mp_limb_t  *scratch;
+	paillier_private *key;
+	Factors    *factors;
+	PaillierPrivateKey *value = NULL;
+	paillier_result result;
+
+	if (bits < paillier_min_key_bits || bits > PAILLIER_MAX_BITS)
+		paillier_raise(PAILLIER_ERR_KEY_SIZE, "private key");
+	if (bits % 2 != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("key size of %d bits is not even", bits),
+				 errdetail("Both primes have half of the bits.")));
+
+	scratch = scratch_alloc(bits, &scratch_size);
+	key = palloc(sizeof(*key));
+	factors = palloc(sizeof(*factors));
+	factors->p_limbs = factors->q_limbs = (bits / 2 + 63) / 64;
+	result = paillier_keygen(factors->p, factors->q, bits, interruptible_random, NULL, scratch);
+	if (result == PAILLIER_OK)
+		result = paillier_private_init(key, factors->p, factors->p_limbs, factors->q, factors->q_limbs, true,
+									   scratch);
+	if (result == PAILLIER_OK)
+		value = make_value(key);
+	wipe_free(factors, sizeof(*factors));
+	wipe_free(key, sizeof(*key));
+	wipe_free(scratch, scratch_size);
+	CHECK_FOR_INTERRUPTS();
+	paillier_require(result, "private key");
+	PG_RETURN_POINTER(value);
+}
+
+PG_FUNCTION_INFO_V1(paillier_private_key_public);
+
+/* paillier_public_key(paillier_private_key) -> paillier_public_key */
+Datum
+paillier_private_key_public(PG_FUNCTION_ARGS)
+{
+	paillier_private *key = &get_prepared(fcinfo, PG_GETARG_PRIVATE_KEY(0))->key;
+
+	PG_RETURN_POINTER(paillier_public_key_make(key->pub.n, key->pub.limbs, key->pub.djn));
+}
+
+PG_FUNCTION_INFO_V1(paillier_private_key_id);
+
+/* paillier_key_id(paillier_private_key) -> text */
+Datum
+paillier_private_key_id(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(paillier_key_id_text(PG_GETARG_PRIVATE_KEY(0)->id)));
+}
+
+PG_FUNCTION_INFO_V1(paillier_decrypt_number);
+
+/* paillier_decrypt(paillier_ciphertext, paillier_private_key) -> numeric */
+Datum
+paillier_decrypt_number(PG_FUNCTION_ARGS)
+{
+	PaillierCiphertext *ct = PG_GETARG_CIPHERTEXT(0);
+	PaillierPrivateKey *value = PG_GETARG_PRIVATE_KEY(1);
+	PreparedKey *prepared;
+	PaillierInteger plain;
+
+	if (memcmp(ct->header.key_id, value->id, PAILLIER_KEY_ID_LENGTH) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("ciphertext is under another key than the one given"),
+				 errdetail("The ciphertext is under key %s, the private key is that of key %s.",
+						   paillier_key_id_text(ct->header.key_id), paillier_key_id_text(value->id)),
+				 errhint("Select the ciphertexts of one key with paillier_key_id().")));
+	prepared = get_prepared(fcinfo, value);
+	if (CIPHERTEXT_LIMBS(ct) != prepared->key.pub.n2.limbs)
+		paillier_raise(PAILLIER_ERR_TOO_LARGE, "ciphertext");
+	plain.scale = ct->header.scale;
+	plain.limbs = prepared->key.pub.limbs;
+	paillier_require(paillier_decrypt(&prepared->key, &plain.negative, plain.mag, ct->c, prepared->scratch),
+					 "ciphertext");
+	if (!paillier_bound_covers(paillier_ciphertext_bound(ct), plain.mag, plain.limbs))
+		paillier_raise(PAILLIER_ERR_BOUND, "plaintext");
+	PG_RETURN_NUMERIC(paillier_integer_to_numeric(&plain));
+}

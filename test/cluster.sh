@@ -1,0 +1,84 @@
+# cluster.sh
+#	A private, throw-away PostgreSQL server with this tree's extensions, for
+#	tests and the demo.  Sourced, not run.
+#
+#	It listens on a socket in its own directory and nowhere else, and finds the
+#	extensions in a staged installation, so that nothing of the system's
+#	PostgreSQL is touched.  The server runs as the caller, or as postgres where
+#	the caller is root.
+#
+#	cluster_start [setting=value ...]	make and start it; exports PGHOST, PGUSER, PGDATABASE
+#	cluster_stop						stop and remove it
+#	cluster_kill						stop it as a crash would; cluster_restart brings it back
+
+CLUSTER=
+PG_CONFIG=${PG_CONFIG:-pg_config}
+
+# Run a command as the user the server runs as.
+cluster_as_server() {
+	if [ "$(id -u)" = 0 ]; then
+		setpriv --reuid=postgres --regid=postgres --init-groups -- "$@"
+	else
+		"$@"
+	fi
+}
+
+cluster_ctl() {
+	# the server must not hold the caller's standard streams open
+	cluster_as_server "$($PG_CONFIG --bindir)/pg_ctl" -D "$CLUSTER/data" -l "$CLUSTER/log" -s -w -t 60 "$@" \
+		</dev/null >>"$CLUSTER/ctl.log" 2>&1
+}
+
+cluster_start() {
+	local root setting bindir
+	root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+	bindir=$($PG_CONFIG --bindir)
+	CLUSTER=$(mktemp -d /tmp/paillier.XXXXXX)
+	make -s -C "$root" stage DESTDIR="$CLUSTER/install" >"$CLUSTER/stage.log" 2>&1 || {
+		cat "$CLUSTER/stage.log" >&2
+		return 1
+	}
+	chmod -R go+rX "$CLUSTER"
+	if [ "$(id -u)" = 0 ]; then chown postgres: "$CLUSTER"; fi
+	cluster_as_server "$bindir/initdb" -D "$CLUSTER/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 \
+		--no-sync >"$CLUSTER/initdb.log" 2>&1 </dev/null || {
+		cat "$CLUSTER/initdb.log" >&2
+		return 1
+	}
+	{
+		echo "listen_addresses = ''"
+		echo "unix_socket_directories = '$CLUSTER'"
+		echo "extension_destdir = '$CLUSTER/install'"
+		echo "dynamic_library_path = '$CLUSTER/install$($PG_CONFIG --pkglibdir):\$libdir'"
+		echo "max_worker_processes = 16"
+		echo "fsync = off"
+		for setting in "$@"; do echo "$setting"; done
+	} | cluster_as_server tee -a "$CLUSTER/data/postgresql.conf" >/dev/null
+	export PGHOST=$CLUSTER PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
+	export PATH="$CLUSTER/install$bindir:$bindir:$PATH"
+	cluster_restart
+}
+
+cluster_restart() {
+	cluster_ctl start || {
+		cat "$CLUSTER/log" >&2
+		return 1
+	}
+}
+
+# kill -9 of the postmaster; its children follow when they notice
+cluster_kill() {
+	local pid
+	pid=$(cluster_as_server head -n 1 "$CLUSTER/data/postmaster.pid")
+	kill -9 "$pid"
+	while [ -n "$(ps --ppid "$pid" -o pid= 2>/dev/null)" ] || cluster_as_server fuser -s "$CLUSTER/data" 2>/dev/null; do
+		sleep 0.05
+	done
+}
+
+cluster_stop() {
+	[ -n "$CLUSTER" ] || return 0
+	cluster_ctl -m immediate stop || true
+	rm -rf "$CLUSTER"
+	CLUSTER=
+}
