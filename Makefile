@@ -7,14 +7,14 @@
 #	make install		into the PostgreSQL that PG_CONFIG names
 #	make installcheck	regression tests on a running server
 
-EXTENSION = paillier
+EXTENSION = paillier paillier_metering
 MODULE_big = paillier
 DATA = $(wildcard *--*.sql)
 SCRIPTS_built = paillier
 
 # What each layer may include is checked by test/layers.
 CORE = mont bound result codec codec_jwk paillier paillier_private
-SERVER = pg_module pg_error pg_key pg_jwk pg_private pg_numeric pg_cache pg_ciphertext pg_arithmetic pg_sum
+SERVER = pg_module pg_error pg_key pg_jwk pg_private pg_numeric pg_cache pg_ciphertext pg_arithmetic pg_sum pg_metering
 PROGRAM_FILES = $(patsubst %.c,%,$(notdir $(wildcard src/cli_*.c)))
 
 OBJS = $(patsubst %,src/%.o,$(CORE) $(SERVER))

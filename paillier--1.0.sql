@@ -164,12 +164,12 @@ GRANT SELECT ON @extschema@.paillier_key TO PUBLIC;
 -- ---- public functions ----
 
 CREATE FUNCTION paillier_keygen(bits int DEFAULT 3072) RETURNS paillier_private_key
-	AS 'MODULE_PATHNAME', 'paillier_keygen_bits' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 10000000;
+	AS 'MODULE_PATHNAME', 'paillier_keygen_bits' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 10000;
 
 COMMENT ON FUNCTION paillier_keygen(int) IS 'makes a private key whose modulus has the given number of bits (even, from paillier.min_key_bits to 8192)';
 
 CREATE FUNCTION paillier_public_key(key paillier_private_key) RETURNS paillier_public_key
-	AS 'MODULE_PATHNAME', 'paillier_private_key_public' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
+	AS 'MODULE_PATHNAME', 'paillier_private_key_public' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
 
 COMMENT ON FUNCTION paillier_public_key(paillier_private_key) IS 'the public key that belongs to a private key';
 
@@ -207,12 +207,12 @@ CREATE FUNCTION paillier_register_key(key paillier_public_key, name text DEFAULT
 COMMENT ON FUNCTION paillier_register_key(paillier_public_key, text) IS 'makes a public key known to this database, or renames it; returns its id';
 
 CREATE FUNCTION paillier_encrypt(value numeric, key paillier_public_key, scale int DEFAULT 0, width int DEFAULT 64) RETURNS paillier_ciphertext
-	AS 'MODULE_PATHNAME', 'paillier_encrypt_number' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 200000;
+	AS 'MODULE_PATHNAME', 'paillier_encrypt_number' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 2000;
 
 COMMENT ON FUNCTION paillier_encrypt(numeric, paillier_public_key, int, int) IS 'encrypts a number of at most `scale` decimal digits after the point, declared to fit `width` bits as a signed integer (more where it needs more)';
 
 CREATE FUNCTION paillier_decrypt(ct paillier_ciphertext, key paillier_private_key) RETURNS numeric
-	AS 'MODULE_PATHNAME', 'paillier_decrypt_number' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000000;
+	AS 'MODULE_PATHNAME', 'paillier_decrypt_number' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
 
 COMMENT ON FUNCTION paillier_decrypt(paillier_ciphertext, paillier_private_key) IS 'decrypts a number; fails when it lies outside the declared bound';
 
@@ -232,7 +232,7 @@ CREATE FUNCTION paillier_valid(ct paillier_ciphertext) RETURNS boolean
 COMMENT ON FUNCTION paillier_valid(paillier_ciphertext) IS 'whether a ciphertext may enter a sum: below the square of the modulus, invertible and blinded; its key must be registered';
 
 CREATE FUNCTION paillier_rerandomize(ct paillier_ciphertext) RETURNS paillier_ciphertext
-	AS 'MODULE_PATHNAME', 'paillier_ciphertext_rerandomize' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 200000;
+	AS 'MODULE_PATHNAME', 'paillier_ciphertext_rerandomize' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 2000;
 
 COMMENT ON FUNCTION paillier_rerandomize(paillier_ciphertext) IS 'another ciphertext of the same number, which nobody without the private key can link to the first';
 

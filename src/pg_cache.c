@@ -139,12 +139,11 @@ paillier_key_of(const PaillierPublicKey *value)
 
 /* The registered key with this id, palloc'd in the caller's context; NULL where there is none. */
 static PaillierPublicKey *
-registry_find(FunctionCallInfo fcinfo, const char *id)
+registry_find(Oid schema, const char *id)
 {
 	MemoryContext context = CurrentMemoryContext;
-	char	   *schema = get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid));
 	char	   *query = psprintf("SELECT public_key FROM %s.paillier_key WHERE key_id OPERATOR(pg_catalog.=) $1",
-								 quote_identifier(schema));
+								 quote_identifier(get_namespace_name(schema)));
 	Oid			types[] = {TEXTOID};
 	Datum		values[] = {CStringGetTextDatum(id)};
 	PaillierPublicKey *found = NULL;
@@ -170,17 +169,20 @@ registry_find(FunctionCallInfo fcinfo, const char *id)
 }
 
 PaillierKey *
-paillier_key_lookup(FunctionCallInfo fcinfo, const uint8 *id)
+paillier_key_cached(const uint8 *id)
 {
 	PaillierKey *key = cache_find(id);
-	PaillierPublicKey *value;
-	char	   *text;
 
-	if (likely(key != NULL && key->registered))
-		return key;
+	return likely(key != NULL && key->registered) ? key : NULL;
+}
 
-	text = paillier_key_id_text(id);
-	value = registry_find(fcinfo, text);
+PaillierKey *
+paillier_key_load(Oid schema, const uint8 *id)
+{
+	char	   *text = paillier_key_id_text(id);
+	PaillierPublicKey *value = registry_find(schema, text);
+	PaillierKey *key;
+
 	if (value == NULL || memcmp(value->id, id, PAILLIER_KEY_ID_LENGTH) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -191,6 +193,14 @@ paillier_key_lookup(FunctionCallInfo fcinfo, const uint8 *id)
 	pfree(value);
 	pfree(text);
 	return key;
+}
+
+PaillierKey *
+paillier_key_lookup(FunctionCallInfo fcinfo, const uint8 *id)
+{
+	PaillierKey *key = paillier_key_cached(id);
+
+	return key != NULL ? key : paillier_key_load(get_func_namespace(fcinfo->flinfo->fn_oid), id);
 }
 
 PaillierKey *

@@ -107,7 +107,13 @@ typedef struct PaillierKey
 	paillier_blinder blinder;
 } PaillierKey;
 
-/* The key of a ciphertext or sum: it must be registered.  fcinfo tells the extension's schema. */
+/* The registered key with an id: from the cache, NULL where it is not there … */
+extern PaillierKey *paillier_key_cached(const uint8 *id);
+
+/* … from the registry in the extension's schema, error where it is not there … */
+extern PaillierKey *paillier_key_load(Oid schema, const uint8 *id);
+
+/* … or from either, for functions of the extension. */
 extern PaillierKey *paillier_key_lookup(FunctionCallInfo fcinfo, const uint8 *id);
 
 /* The key of a public key value. */

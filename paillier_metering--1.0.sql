@@ -1,0 +1,1071 @@
+-- paillier_metering 1.0: from encrypted readings to totals, and nothing in between
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION paillier_metering" to load this file. \quit
+
+-- Functions keep the search path that is set here: their own schema, that of
+-- paillier, and no temporary object before them.
+SELECT pg_catalog.set_config('search_path',
+	'pg_catalog, @extschema@, ' || pg_catalog.quote_ident(n.nspname) || ', pg_temp', true)
+FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+WHERE e.extname = 'paillier';
+
+-- ---- time ----
+
+CREATE FUNCTION @extschema@.utc_hour(t timestamptz) RETURNS timestamptz
+	AS 'MODULE_PATHNAME', 'paillier_metering_utc_hour' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.utc_hour(timestamptz) IS 'the start of the UTC hour that t lies in';
+
+CREATE FUNCTION @extschema@.slot(t timestamptz) RETURNS int
+	AS 'MODULE_PATHNAME', 'paillier_metering_slot' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.slot(timestamptz) IS 'the partition of the staging ring that holds the hour of t: hour number modulo 48';
+
+CREATE FUNCTION @extschema@.reading_bit(read_at timestamptz, minutes int) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'paillier_metering_reading_bit' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.reading_bit(timestamptz, int) IS 'the bit of a reading in the received bitmap of its hour, for readings every so many minutes';
+
+CREATE FUNCTION @extschema@.bits(received bigint) RETURNS int
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	AS $$ SELECT pg_catalog.length(pg_catalog.replace((received::bit(64))::text, '0', '')) $$;
+
+COMMENT ON FUNCTION @extschema@.bits(bigint) IS 'how many readings a received bitmap of an hour holds';
+
+-- ---- configuration ----
+
+CREATE TABLE @extschema@.setting (
+	only_row         boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+	key_id           text,
+	reading_interval interval NOT NULL DEFAULT '5 min'
+		CHECK (reading_interval IN ('1 min', '5 min', '10 min', '15 min', '30 min', '1 hour')),
+	bill_window      interval NOT NULL DEFAULT '2 hours'
+		CHECK (bill_window IN ('1 hour', '2 hours', '4 hours', '6 hours', '12 hours', '24 hours')),
+	zone             text NOT NULL DEFAULT 'UTC',
+	grace            interval NOT NULL DEFAULT '15 min' CHECK (grace >= '0'),
+	min_meters       int NOT NULL DEFAULT 100 CHECK (min_meters >= 2),
+	min_readings     int NOT NULL DEFAULT 2 CHECK (min_readings >= 2),
+	retention        interval NOT NULL DEFAULT '45 days' CHECK (retention > '0'),
+	scale            int NOT NULL DEFAULT 0 CHECK (scale BETWEEN 0 AND 255),
+	width            int NOT NULL DEFAULT 64 CHECK (width BETWEEN 1 AND 1024),
+	unit_kwh         numeric NOT NULL DEFAULT 0.001 CHECK (unit_kwh > 0),
+	clock_tolerance  interval NOT NULL DEFAULT '1 min' CHECK (clock_tolerance >= '0'),
+	starts_at        timestamptz
+);
+
+COMMENT ON TABLE @extschema@.setting IS 'the settings of metering, one row';
+COMMENT ON COLUMN @extschema@.setting.key_id IS 'the key that readings are encrypted under, from paillier_register_key()';
+COMMENT ON COLUMN @extschema@.setting.reading_interval IS 'time between two readings; a reading is dated by the start of its interval';
+COMMENT ON COLUMN @extschema@.setting.bill_window IS 'stretch of time that a meter is billed by: nothing finer about one meter is ever kept';
+COMMENT ON COLUMN @extschema@.setting.zone IS 'time zone whose midnight bill windows are counted from';
+COMMENT ON COLUMN @extschema@.setting.grace IS 'how long after its end an hour waits for readings before it is sealed';
+COMMENT ON COLUMN @extschema@.setting.min_meters IS 'fewer meters than this in a region and hour get no total';
+COMMENT ON COLUMN @extschema@.setting.min_readings IS 'fewer readings than this of one meter get no total: they wait for the next window';
+COMMENT ON COLUMN @extschema@.setting.retention IS 'how old a reading may be when it comes';
+COMMENT ON COLUMN @extschema@.setting.scale IS 'decimal digits of readings';
+COMMENT ON COLUMN @extschema@.setting.width IS 'largest declared width of readings in bits';
+COMMENT ON COLUMN @extschema@.setting.unit_kwh IS 'kWh in one unit of reading: 0.001 where readings are in Wh';
+COMMENT ON COLUMN @extschema@.setting.clock_tolerance IS 'how far the clocks of meters may be ahead';
+COMMENT ON COLUMN @extschema@.setting.starts_at IS 'readings before this are refused; set by the first roll-up where it is not set';
+
+CREATE TABLE @extschema@.setting_past (
+	until            timestamptz PRIMARY KEY,
+	key_id           text,
+	reading_interval interval NOT NULL,
+	bill_window      interval NOT NULL,
+	zone             text NOT NULL
+);
+
+COMMENT ON TABLE @extschema@.setting_past IS 'what of the settings held up to a time, where it has changed since';
+
+CREATE VIEW @extschema@.regime AS
+	SELECT until, key_id, reading_interval, bill_window, zone FROM @extschema@.setting_past
+	UNION ALL
+	SELECT 'infinity', key_id, reading_interval, bill_window, zone FROM @extschema@.setting;
+
+COMMENT ON VIEW @extschema@.regime IS 'key, reading interval and bill window over time: each row holds up to its end';
+
+CREATE TABLE @extschema@.tariff (
+	tariff      text PRIMARY KEY,
+	description text,
+	zone        text NOT NULL DEFAULT 'UTC'
+);
+
+COMMENT ON TABLE @extschema@.tariff IS 'tariffs; a bill covers months of the tariff''s time zone';
+
+CREATE TABLE @extschema@.rate (
+	tariff    text NOT NULL REFERENCES @extschema@.tariff,
+	from_time time NOT NULL DEFAULT '00:00',
+	price     numeric NOT NULL CHECK (price NOT IN ('NaN')),
+	PRIMARY KEY (tariff, from_time)
+);
+
+COMMENT ON TABLE @extschema@.rate IS 'prices by time of day';
+COMMENT ON COLUMN @extschema@.rate.from_time IS 'local time of day from which the price holds, up to the next one of the tariff';
+COMMENT ON COLUMN @extschema@.rate.price IS 'price of one kWh';
+
+CREATE TABLE @extschema@.meter (
+	meter_id  text PRIMARY KEY CHECK (meter_id <> '' AND octet_length(meter_id) < 64),
+	region    text NOT NULL,
+	tariff    text REFERENCES @extschema@.tariff,
+	active    tstzrange NOT NULL DEFAULT '(,)'
+		CHECK (NOT isempty(active) AND (lower_inc(active) OR lower_inf(active)) AND NOT upper_inc(active)),
+	collector name
+);
+
+COMMENT ON TABLE @extschema@.meter IS 'the meters whose readings are accepted';
+COMMENT ON COLUMN @extschema@.meter.region IS 'region whose hourly totals the meter counts in; a change takes effect at the next hour';
+COMMENT ON COLUMN @extschema@.meter.tariff IS 'tariff it is billed by; a change takes effect at the next bill window';
+COMMENT ON COLUMN @extschema@.meter.active IS 'when readings are expected';
+COMMENT ON COLUMN @extschema@.meter.collector IS 'role that alone may send its readings and see its gaps; NULL: every collector';
+
+CREATE TABLE @extschema@.region_past (
+	meter_id text NOT NULL,
+	until    timestamptz NOT NULL,
+	region   text NOT NULL,
+	PRIMARY KEY (meter_id, until)
+);
+
+COMMENT ON TABLE @extschema@.region_past IS 'the region of a meter up to a time, where it has changed since';
+
+CREATE TABLE @extschema@.tariff_past (
+	meter_id text NOT NULL,
+	until    timestamptz NOT NULL,
+	tariff   text,
+	PRIMARY KEY (meter_id, until)
+);
+
+COMMENT ON TABLE @extschema@.tariff_past IS 'the tariff of a meter up to a time, where it has changed since';
+
+-- ---- staging: the only place of fine-grained readings ----
+
+CREATE FUNCTION @extschema@.accept(meter_id text, read_at timestamptz, energy paillier_ciphertext) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'paillier_metering_accept' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 200;
+
+COMMENT ON FUNCTION @extschema@.accept(text, timestamptz, paillier_ciphertext) IS 'true for a reading that may enter the staging table, an error that says why for any other';
+
+CREATE TABLE @extschema@.reading (
+	meter_id text NOT NULL,
+	read_at  timestamptz NOT NULL,
+	energy   paillier_ciphertext NOT NULL,
+	CONSTRAINT accepted CHECK (@extschema@.accept(meter_id, read_at, energy))
+) PARTITION BY LIST (@extschema@.slot(read_at));
+
+COMMENT ON TABLE @extschema@.reading IS 'staging: collectors INSERT or COPY readings here; unlogged, emptied by TRUNCATE as soon as they are rolled up';
+COMMENT ON COLUMN @extschema@.reading.read_at IS 'start of the interval that was metered';
+COMMENT ON COLUMN @extschema@.reading.energy IS 'encrypted energy of the interval';
+
+-- Partial totals of one meter and hour, on their way into a bill window.  As
+-- short-lived as readings: emptied when the window is sealed.
+CREATE UNLOGGED TABLE @extschema@.partial (
+	meter_id text NOT NULL,
+	hour     timestamptz NOT NULL,
+	key_id   text NOT NULL,
+	total    paillier_ciphertext NOT NULL,
+	readings int NOT NULL,
+	received bigint NOT NULL
+) WITH (autovacuum_enabled = off);
+
+CREATE INDEX ON @extschema@.partial (hour, meter_id);
+
+COMMENT ON TABLE @extschema@.partial IS 'staging: totals of one meter and hour that wait for their bill window to end; unlogged, emptied by TRUNCATE';
+
+-- What must outlive a TRUNCATE of staging within one transaction waits here.
+CREATE UNLOGGED TABLE @extschema@.reading_spare (LIKE @extschema@.reading) WITH (autovacuum_enabled = off);
+CREATE UNLOGGED TABLE @extschema@.partial_spare (LIKE @extschema@.partial) WITH (autovacuum_enabled = off);
+
+COMMENT ON TABLE @extschema@.reading_spare IS 'staging: holds readings that are not due while their partition is emptied; empty outside of that transaction';
+COMMENT ON TABLE @extschema@.partial_spare IS 'staging: holds partial totals that wait on while the table is emptied; empty outside of that transaction';
+
+-- Emptied by a crash like all of staging, and this is how the crash shows.
+CREATE UNLOGGED TABLE @extschema@.staging_since (
+	since timestamptz NOT NULL
+);
+
+COMMENT ON TABLE @extschema@.staging_since IS 'since when staging has been kept: one row, lost with the rest of staging in a crash and made again by the next roll-up';
+
+INSERT INTO @extschema@.staging_since VALUES ('-infinity');
+
+DO $$
+BEGIN
+	FOR slot IN 0 .. 47 LOOP
+		EXECUTE format('CREATE UNLOGGED TABLE @extschema@.reading_%s PARTITION OF @extschema@.reading '
+			'FOR VALUES IN (%s) WITH (autovacuum_enabled = off)', to_char(slot, 'FM00'), slot);
+		EXECUTE format('COMMENT ON TABLE @extschema@.reading_%s IS %L', to_char(slot, 'FM00'),
+			format('staging ring: readings of hours whose number is %s modulo 48', slot));
+	END LOOP;
+END
+$$;
+
+-- ---- totals: all that is kept ----
+
+CREATE TABLE @extschema@.region_hour (
+	region   text NOT NULL,
+	hour     timestamptz NOT NULL,
+	key_id   text NOT NULL,
+	total    paillier_ciphertext,
+	meters   int NOT NULL,
+	readings bigint NOT NULL,
+	PRIMARY KEY (region, hour)
+);
+
+COMMENT ON TABLE @extschema@.region_hour IS 'encrypted energy of each region and UTC hour; written once, when the hour is sealed';
+COMMENT ON COLUMN @extschema@.region_hour.total IS 'NULL where fewer than min_meters contributed';
+COMMENT ON COLUMN @extschema@.region_hour.meters IS 'meters that contributed';
+COMMENT ON COLUMN @extschema@.region_hour.readings IS 'readings in the total';
+
+CREATE TABLE @extschema@.sealed_window (
+	window_start     timestamptz PRIMARY KEY,
+	window_end       timestamptz NOT NULL,
+	key_id           text NOT NULL,
+	reading_interval interval NOT NULL
+);
+
+COMMENT ON TABLE @extschema@.sealed_window IS 'the bill windows that are sealed';
+
+CREATE TABLE @extschema@.bill_window (
+	meter_id     text NOT NULL,
+	window_start timestamptz NOT NULL,
+	key_id       text NOT NULL,
+	total        paillier_ciphertext,
+	readings     int NOT NULL DEFAULT 0,
+	carried      int NOT NULL DEFAULT 0,
+	expected     int NOT NULL DEFAULT 0,
+	counted      int NOT NULL DEFAULT 0,
+	received     bigint[] NOT NULL DEFAULT '{}',
+	PRIMARY KEY (meter_id, window_start, key_id)
+);
+
+CREATE INDEX ON @extschema@.bill_window (window_start) WHERE counted < expected;
+
+COMMENT ON TABLE @extschema@.bill_window IS 'encrypted energy of each meter and bill window; the total is written once, when the window is sealed';
+COMMENT ON COLUMN @extschema@.bill_window.key_id IS 'key of the total; a row under another key than that of its window holds readings sent under that key and says nothing of what is expected';
+COMMENT ON COLUMN @extschema@.bill_window.total IS 'NULL where there were too few readings for one: they go into a later window';
+COMMENT ON COLUMN @extschema@.bill_window.readings IS 'readings in the total';
+COMMENT ON COLUMN @extschema@.bill_window.carried IS 'of these, late readings of earlier windows';
+COMMENT ON COLUMN @extschema@.bill_window.expected IS 'readings of this window without gaps';
+COMMENT ON COLUMN @extschema@.bill_window.counted IS 'readings of this window that are in its total or a later one';
+COMMENT ON COLUMN @extschema@.bill_window.received IS 'the counted readings: bit i of element h stands for reading i of hour h of the window';
+
+CREATE TABLE @extschema@.progress (
+	only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+	sealed_until timestamptz,
+	billed_until timestamptz
+);
+
+COMMENT ON TABLE @extschema@.progress IS 'how far the roll-up has come, one row; whoever rolls up holds a lock on it';
+COMMENT ON COLUMN @extschema@.progress.sealed_until IS 'all hours before this are sealed';
+COMMENT ON COLUMN @extschema@.progress.billed_until IS 'all bill windows before this are sealed';
+
+CREATE TABLE @extschema@.rollup_log (
+	id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	duration    interval NOT NULL,
+	step        text NOT NULL CHECK (step IN ('hour', 'late', 'window', 'restart')),
+	starts      timestamptz,
+	meters      bigint,
+	readings    bigint,
+	duplicates  bigint,
+	late        bigint,
+	suppressed  bigint
+);
+
+COMMENT ON TABLE @extschema@.rollup_log IS 'what each step of the roll-up did';
+COMMENT ON COLUMN @extschema@.rollup_log.step IS 'hour: an hour was sealed; late: late readings were taken; window: a bill window was sealed; restart: staging was found lost';
+COMMENT ON COLUMN @extschema@.rollup_log.starts IS 'start of the hour or window';
+COMMENT ON COLUMN @extschema@.rollup_log.duplicates IS 'readings dropped because they had been received before';
+COMMENT ON COLUMN @extschema@.rollup_log.late IS 'readings taken for hours that had been sealed';
+COMMENT ON COLUMN @extschema@.rollup_log.suppressed IS 'regions without a total for want of meters';
+
+INSERT INTO @extschema@.setting DEFAULT VALUES;
+INSERT INTO @extschema@.progress DEFAULT VALUES;
+
+-- A dump holds the durable tables and never staging.
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.setting', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.setting_past', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.tariff', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.rate', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.meter', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.region_past', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.tariff_past', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.region_hour', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.sealed_window', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.bill_window', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.progress', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.rollup_log', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.rollup_log_id_seq', '');
+
+-- ---- rules of configuration ----
+
+CREATE FUNCTION @extschema@.announce() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'paillier_metering_announce' LANGUAGE C;
+
+COMMENT ON FUNCTION @extschema@.announce() IS 'tells the doors of all sessions that settings or meters have changed';
+
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @extschema@.setting
+	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.announce();
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @extschema@.setting_past
+	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.announce();
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @extschema@.meter
+	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.announce();
+
+-- The bill window that an hour lies in: hours with the same label, a local time
+-- of the window's zone, within one regime.  A window over a change of daylight
+-- saving time has an hour more or less.
+CREATE FUNCTION @extschema@.window_label(hour timestamptz, zone text, bill_window interval) RETURNS timestamp
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	AS $$
+		SELECT pg_catalog.date_trunc('day', hour AT TIME ZONE zone)
+			+ bill_window * pg_catalog.floor(EXTRACT(hour FROM hour AT TIME ZONE zone)
+				/ (EXTRACT(epoch FROM bill_window) / 3600))::double precision
+	$$;
+
+COMMENT ON FUNCTION @extschema@.window_label(timestamptz, text, interval) IS 'the local time that names the bill window of an hour';
+
+CREATE FUNCTION @extschema@.window_of(t timestamptz, OUT window_start timestamptz, OUT window_end timestamptz,
+		OUT key_id text, OUT reading_interval interval)
+	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT
+	AS $$
+DECLARE
+	begins timestamptz := COALESCE((SELECT max(until) FROM @extschema@.setting_past WHERE until <= t), '-infinity');
+	r      @extschema@.regime;
+	label  timestamp;
+BEGIN
+	SELECT * INTO r FROM @extschema@.regime WHERE until > t ORDER BY until LIMIT 1;
+	key_id := r.key_id;
+	reading_interval := r.reading_interval;
+	window_start := @extschema@.utc_hour(t);
+	window_end := window_start + interval '1 hour';
+	label := @extschema@.window_label(window_start, r.zone, r.bill_window);
+	WHILE window_start > begins
+		AND @extschema@.window_label(window_start - interval '1 hour', r.zone, r.bill_window) = label LOOP
+		window_start := window_start - interval '1 hour';
+	END LOOP;
+	WHILE window_end < r.until AND @extschema@.window_label(window_end, r.zone, r.bill_window) = label LOOP
+		window_end := window_end + interval '1 hour';
+	END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.window_of(timestamptz) IS 'the bill window that a time lies in, with its key and reading interval';
+
+-- One row only; the row of a dump that is restored replaces the one made here.
+CREATE FUNCTION @extschema@.replace_row() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+	AS $$
+BEGIN
+	EXECUTE format('DELETE FROM %s', TG_RELID::regclass);
+	RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.replace_row() IS 'keeps one-row tables at one row';
+
+CREATE TRIGGER replace_row BEFORE INSERT ON @extschema@.setting
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.replace_row();
+CREATE TRIGGER replace_row BEFORE INSERT ON @extschema@.progress
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.replace_row();
+
+-- Key, interval, window and zone change at the end of the bill window that is
+-- open: what held before is kept up to then.  Before the first reading a change
+-- takes effect at once.
+CREATE FUNCTION @extschema@.change_setting() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+	AS $$
+BEGIN
+	PERFORM '2000-01-01'::timestamptz AT TIME ZONE NEW.zone;
+	IF NEW.key_id IS DISTINCT FROM OLD.key_id AND NOT EXISTS (SELECT FROM paillier_key k WHERE k.key_id = NEW.key_id) THEN
+		RAISE EXCEPTION 'key % is not registered', COALESCE(NEW.key_id, 'NULL')
+			USING ERRCODE = 'undefined_object', HINT = 'Register the public key with paillier_register_key().';
+	END IF;
+	IF NEW.starts_at IS DISTINCT FROM OLD.starts_at AND OLD.starts_at IS NOT NULL
+		AND EXISTS (SELECT FROM @extschema@.progress WHERE sealed_until IS NOT NULL) THEN
+		RAISE EXCEPTION 'metering has started: its start cannot be changed'
+			USING ERRCODE = 'object_not_in_prerequisite_state';
+	END IF;
+	IF (NEW.key_id, NEW.reading_interval, NEW.bill_window, NEW.zone)
+			IS DISTINCT FROM (OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone)
+		AND OLD.key_id IS NOT NULL
+		AND (EXISTS (SELECT FROM @extschema@.progress WHERE sealed_until IS NOT NULL)
+			OR EXISTS (SELECT FROM @extschema@.reading)) THEN
+		INSERT INTO @extschema@.setting_past (until, key_id, reading_interval, bill_window, zone)
+		SELECT w.window_end, OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone
+		FROM @extschema@.window_of(clock_timestamp()) w
+		ON CONFLICT DO NOTHING;
+	END IF;
+	RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.change_setting() IS 'checks a change of settings and keeps what held before until the open bill window ends';
+
+CREATE TRIGGER change_setting BEFORE UPDATE ON @extschema@.setting
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.change_setting();
+
+-- A meter counts in one region in any hour, and by one tariff in any window.
+CREATE FUNCTION @extschema@.change_meter() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+	AS $$
+BEGIN
+	IF NEW.meter_id <> OLD.meter_id THEN
+		RAISE EXCEPTION 'the id of a meter cannot be changed'
+			USING ERRCODE = 'feature_not_supported', HINT = 'End its active range and add another meter.';
+	END IF;
+	IF NEW.region <> OLD.region THEN
+		INSERT INTO @extschema@.region_past
+		VALUES (OLD.meter_id, @extschema@.utc_hour(clock_timestamp()) + interval '1 hour', OLD.region)
+		ON CONFLICT DO NOTHING;
+	END IF;
+	IF NEW.tariff IS DISTINCT FROM OLD.tariff THEN
+		INSERT INTO @extschema@.tariff_past
+		SELECT OLD.meter_id, w.window_end, OLD.tariff FROM @extschema@.window_of(clock_timestamp()) w
+		ON CONFLICT DO NOTHING;
+	END IF;
+	RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.change_meter() IS 'keeps the region and tariff of a meter until the hour or window ends';
+
+CREATE TRIGGER change_meter BEFORE UPDATE ON @extschema@.meter
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.change_meter();
+
+-- Totals are written once: two versions of a total, divided, would give away
+-- what was added between them.
+CREATE FUNCTION @extschema@.refuse_change() RETURNS trigger
+	LANGUAGE plpgsql SET search_path FROM CURRENT
+	AS $$
+BEGIN
+	RAISE EXCEPTION 'totals in %.% are written once and never change', TG_TABLE_SCHEMA, TG_TABLE_NAME
+		USING ERRCODE = 'object_not_in_prerequisite_state';
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.refuse_change() IS 'refuses to change or delete a total';
+
+CREATE TRIGGER write_once BEFORE UPDATE OR DELETE ON @extschema@.region_hour
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.refuse_change();
+CREATE TRIGGER write_once_delete BEFORE DELETE ON @extschema@.bill_window
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.refuse_change();
+CREATE TRIGGER write_once BEFORE UPDATE ON @extschema@.bill_window
+	FOR EACH ROW
+	WHEN (paillier_bytes(OLD.total) IS DISTINCT FROM paillier_bytes(NEW.total) OR (OLD.readings, OLD.carried) <> (NEW.readings, NEW.carried)
+		OR (OLD.meter_id, OLD.window_start, OLD.key_id) <> (NEW.meter_id, NEW.window_start, NEW.key_id))
+	EXECUTE FUNCTION @extschema@.refuse_change();
+CREATE TRIGGER write_once_truncate BEFORE TRUNCATE ON @extschema@.region_hour
+	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.refuse_change();
+CREATE TRIGGER write_once_truncate BEFORE TRUNCATE ON @extschema@.bill_window
+	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.refuse_change();
+
+-- ---- what is missing ----
+
+-- Every reading of the time that is not billed yet, up to now.
+CREATE VIEW @extschema@.open_reading AS
+	SELECT h.hour, h.hour + r.reading_interval * i.i AS read_at, 1::bigint << i.i AS bit
+	FROM @extschema@.setting s
+	CROSS JOIN @extschema@.progress g
+	CROSS JOIN LATERAL generate_series(@extschema@.utc_hour(COALESCE(g.billed_until, s.starts_at)), now(),
+		interval '1 hour') AS h (hour)
+	CROSS JOIN LATERAL (
+		SELECT x.reading_interval FROM @extschema@.regime x WHERE x.until > h.hour ORDER BY x.until LIMIT 1) AS r
+	CROSS JOIN LATERAL generate_series(0, (3600 / EXTRACT(epoch FROM r.reading_interval))::int - 1) AS i (i)
+	WHERE h.hour + r.reading_interval * (i.i + 1) <= now();
+
+COMMENT ON VIEW @extschema@.open_reading IS 'times of the readings that belong to bill windows not sealed yet';
+
+-- Every reading that a sealed window went without.
+CREATE VIEW @extschema@.missed_reading AS
+	SELECT b.meter_id, t.hour, t.read_at, t.bit
+	FROM @extschema@.bill_window b
+	JOIN @extschema@.sealed_window w ON w.window_start = b.window_start AND w.key_id = b.key_id
+	CROSS JOIN LATERAL (
+		SELECT @extschema@.utc_hour(g.read_at) AS hour, g.read_at,
+			@extschema@.reading_bit(g.read_at, (EXTRACT(epoch FROM w.reading_interval) / 60)::int) AS bit
+		FROM generate_series(w.window_start, w.window_end - w.reading_interval, w.reading_interval) AS g (read_at)) AS t
+	WHERE b.counted < b.expected
+		AND COALESCE(b.received[(EXTRACT(epoch FROM t.hour - w.window_start) / 3600)::int + 1], 0) & t.bit = 0;
+
+COMMENT ON VIEW @extschema@.missed_reading IS 'readings that were expected in sealed bill windows and have not been counted yet';
+
+CREATE VIEW @extschema@.gap AS
+	SELECT m.meter_id, e.read_at
+	FROM (
+		SELECT m.meter_id, o.hour, o.read_at, o.bit FROM @extschema@.meter m CROSS JOIN @extschema@.open_reading o
+		UNION ALL
+		SELECT meter_id, hour, read_at, bit FROM @extschema@.missed_reading
+	) AS e
+	JOIN @extschema@.meter m ON m.meter_id = e.meter_id
+	CROSS JOIN @extschema@.setting s
+	WHERE m.active @> e.read_at
+		AND e.read_at >= now() - s.retention
+		AND (m.collector IS NULL OR pg_has_role(m.collector, 'MEMBER'))
+		AND NOT EXISTS (
+			SELECT FROM @extschema@.partial p
+			WHERE p.meter_id = e.meter_id AND p.hour = e.hour AND p.received & e.bit <> 0)
+		AND NOT EXISTS (
+			SELECT FROM @extschema@.reading r WHERE r.meter_id = e.meter_id AND r.read_at = e.read_at);
+
+COMMENT ON VIEW @extschema@.gap IS 'readings expected and not received: what to send again';
+COMMENT ON COLUMN @extschema@.gap.read_at IS 'start of the interval of the reading';
+
+-- ---- the roll-up, step by step ----
+
+-- An exclusive lock on a staging partition, or false where somebody is still
+-- writing to it after a second: then the step is left to the next roll-up, and
+-- neither side waits for the other.
+CREATE FUNCTION @extschema@.lock_staging(partition regclass) RETURNS boolean
+	LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '1s'
+	AS $$
+BEGIN
+	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', partition);
+	RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+	RETURN false;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.lock_staging(regclass) IS 'locks a staging partition, unless somebody is writing to it';
+
+CREATE FUNCTION @extschema@.staging_partition(slot int) RETURNS regclass
+	LANGUAGE sql STABLE STRICT
+	AS $$ SELECT ('@extschema@.reading_' || pg_catalog.to_char(slot, 'FM00'))::pg_catalog.regclass $$;
+
+COMMENT ON FUNCTION @extschema@.staging_partition(int) IS 'the staging partition of a slot of the ring';
+
+-- Empty a locked staging partition.  Readings of hours that are not sealed yet
+-- (the ring has come round because the roll-up is far behind) are put back.
+CREATE FUNCTION @extschema@.purge(partition regclass, sealed_until timestamptz) RETURNS void
+	LANGUAGE plpgsql SET search_path FROM CURRENT
+	AS $$
+BEGIN
+	EXECUTE format('INSERT INTO @extschema@.reading_spare SELECT * FROM %s WHERE read_at >= $1', partition)
+		USING sealed_until;
+	IF FOUND THEN
+		EXECUTE format('TRUNCATE %s', partition);
+		EXECUTE format('INSERT INTO %s SELECT * FROM @extschema@.reading_spare', partition);
+		TRUNCATE @extschema@.reading_spare;
+	ELSE
+		EXECUTE format('TRUNCATE %s', partition);
+	END IF;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.purge(regclass, timestamptz) IS 'empties a staging partition by TRUNCATE';
+
+-- Readings of hours that are sealed become partial totals of their own, for the
+-- bill only, unless they were received before.  Returns how many were taken.
+CREATE FUNCTION @extschema@.take_late(partition regclass, sealed_until timestamptz) RETURNS bigint
+	LANGUAGE plpgsql SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off
+	AS $$
+DECLARE
+	taken bigint;
+BEGIN
+	EXECUTE format($query$
+		WITH late AS (
+			SELECT DISTINCT ON (meter_id, read_at) meter_id, read_at, @extschema@.utc_hour(read_at) AS hour, energy
+			FROM %s WHERE read_at < $1 ORDER BY meter_id, read_at, ctid
+		), hours AS (
+			SELECT h.hour, w.window_start, w.key_id, (EXTRACT(epoch FROM w.reading_interval) / 60)::int AS minutes,
+				(EXTRACT(epoch FROM h.hour - w.window_start) / 3600)::int + 1 AS place
+			FROM (SELECT DISTINCT hour FROM late) AS h CROSS JOIN LATERAL @extschema@.window_of(h.hour) AS w
+		), taken AS (
+			INSERT INTO @extschema@.partial (meter_id, hour, key_id, total, readings, received)
+			SELECT l.meter_id, l.hour, paillier_key_id(l.energy), sum(l.energy), count(*),
+				bit_or(@extschema@.reading_bit(l.read_at, h.minutes))
+			FROM late l JOIN hours h USING (hour)
+			LEFT JOIN @extschema@.bill_window b ON b.meter_id = l.meter_id AND b.window_start = h.window_start
+				AND b.key_id = h.key_id
+			WHERE l.hour >= (SELECT starts_at FROM @extschema@.setting)
+				AND COALESCE(b.received[h.place], 0) & @extschema@.reading_bit(l.read_at, h.minutes) = 0
+				AND NOT EXISTS (
+					SELECT FROM @extschema@.partial p
+					WHERE p.hour = l.hour AND p.meter_id = l.meter_id
+						AND p.received & @extschema@.reading_bit(l.read_at, h.minutes) <> 0)
+			GROUP BY l.meter_id, l.hour, paillier_key_id(l.energy)
+			RETURNING readings
+		)
+		SELECT COALESCE(sum(readings), 0) FROM taken
+		$query$, partition) INTO taken USING sealed_until;
+	RETURN taken;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.take_late(regclass, timestamptz) IS 'turns the readings of sealed hours in a staging partition into partial totals';
+
+-- The readings of an hour, one partial total a meter.  Resends within the hour
+-- show as more readings than bits: these meters are added up again from
+-- distinct readings.  Returns how many readings were taken.
+CREATE FUNCTION @extschema@.take_hour(partition regclass, starts timestamptz, key_id text, minutes int, one_key boolean)
+	RETURNS bigint
+	LANGUAGE plpgsql SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off
+	AS $$
+DECLARE
+	-- after a change of key some readings of the hour may be under the new one
+	source   text := format('%s WHERE read_at >= $1 AND read_at < $1 + interval ''1 hour''%s', partition,
+		CASE WHEN one_key THEN '' ELSE ' AND paillier_key_id(energy) = $2' END);
+	command  text := '
+		INSERT INTO @extschema@.partial (meter_id, hour, key_id, total, readings, received)
+		SELECT meter_id, $1, $2, sum(energy), count(*), bit_or(@extschema@.reading_bit(read_at, $3))
+		FROM %s GROUP BY meter_id';
+	repeated text[];
+BEGIN
+	EXECUTE format(command, source) USING starts, key_id, minutes;
+	SELECT array_agg(p.meter_id) INTO repeated
+	FROM @extschema@.partial p WHERE p.hour = starts AND p.readings <> @extschema@.bits(p.received);
+	IF repeated IS NOT NULL THEN
+		DELETE FROM @extschema@.partial p WHERE p.hour = starts AND p.meter_id = ANY (repeated);
+		EXECUTE format(command, format('(SELECT DISTINCT ON (meter_id, read_at) meter_id, read_at, energy
+			FROM %s AND meter_id = ANY ($4) ORDER BY meter_id, read_at, ctid) AS once', source))
+			USING starts, key_id, minutes, repeated;
+	END IF;
+	RETURN (SELECT COALESCE(sum(p.readings), 0) FROM @extschema@.partial p WHERE p.hour = starts);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.take_hour(regclass, timestamptz, text, int, boolean) IS 'turns the readings of an hour into one partial total a meter';
+
+-- The partial totals of an hour become one total a region: re-randomised, and
+-- none where too few meters contributed.  Returns the regions without one.
+CREATE FUNCTION @extschema@.seal_regions(hour timestamptz, key_id text) RETURNS bigint
+	LANGUAGE sql SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off
+	AS $$
+		WITH place AS (
+			SELECT m.meter_id, COALESCE(x.region, m.region) AS region
+			FROM @extschema@.meter m
+			LEFT JOIN (
+				SELECT DISTINCT ON (meter_id) meter_id, region FROM @extschema@.region_past
+				WHERE until > $1 ORDER BY meter_id, until) AS x USING (meter_id)
+			WHERE m.active && tstzrange($1, $1 + interval '1 hour')
+		), sealed AS (
+			INSERT INTO @extschema@.region_hour (region, hour, key_id, total, meters, readings)
+			SELECT region, $1, $2,
+				CASE WHEN count(p.meter_id) >= (SELECT min_meters FROM @extschema@.setting)
+					THEN paillier_rerandomize(sum(p.total)) END,
+				count(p.meter_id), COALESCE(sum(p.readings), 0)
+			FROM place LEFT JOIN @extschema@.partial p
+				ON p.meter_id = place.meter_id AND p.hour = $1 AND p.key_id = $2
+			GROUP BY region
+			RETURNING total
+		)
+		SELECT count(*) FROM sealed WHERE total IS NULL
+	$$;
+
+COMMENT ON FUNCTION @extschema@.seal_regions(timestamptz, text) IS 'writes the regional totals of an hour';
+
+-- Seal one hour: its regional totals, its partial totals, the purge of its
+-- readings, all in one transaction.  False where its partition is in use.
+CREATE FUNCTION @extschema@.seal_hour(starts timestamptz) RETURNS boolean
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+	AS $$
+DECLARE
+	began      timestamptz := clock_timestamp();
+	partition  regclass := @extschema@.staging_partition(@extschema@.slot(starts));
+	next_hour  timestamptz := starts + interval '1 hour';
+	w          record;
+	one_key    boolean;
+	staged     bigint;
+	staged_late bigint;
+	taken      bigint;
+	late       bigint := 0;
+	suppressed bigint;
+BEGIN
+	PERFORM FROM @extschema@.progress WHERE sealed_until = starts FOR UPDATE;
+	IF NOT FOUND THEN
+		RETURN true;	-- somebody else has sealed it
+	END IF;
+	IF NOT @extschema@.lock_staging(partition) THEN
+		RAISE NOTICE 'hour % is still being written to: it will be sealed by the next roll-up', starts;
+		RETURN false;
+	END IF;
+	SELECT * INTO w FROM @extschema@.window_of(starts);
+	one_key := NOT EXISTS (SELECT FROM @extschema@.setting s WHERE s.key_id <> w.key_id);
+	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE read_at < $1) FROM %s WHERE read_at < $2', partition)
+		INTO staged, staged_late USING starts, next_hour;
+
+	taken := @extschema@.take_hour(partition, starts, w.key_id, (EXTRACT(epoch FROM w.reading_interval) / 60)::int, one_key);
+	suppressed := @extschema@.seal_regions(starts, w.key_id);
+	IF NOT one_key THEN
+		late := @extschema@.take_late(partition, next_hour);
+	ELSIF staged_late > 0 THEN
+		late := @extschema@.take_late(partition, starts);
+	END IF;
+	PERFORM @extschema@.purge(partition, next_hour);
+	UPDATE @extschema@.progress SET sealed_until = next_hour;
+
+	INSERT INTO @extschema@.rollup_log (duration, step, starts, meters, readings, duplicates, late, suppressed)
+	SELECT clock_timestamp() - began, 'hour', starts, COALESCE(sum(r.meters), 0), taken, staged - taken - late, late, suppressed
+	FROM @extschema@.region_hour r WHERE r.hour = starts;
+	RAISE NOTICE 'hour %: % readings, % duplicates, % late, % regions without a total',
+		starts, taken, staged - taken - late, late, suppressed;
+	RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.seal_hour(timestamptz) IS 'seals the hour that is next: regional totals, partial totals, purge';
+
+-- Late readings in a partition of the ring, between two sealings.
+CREATE FUNCTION @extschema@.sweep(slot int) RETURNS void
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+	AS $$
+DECLARE
+	began        timestamptz := clock_timestamp();
+	partition    regclass := @extschema@.staging_partition(slot);
+	sealed_until timestamptz;
+	staged       bigint;
+	late         bigint;
+BEGIN
+	SELECT g.sealed_until INTO sealed_until FROM @extschema@.progress g FOR UPDATE;
+	IF NOT @extschema@.lock_staging(partition) THEN
+		RETURN;		-- the next roll-up will find them
+	END IF;
+	EXECUTE format('SELECT count(*) FROM %s WHERE read_at < $1', partition) INTO staged USING sealed_until;
+	late := @extschema@.take_late(partition, sealed_until);
+	PERFORM @extschema@.purge(partition, sealed_until);
+	INSERT INTO @extschema@.rollup_log (duration, step, readings, duplicates, late)
+	VALUES (clock_timestamp() - began, 'late', late, staged - late, late);
+	RAISE NOTICE 'late readings: % taken, % duplicates', late, staged - late;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.sweep(int) IS 'takes the late readings out of a staging partition';
+
+-- Partitions with readings of sealed hours.  Those of hours that collectors may
+-- be writing to now are left alone: sealing these hours takes what is late in them.
+CREATE FUNCTION @extschema@.late_slots(as_of timestamptz) RETURNS SETOF int
+	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT
+	AS $$
+DECLARE
+	sealed_until timestamptz := (SELECT g.sealed_until FROM @extschema@.progress g);
+	live         int[];
+	found_late   boolean;
+BEGIN
+	live := ARRAY(SELECT @extschema@.slot(h)
+		FROM generate_series(sealed_until, least(as_of, sealed_until + interval '47 hours'), interval '1 hour') AS h);
+	FOR slot IN 0 .. 47 LOOP
+		CONTINUE WHEN slot = ANY (live);
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE read_at < $1)', @extschema@.staging_partition(slot))
+			INTO found_late USING sealed_until;
+		IF found_late THEN
+			RETURN NEXT slot;
+		END IF;
+	END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.late_slots(timestamptz) IS 'staging partitions that hold late readings';
+
+CREATE FUNCTION @extschema@.expected_readings(active tstzrange, starts timestamptz, ends timestamptz, step interval)
+	RETURNS int
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	AS $$
+		SELECT CASE WHEN active @> pg_catalog.tstzrange(starts, ends)
+			THEN EXTRACT(epoch FROM ends - starts) / EXTRACT(epoch FROM step)
+			ELSE greatest(0,
+				pg_catalog.ceil(EXTRACT(epoch FROM least(pg_catalog.upper(active), ends) - starts) / EXTRACT(epoch FROM step))
+				- pg_catalog.ceil(EXTRACT(epoch FROM greatest(pg_catalog.lower(active), starts) - starts) / EXTRACT(epoch FROM step)))
+			END::int
+	$$;
+
+COMMENT ON FUNCTION @extschema@.expected_readings(tstzrange, timestamptz, timestamptz, interval) IS 'how many readings a meter should send in a stretch of time';
+
+CREATE FUNCTION @extschema@.add_received(received bigint[], place int, bits bigint) RETURNS bigint[]
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
+	AS $$
+BEGIN
+	FOR i IN COALESCE(array_length(received, 1), 0) + 1 .. place LOOP
+		received[i] := 0;
+	END LOOP;
+	received[place] := received[place] | bits;
+	RETURN received;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.add_received(bigint[], int, bigint) IS 'a received bitmap with more bits in one of its hours';
+
+-- Record readings that count in the total of another row than that of their
+-- own window and key, hour by hour.
+CREATE FUNCTION @extschema@.record_elsewhere(starts timestamptz, window_key text) RETURNS bigint
+	LANGUAGE plpgsql SET search_path FROM CURRENT
+	AS $$
+DECLARE
+	late   record;
+	number bigint := 0;
+BEGIN
+	FOR late IN
+		SELECT h.hour, w.window_start, w.window_end, w.key_id, w.reading_interval,
+			(EXTRACT(epoch FROM h.hour - w.window_start) / 3600)::int + 1 AS place
+		FROM (SELECT DISTINCT p.hour FROM @extschema@.partial p WHERE p.hour < starts OR p.key_id <> window_key) AS h
+		CROSS JOIN LATERAL @extschema@.window_of(h.hour) AS w
+	LOOP
+		INSERT INTO @extschema@.bill_window AS b (meter_id, window_start, key_id, expected, counted, received)
+		SELECT p.meter_id, late.window_start, late.key_id,
+			COALESCE(@extschema@.expected_readings(m.active, late.window_start, late.window_end, late.reading_interval), 0),
+			@extschema@.bits(p.bits), @extschema@.add_received('{}', late.place, p.bits)
+		FROM (
+			SELECT meter_id, bit_or(received) AS bits FROM @extschema@.partial
+			WHERE hour = late.hour AND (hour < starts OR key_id <> window_key)
+				AND NOT EXISTS (SELECT FROM @extschema@.partial_spare s
+					WHERE s.meter_id = partial.meter_id AND s.key_id = partial.key_id)
+			GROUP BY meter_id) AS p
+		LEFT JOIN @extschema@.meter m USING (meter_id)
+		ON CONFLICT (meter_id, window_start, key_id) DO UPDATE
+			SET counted = b.counted + EXCLUDED.counted,
+				received = @extschema@.add_received(b.received, late.place, EXCLUDED.received[late.place]);
+	END LOOP;
+	SELECT COALESCE(sum(carried), 0) INTO number FROM @extschema@.bill_window WHERE window_start = starts;
+	RETURN number;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.record_elsewhere(timestamptz, text) IS 'records carried readings in the bitmaps of the windows they belong to';
+
+-- Seal the bill window that is next.  Meters with too few readings for a total
+-- of their own keep their partial totals, which go into the next window.
+CREATE FUNCTION @extschema@.seal_window(starts timestamptz) RETURNS boolean
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off
+	AS $$
+DECLARE
+	began  timestamptz := clock_timestamp();
+	w      record;
+	hours  int;
+	full_  int;
+	number record;
+	late   bigint;
+BEGIN
+	-- what a meter may forget must be on disk
+	SET LOCAL synchronous_commit = on;
+	PERFORM FROM @extschema@.progress WHERE billed_until = starts FOR UPDATE;
+	IF NOT FOUND THEN
+		RETURN true;	-- somebody else has sealed it
+	END IF;
+	SELECT * INTO w FROM @extschema@.window_of(starts);
+	hours := EXTRACT(epoch FROM w.window_end - starts) / 3600;
+	full_ := EXTRACT(epoch FROM w.window_end - starts) / EXTRACT(epoch FROM w.reading_interval);
+
+	INSERT INTO @extschema@.partial_spare
+	SELECT p.* FROM @extschema@.partial p JOIN (
+		SELECT meter_id, key_id FROM @extschema@.partial GROUP BY meter_id, key_id
+		HAVING sum(readings) < least((SELECT min_readings FROM @extschema@.setting), full_)) AS few
+		USING (meter_id, key_id);
+
+	-- one row a meter, and one more for totals under another key
+	EXECUTE format($query$
+		INSERT INTO @extschema@.bill_window (meter_id, window_start, key_id, total, readings, carried, expected, counted, received)
+		SELECT COALESCE(m.meter_id, t.meter_id), $1, COALESCE(t.key_id, $2), paillier_rerandomize(t.total),
+			COALESCE(t.readings, 0), COALESCE(t.carried, 0), COALESCE(m.expected, 0),
+			CASE WHEN t.key_id = $2 THEN t.readings - t.carried ELSE 0 END,
+			CASE WHEN t.key_id = $2 THEN t.received ELSE '{}' END
+		FROM (
+			SELECT meter_id, key_id, sum(total) AS total, sum(readings) AS readings,
+				COALESCE(sum(readings) FILTER (WHERE hour < $1), 0) AS carried, ARRAY[%s] AS received
+			FROM @extschema@.partial p
+			WHERE NOT EXISTS (
+				SELECT FROM @extschema@.partial_spare s WHERE s.meter_id = p.meter_id AND s.key_id = p.key_id)
+			GROUP BY meter_id, key_id
+		) AS t
+		FULL JOIN (
+			SELECT meter_id, @extschema@.expected_readings(active, $1, $3, $4) AS expected
+			FROM @extschema@.meter WHERE active && tstzrange($1, $3)
+		) AS m ON m.meter_id = t.meter_id AND t.key_id = $2
+		$query$, (
+			SELECT string_agg(format('COALESCE(bit_or(received) FILTER (WHERE hour = $1 + interval ''%s hours''), 0)', h),
+				', ' ORDER BY h)
+			FROM generate_series(0, hours - 1) AS h))
+		USING starts, w.key_id, w.window_end, w.reading_interval;
+	late := @extschema@.record_elsewhere(starts, w.key_id);
+
+	TRUNCATE @extschema@.partial;
+	INSERT INTO @extschema@.partial SELECT * FROM @extschema@.partial_spare;
+	TRUNCATE @extschema@.partial_spare;
+	INSERT INTO @extschema@.sealed_window VALUES (starts, w.window_end, w.key_id, w.reading_interval);
+	UPDATE @extschema@.progress SET billed_until = w.window_end;
+
+	SELECT count(total) AS meters, COALESCE(sum(readings), 0) AS readings INTO number
+	FROM @extschema@.bill_window WHERE window_start = starts;
+	INSERT INTO @extschema@.rollup_log (duration, step, starts, meters, readings, late)
+	VALUES (clock_timestamp() - began, 'window', starts, number.meters, number.readings, late);
+	RAISE NOTICE 'bill window %: % meters, % readings, of which % carried over', starts, number.meters, number.readings, late;
+	RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.seal_window(timestamptz) IS 'seals the bill window that is next: one total a meter, purge of partial totals';
+
+-- What the roll-up has to do next, and where: NULL when nothing is due.
+--
+-- After a crash, hours and windows that lost readings wait for them to be sent
+-- again: until they are complete, or until the grace time has passed once more.
+CREATE FUNCTION @extschema@.next_step(as_of timestamptz, OUT step text, OUT starts timestamptz)
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+	AS $$
+DECLARE
+	g            @extschema@.progress;
+	w            record;
+	grace        interval := (SELECT s.grace FROM @extschema@.setting s);
+	staged_since timestamptz;
+	ends         timestamptz;
+BEGIN
+	SELECT * INTO g FROM @extschema@.progress FOR UPDATE;
+	SELECT since INTO staged_since FROM @extschema@.staging_since;
+	IF NOT FOUND THEN
+		staged_since := clock_timestamp();
+		INSERT INTO @extschema@.staging_since VALUES (staged_since);
+		INSERT INTO @extschema@.rollup_log (duration, step) VALUES ('0', 'restart');
+		RAISE NOTICE 'staging was lost in a crash: metering.gap lists the readings to send again';
+	END IF;
+
+	IF g.sealed_until IS NULL THEN
+		SELECT COALESCE((SELECT s.starts_at FROM @extschema@.setting s), min(r.read_at)) INTO starts FROM @extschema@.reading r;
+		IF starts IS NULL THEN
+			RETURN;
+		END IF;
+		SELECT * INTO w FROM @extschema@.window_of(starts);
+		g.sealed_until := w.window_start;
+		g.billed_until := w.window_start;
+		UPDATE @extschema@.setting SET starts_at = w.window_start;
+		UPDATE @extschema@.progress SET sealed_until = g.sealed_until, billed_until = g.billed_until;
+		starts := NULL;
+	END IF;
+
+	SELECT * INTO w FROM @extschema@.window_of(g.billed_until);
+	IF g.sealed_until >= w.window_end THEN
+		step := 'window';
+		starts := g.billed_until;
+		ends := w.window_end;
+	ELSIF g.sealed_until + interval '1 hour' + grace <= as_of THEN
+		step := 'hour';
+		starts := g.sealed_until;
+		ends := g.sealed_until + interval '1 hour';
+	END IF;
+	IF starts < staged_since AND clock_timestamp() < staged_since + grace AND EXISTS (
+		SELECT FROM @extschema@.gap x WHERE x.read_at >= starts AND x.read_at < ends) THEN
+		RAISE NOTICE '% % waits for readings that were lost', step, starts;
+		step := NULL;
+		starts := NULL;
+	END IF;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.next_step(timestamptz) IS 'the hour or bill window that is to be sealed next';
+
+-- No SET and no SECURITY DEFINER: either would forbid COMMIT.  Everything with
+-- a right to it is in the functions above.
+CREATE PROCEDURE @extschema@.rollup(as_of timestamptz DEFAULT now())
+	LANGUAGE plpgsql
+	AS $$
+DECLARE
+	due  record;
+	slot int;
+	done boolean;
+BEGIN
+	LOOP
+		SELECT * INTO due FROM @extschema@.next_step(least(as_of, pg_catalog.clock_timestamp()));
+		COMMIT;
+		IF due.step IS NULL OR due.step OPERATOR(pg_catalog.=) 'window' THEN
+			FOR slot IN SELECT * FROM @extschema@.late_slots(least(as_of, pg_catalog.clock_timestamp())) LOOP
+				PERFORM @extschema@.sweep(slot);
+				COMMIT;
+			END LOOP;
+		END IF;
+		EXIT WHEN due.step IS NULL;
+		IF due.step OPERATOR(pg_catalog.=) 'window' THEN
+			done := @extschema@.seal_window(due.starts);
+		ELSE
+			done := @extschema@.seal_hour(due.starts);
+		END IF;
+		COMMIT;
+		EXIT WHEN NOT done;
+	END LOOP;
+END
+$$;
+
+COMMENT ON PROCEDURE @extschema@.rollup(timestamptz) IS 'seals every hour and bill window that is due as of a time, each in a transaction of its own; may be called at any time, also twice at once';
+
+-- ---- views for those who hold the key ----
+
+CREATE VIEW @extschema@.region_load AS
+	SELECT region, hour, total, meters, readings, key_id FROM @extschema@.region_hour WHERE total IS NOT NULL;
+
+COMMENT ON VIEW @extschema@.region_load IS 'encrypted energy of each region and UTC hour with enough meters; decrypt total with paillier_decrypt()';
+
+-- The price of a window is the one at its start, in the tariff's local time.
+CREATE VIEW @extschema@.bill AS
+	SELECT b.meter_id, (date_trunc('month', b.window_start AT TIME ZONE t.zone))::date AS period, t.tariff,
+		sum(b.total, r.price * s.unit_kwh) AS amount, sum(b.total) AS energy, b.key_id,
+		sum(b.readings) AS readings, sum(b.carried) AS carried, sum(b.expected - b.counted) AS missing
+	FROM @extschema@.bill_window b
+	CROSS JOIN @extschema@.setting s
+	JOIN @extschema@.meter m ON m.meter_id = b.meter_id
+	LEFT JOIN LATERAL (
+		SELECT x.tariff FROM @extschema@.tariff_past x
+		WHERE x.meter_id = b.meter_id AND x.until > b.window_start ORDER BY x.until LIMIT 1) AS past ON true
+	JOIN @extschema@.tariff t ON t.tariff = COALESCE(past.tariff, m.tariff)
+	LEFT JOIN LATERAL (
+		SELECT x.price FROM @extschema@.rate x WHERE x.tariff = t.tariff
+		ORDER BY x.from_time <= (b.window_start AT TIME ZONE t.zone)::time DESC, x.from_time DESC LIMIT 1) AS r ON true
+	GROUP BY b.meter_id, period, t.tariff, b.key_id;
+
+COMMENT ON VIEW @extschema@.bill IS 'one row a meter, month and tariff: decrypt amount (currency of the prices) and energy (units of the readings) with paillier_decrypt()';
+COMMENT ON COLUMN @extschema@.bill.period IS 'first day of the month, in the tariff''s time zone';
+COMMENT ON COLUMN @extschema@.bill.amount IS 'encrypted sum of energy times price';
+COMMENT ON COLUMN @extschema@.bill.energy IS 'encrypted sum of energy';
+COMMENT ON COLUMN @extschema@.bill.key_id IS 'the key that decrypts both';
+COMMENT ON COLUMN @extschema@.bill.readings IS 'readings in the bill';
+COMMENT ON COLUMN @extschema@.bill.carried IS 'of these, readings that came after their window was sealed and are priced in a later one';
+COMMENT ON COLUMN @extschema@.bill.missing IS 'readings that were expected and never came';
+
+-- ---- access ----
+
+-- Nobody reads staging; everything else is granted by level.
+CREATE FUNCTION @extschema@.grant_access(role name, level text) RETURNS void
+	LANGUAGE plpgsql SET search_path FROM CURRENT
+	AS $$
+DECLARE
+	rights text[];
+	one    text;
+BEGIN
+	rights := CASE level
+		WHEN 'collector' THEN ARRAY[
+			'INSERT ON @extschema@.reading', 'SELECT ON @extschema@.gap']
+		WHEN 'operator' THEN ARRAY[
+			'EXECUTE ON PROCEDURE @extschema@.rollup(timestamptz)', 'EXECUTE ON FUNCTION @extschema@.next_step(timestamptz)',
+			'EXECUTE ON FUNCTION @extschema@.late_slots(timestamptz)', 'EXECUTE ON FUNCTION @extschema@.sweep(int)',
+			'EXECUTE ON FUNCTION @extschema@.seal_hour(timestamptz)', 'EXECUTE ON FUNCTION @extschema@.seal_window(timestamptz)',
+			'SELECT, UPDATE ON @extschema@.setting', 'SELECT, INSERT, UPDATE, DELETE ON @extschema@.meter',
+			'SELECT, INSERT, UPDATE, DELETE ON @extschema@.tariff', 'SELECT, INSERT, UPDATE, DELETE ON @extschema@.rate',
+			'SELECT ON @extschema@.gap', 'SELECT ON @extschema@.progress', 'SELECT ON @extschema@.rollup_log',
+			'SELECT ON @extschema@.regime']
+		WHEN 'analyst' THEN ARRAY['SELECT ON @extschema@.region_load', 'SELECT ON @extschema@.region_hour']
+		WHEN 'biller' THEN ARRAY[
+			'SELECT ON @extschema@.bill', 'SELECT ON @extschema@.bill_window', 'SELECT ON @extschema@.sealed_window',
+			'SELECT ON @extschema@.meter', 'SELECT ON @extschema@.tariff', 'SELECT ON @extschema@.rate']
+		END;
+	IF rights IS NULL THEN
+		RAISE EXCEPTION 'access level "%" does not exist', COALESCE(level, 'NULL')
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'Levels are collector, operator, analyst and biller.';
+	END IF;
+	EXECUTE format('GRANT USAGE ON SCHEMA @extschema@ TO %I', role);
+	FOREACH one IN ARRAY rights LOOP
+		EXECUTE format('GRANT %s TO %I', one, role);
+	END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.grant_access(name, text) IS 'gives a role the rights of a level: collector, operator, analyst or biller';
+
+-- Functions are for the roles that are granted them, and the few that act
+-- within views and constraints for everybody who may use those.
+DO $$
+DECLARE
+	f record;
+BEGIN
+	FOR f IN SELECT p.oid::regprocedure AS signature, CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END AS kind
+		FROM pg_proc p WHERE p.pronamespace = '@extschema@'::regnamespace
+			AND p.proname NOT IN ('utc_hour', 'slot', 'reading_bit', 'bits', 'accept', 'window_label', 'window_of')
+	LOOP
+		EXECUTE format('REVOKE ALL ON %s %s FROM PUBLIC', f.kind, f.signature);
+	END LOOP;
+END
+$$;
