@@ -267,6 +267,7 @@ CREATE TABLE @extschema@.rollup_log (
 	meters      bigint,
 	readings    bigint,
 	duplicates  bigint,
+	refused     bigint,
 	late        bigint,
 	suppressed  bigint
 );
@@ -275,6 +276,7 @@ COMMENT ON TABLE @extschema@.rollup_log IS 'what each step of the roll-up did';
 COMMENT ON COLUMN @extschema@.rollup_log.step IS 'hour: an hour was sealed; late: late readings were taken; window: a bill window was sealed; restart: staging was found lost';
 COMMENT ON COLUMN @extschema@.rollup_log.starts IS 'start of the hour or window';
 COMMENT ON COLUMN @extschema@.rollup_log.duplicates IS 'readings dropped because they had been received before';
+COMMENT ON COLUMN @extschema@.rollup_log.refused IS 'readings dropped because they lie before the start of metering';
 COMMENT ON COLUMN @extschema@.rollup_log.late IS 'readings taken for hours that had been sealed';
 COMMENT ON COLUMN @extschema@.rollup_log.suppressed IS 'regions without a total for want of meters';
 
@@ -509,6 +511,25 @@ CREATE VIEW @extschema@.gap AS
 COMMENT ON VIEW @extschema@.gap IS 'readings expected and not received: what to send again';
 COMMENT ON COLUMN @extschema@.gap.read_at IS 'start of the interval of the reading';
 
+-- What a meter may forget: sealed and on disk, not merely staged.
+CREATE VIEW @extschema@.acknowledged AS
+	SELECT m.meter_id, COALESCE(x.first_missed, g.billed_until) AS until
+	FROM @extschema@.meter m
+	CROSS JOIN @extschema@.progress g
+	CROSS JOIN @extschema@.setting s
+	LEFT JOIN (
+		SELECT e.meter_id, min(e.read_at) AS first_missed
+		FROM @extschema@.missed_reading e
+		JOIN @extschema@.meter USING (meter_id)
+		CROSS JOIN @extschema@.setting
+		WHERE active @> e.read_at AND e.read_at >= now() - retention
+		GROUP BY e.meter_id) AS x ON x.meter_id = m.meter_id
+	WHERE g.billed_until IS NOT NULL
+		AND (m.collector IS NULL OR pg_has_role(m.collector, 'MEMBER'));
+
+COMMENT ON VIEW @extschema@.acknowledged IS 'up to when a meter may forget its readings: all before are counted in totals on disk';
+COMMENT ON COLUMN @extschema@.acknowledged.until IS 'readings that start before this will never be asked for again';
+
 -- ---- the roll-up, step by step ----
 
 -- An exclusive lock on a staging partition, or false where somebody is still
@@ -666,6 +687,7 @@ DECLARE
 	one_key    boolean;
 	staged     bigint;
 	staged_late bigint;
+	refused    bigint;
 	taken      bigint;
 	late       bigint := 0;
 	suppressed bigint;
@@ -680,8 +702,9 @@ BEGIN
 	END IF;
 	SELECT * INTO w FROM @extschema@.window_of(starts);
 	one_key := NOT EXISTS (SELECT FROM @extschema@.setting s WHERE s.key_id <> w.key_id);
-	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE read_at < $1) FROM %s WHERE read_at < $2', partition)
-		INTO staged, staged_late USING starts, next_hour;
+	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE read_at < $1), count(*) FILTER (WHERE read_at < $3) FROM %s
+		WHERE read_at < $2', partition)
+		INTO staged, staged_late, refused USING starts, next_hour, (SELECT s.starts_at FROM @extschema@.setting s);
 
 	taken := @extschema@.take_hour(partition, starts, w.key_id, (EXTRACT(epoch FROM w.reading_interval) / 60)::int, one_key);
 	suppressed := @extschema@.seal_regions(starts, w.key_id);
@@ -693,11 +716,12 @@ BEGIN
 	PERFORM @extschema@.purge(partition, next_hour);
 	UPDATE @extschema@.progress SET sealed_until = next_hour;
 
-	INSERT INTO @extschema@.rollup_log (duration, step, starts, meters, readings, duplicates, late, suppressed)
-	SELECT clock_timestamp() - began, 'hour', starts, COALESCE(sum(r.meters), 0), taken, staged - taken - late, late, suppressed
+	INSERT INTO @extschema@.rollup_log (duration, step, starts, meters, readings, duplicates, refused, late, suppressed)
+	SELECT clock_timestamp() - began, 'hour', starts, COALESCE(sum(r.meters), 0), taken,
+		staged - taken - late - refused, refused, late, suppressed
 	FROM @extschema@.region_hour r WHERE r.hour = starts;
 	RAISE NOTICE 'hour %: % readings, % duplicates, % late, % regions without a total',
-		starts, taken, staged - taken - late, late, suppressed;
+		starts, taken, staged - taken - late - refused, late, suppressed;
 	RETURN true;
 END
 $$;
@@ -713,18 +737,20 @@ DECLARE
 	partition    regclass := @extschema@.staging_partition(slot);
 	sealed_until timestamptz;
 	staged       bigint;
+	refused      bigint;
 	late         bigint;
 BEGIN
 	SELECT g.sealed_until INTO sealed_until FROM @extschema@.progress g FOR UPDATE;
 	IF NOT @extschema@.lock_staging(partition) THEN
 		RETURN;		-- the next roll-up will find them
 	END IF;
-	EXECUTE format('SELECT count(*) FROM %s WHERE read_at < $1', partition) INTO staged USING sealed_until;
+	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE read_at < $2) FROM %s WHERE read_at < $1', partition)
+		INTO staged, refused USING sealed_until, (SELECT s.starts_at FROM @extschema@.setting s);
 	late := @extschema@.take_late(partition, sealed_until);
 	PERFORM @extschema@.purge(partition, sealed_until);
-	INSERT INTO @extschema@.rollup_log (duration, step, readings, duplicates, late)
-	VALUES (clock_timestamp() - began, 'late', late, staged - late, late);
-	RAISE NOTICE 'late readings: % taken, % duplicates', late, staged - late;
+	INSERT INTO @extschema@.rollup_log (duration, step, readings, duplicates, refused, late)
+	VALUES (clock_timestamp() - began, 'late', late, staged - late - refused, refused, late);
+	RAISE NOTICE 'late readings: % taken, % duplicates', late, staged - late - refused;
 END
 $$;
 
@@ -982,6 +1008,82 @@ $$;
 
 COMMENT ON PROCEDURE @extschema@.rollup(timestamptz) IS 'seals every hour and bill window that is due as of a time, each in a transaction of its own; may be called at any time, also twice at once';
 
+-- ---- watching over it ----
+
+CREATE VIEW @extschema@.health AS
+	SELECT h.*, array_remove(ARRAY[
+		CASE WHEN s.key_id IS NULL THEN 'no key: register one and put its id into metering.setting' END,
+		CASE WHEN h.hours_overdue > 0 THEN format('%s hours are due: is metering.rollup() called?', h.hours_overdue) END,
+		CASE WHEN h.staging_lost_at IS NOT NULL THEN format('staging was lost at %s: have metering.gap sent again', h.staging_lost_at) END,
+		CASE WHEN h.gaps > 0 THEN format('%s readings of %s meters are missing', h.gaps, h.meters_with_gaps) END,
+		CASE WHEN h.suppressed_last_day > 0
+			THEN format('%s regional hours of the last day have no total for want of meters', h.suppressed_last_day) END,
+		CASE WHEN h.staging_logged > 0 THEN format('%s staging tables are logged: readings leave traces', h.staging_logged) END
+		], NULL) AS problems
+	FROM @extschema@.setting s
+	CROSS JOIN LATERAL (
+		SELECT g.sealed_until AS oldest_unsealed_hour,
+			greatest(0, floor(EXTRACT(epoch FROM now() - s.grace - g.sealed_until) / 3600))::int AS hours_overdue,
+			(SELECT sum(pg_relation_size(i.inhrelid)) FROM pg_inherits i
+				WHERE i.inhparent = '@extschema@.reading'::regclass)::bigint AS staged_bytes,
+			x.gaps, x.meters_with_gaps,
+			(SELECT count(*) FROM @extschema@.region_hour r
+				WHERE r.total IS NULL AND r.hour >= g.sealed_until - interval '1 day') AS suppressed_last_day,
+			(SELECT max(l.finished_at) FROM @extschema@.rollup_log l
+				WHERE l.step = 'restart' AND l.finished_at > now() - interval '1 day') AS staging_lost_at,
+			(SELECT count(*) FROM pg_class c WHERE c.relpersistence <> 'u'
+				AND (c.oid IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = '@extschema@.reading'::regclass)
+					OR c.oid IN ('@extschema@.partial'::regclass, '@extschema@.partial_spare'::regclass,
+						'@extschema@.reading_spare'::regclass))) AS staging_logged
+		FROM @extschema@.progress g
+		CROSS JOIN (SELECT count(*) AS gaps, count(DISTINCT meter_id) AS meters_with_gaps FROM @extschema@.gap
+			WHERE read_at < (SELECT sealed_until FROM @extschema@.progress)) AS x) AS h;
+
+COMMENT ON VIEW @extschema@.health IS 'is anything wrong? one row; problems is empty when nothing is';
+COMMENT ON COLUMN @extschema@.health.oldest_unsealed_hour IS 'the hour that is sealed next';
+COMMENT ON COLUMN @extschema@.health.hours_overdue IS 'hours that could have been sealed and have not been';
+COMMENT ON COLUMN @extschema@.health.staged_bytes IS 'size of the staging table';
+COMMENT ON COLUMN @extschema@.health.gaps IS 'missing readings of sealed hours';
+COMMENT ON COLUMN @extschema@.health.suppressed_last_day IS 'regional hours of the last 24 sealed hours without a total';
+COMMENT ON COLUMN @extschema@.health.staging_lost_at IS 'when the roll-up last found staging lost, within a day';
+COMMENT ON COLUMN @extschema@.health.staging_logged IS 'staging tables that are not unlogged, which must be none';
+COMMENT ON COLUMN @extschema@.health.problems IS 'what is wrong and what to do';
+
+-- Staging must stay out of the WAL and of publications.
+CREATE FUNCTION @extschema@.guard_staging() RETURNS event_trigger
+	LANGUAGE plpgsql SET search_path FROM CURRENT
+	AS $$
+DECLARE
+	offender text;
+BEGIN
+	SELECT c.oid::regclass INTO offender FROM pg_class c
+	WHERE c.relkind = 'r' AND c.relpersistence <> 'u'
+		AND (c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = '@extschema@.reading'::regclass)
+			OR c.oid IN ('@extschema@.partial'::regclass, '@extschema@.partial_spare'::regclass,
+				'@extschema@.reading_spare'::regclass, '@extschema@.staging_since'::regclass));
+	IF FOUND THEN
+		RAISE EXCEPTION '% must stay unlogged', offender
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'A logged table would leave readings in the WAL, in replicas and in backups.';
+	END IF;
+	SELECT format('%I.%I', t.schemaname, t.tablename) INTO offender FROM pg_publication_tables t
+	WHERE t.schemaname = '@extschema@' AND (t.tablename LIKE 'reading%' OR t.tablename LIKE 'partial%');
+	IF FOUND THEN
+		RAISE EXCEPTION '% must not be published', offender
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'A subscriber would get a copy of staged readings.';
+	END IF;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.guard_staging() IS 'refuses commands that would let readings leave staging';
+
+CREATE EVENT TRIGGER paillier_metering_guard ON ddl_command_end
+	WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE PUBLICATION', 'ALTER PUBLICATION')
+	EXECUTE FUNCTION @extschema@.guard_staging();
+
+COMMENT ON EVENT TRIGGER paillier_metering_guard IS 'keeps staging out of the WAL and of publications';
+
 -- ---- views for those who hold the key ----
 
 CREATE VIEW @extschema@.region_load AS
@@ -1027,14 +1129,14 @@ DECLARE
 BEGIN
 	rights := CASE level
 		WHEN 'collector' THEN ARRAY[
-			'INSERT ON @extschema@.reading', 'SELECT ON @extschema@.gap']
+			'INSERT ON @extschema@.reading', 'SELECT ON @extschema@.gap', 'SELECT ON @extschema@.acknowledged']
 		WHEN 'operator' THEN ARRAY[
 			'EXECUTE ON PROCEDURE @extschema@.rollup(timestamptz)', 'EXECUTE ON FUNCTION @extschema@.next_step(timestamptz)',
 			'EXECUTE ON FUNCTION @extschema@.late_slots(timestamptz)', 'EXECUTE ON FUNCTION @extschema@.sweep(int)',
 			'EXECUTE ON FUNCTION @extschema@.seal_hour(timestamptz)', 'EXECUTE ON FUNCTION @extschema@.seal_window(timestamptz)',
 			'SELECT, UPDATE ON @extschema@.setting', 'SELECT, INSERT, UPDATE, DELETE ON @extschema@.meter',
 			'SELECT, INSERT, UPDATE, DELETE ON @extschema@.tariff', 'SELECT, INSERT, UPDATE, DELETE ON @extschema@.rate',
-			'SELECT ON @extschema@.gap', 'SELECT ON @extschema@.progress', 'SELECT ON @extschema@.rollup_log',
+			'SELECT ON @extschema@.gap', 'SELECT ON @extschema@.acknowledged', 'SELECT ON @extschema@.health', 'SELECT ON @extschema@.progress', 'SELECT ON @extschema@.rollup_log',
 			'SELECT ON @extschema@.regime']
 		WHEN 'analyst' THEN ARRAY['SELECT ON @extschema@.region_load', 'SELECT ON @extschema@.region_hour']
 		WHEN 'biller' THEN ARRAY[
