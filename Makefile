@@ -51,12 +51,19 @@ paillier: $(PROGRAM_SOURCES) $(wildcard src/*.h)
 UNIT_TESTS = $(patsubst test/unit/test_%.c,build/test_%,$(wildcard test/unit/test_*.c))
 UNIT_FLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Werror -Isrc -Itest/unit
 
-unit: $(UNIT_TESTS)
+unit: $(UNIT_TESTS) build/constant_time
 
 build/test_%: test/unit/test_%.c $(patsubst %,src/%.c,$(CORE)) $(wildcard src/*.h test/unit/*.h)
 	mkdir -p build
 	$(CC) $(UNIT_FLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $< \
 		$(patsubst %,src/%.c,$(CORE)) -lgmp
+
+# private keys marked as undefined, under valgrind
+build/constant_time: test/unit/constant_time.c $(patsubst %,src/%.c,$(CORE)) $(wildcard src/*.h test/unit/*.h)
+	mkdir -p build
+	gcc -std=gnu11 -O2 -g -Isrc -Itest/unit \
+		-Wl,--wrap=__gmpn_sizeinbase,--wrap=__gmpn_sec_div_qr,--wrap=__gmpn_sec_mul,--wrap=__gmpn_sec_invert \
+		-o $@ $< $(patsubst %,src/%.c,$(CORE)) -lgmp
 
 # ---- what a user types first ----
 

@@ -80,6 +80,21 @@ paillier_bound_from_limbs(const mp_limb_t *mag, int limbs)
 }
 
 paillier_bound
+paillier_bound_below(const mp_limb_t *mag, int limbs)
+{
+	int			zeros;
+	uint64_t	high;
+
+	while (mag[limbs - 1] == 0)
+		limbs--;
+	zeros = leading_zeros(mag[limbs - 1]);
+	high = mag[limbs - 1] << zeros;
+	if (zeros > 0)
+		high |= mag[limbs - 2] >> (64 - zeros);
+	return (paillier_bound) {high & ~(uint64_t) UINT32_MAX, 64 * (limbs - 1) - zeros};
+}
+
+paillier_bound
 paillier_bound_add(paillier_bound a, paillier_bound b)
 {
 	uint32_t	shift;

@@ -29,6 +29,12 @@ extern paillier_bound paillier_bound_from_width(int width);
 /* The bound of the number itself, {mag, limbs}. */
 extern paillier_bound paillier_bound_from_limbs(const mp_limb_t *mag, int limbs);
 
+/*
+ * A bound that does not exceed {mag, limbs}, of at least 2 limbs, by its 32
+ * highest bits: such a bound is still the same after it was packed.
+ */
+extern paillier_bound paillier_bound_below(const mp_limb_t *mag, int limbs);
+
 extern paillier_bound paillier_bound_add(paillier_bound a, paillier_bound b);
 extern paillier_bound paillier_bound_mul(paillier_bound a, paillier_bound b);
 

@@ -104,8 +104,8 @@ extern bool paillier_key_id_read(uint8_t *id, const char *in, size_t len);
 #define PAILLIER_DECIMAL_ROOM	2800
 
 /*
- * Read [+-]digits[.digits], blanks not allowed, as an integer of units
- * 10^-scale: sign and {mag, limbs}.  With *scale < 0 the scale is that of the
+ * Read decimal text, a sign, digits and a point among, before or behind them,
+ * as an integer of units 10^-scale: sign and {mag, limbs}, limbs >= 1.  With *scale < 0 the scale is that of the
  * text, and is returned.
  *		PAILLIER_ERR_NUMBER	not such a text
  *		PAILLIER_ERR_SCALE	a digit other than 0 beyond the scale, or a scale above the largest

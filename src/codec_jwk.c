@@ -42,8 +42,10 @@ paillier_jwk_integer(mp_limb_t *a, int limbs, int *used, const char *text)
 	if (text == NULL)
 		return PAILLIER_ERR_JWK;
 	len = strlen(text);
-	if (len == 0 || PAILLIER_BASE64_DECODED(len) > sizeof(bytes))
+	if (len == 0)
 		return PAILLIER_ERR_JWK;
+	if (PAILLIER_BASE64_DECODED(len) > sizeof(bytes))
+		return PAILLIER_ERR_KEY_SIZE;
 	if (!paillier_base64_decode(bytes, text, len))
 	{
 		explicit_bzero(bytes, sizeof(bytes));

@@ -82,9 +82,7 @@ paillier_public_init(paillier_public *pk, const mp_limb_t *n, int limbs, bool dj
 	mpn_copyi(pk->n, n, limbs);
 	mpn_rshift(pk->half, n, limbs, 1);
 
-	/* from_limbs rounds up: one unit less in the last place is surely below */
-	pk->limit = paillier_bound_from_limbs(pk->half, limbs);
-	pk->limit.mantissa--;
+	pk->limit = paillier_bound_below(pk->half, limbs);
 
 	mpn_sqr(square, n, limbs);
 	if (square[square_limbs - 1] == 0)
@@ -384,6 +382,8 @@ paillier_rerandomize(const paillier_blinder *blinder, mp_limb_t *out, const mp_l
 		paillier_mont_mul(n2, out, c, factor, rest);
 		paillier_mont_canonical_var(n2, out, rest);
 	}
+	else
+		mpn_zero(out, n2->limbs);	/* out may be c, and c not blinded yet */
 	explicit_bzero(scratch, PAILLIER_SCRATCH(n2->limbs) * sizeof(mp_limb_t));
 	return result;
 }

@@ -47,7 +47,7 @@ typedef struct paillier_public
 	bool		djn;			/* made here: short blinding exponents are safe */
 	mp_limb_t	n[PAILLIER_MAX_N_LIMBS];
 	mp_limb_t	half[PAILLIER_MAX_N_LIMBS]; /* (n - 1)/2 */
-	paillier_bound limit;		/* the largest bound that is below n/2 */
+	paillier_bound limit;		/* a bound below n/2, and close to it */
 	paillier_mont n2;
 } paillier_public;
 
@@ -85,7 +85,10 @@ extern paillier_result paillier_negate_var(const paillier_public *pk, mp_limb_t 
 extern void paillier_add_plain(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *c, bool negative,
 							   const mp_limb_t *mag, mp_limb_t *scratch);
 
-/* out = c^k: multiplies the plaintext by k, {mag, limbs} with its sign; k is public. */
+/*
+ * out = c^k: multiplies the plaintext by k, {mag, limbs} with its sign; k is
+ * public.  For k = 0 the result is 1, which is not blinded.
+ */
 extern paillier_result paillier_mul_plain_var(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *c,
 											  bool negative, const mp_limb_t *mag, int limbs, mp_limb_t *scratch);
 
@@ -119,7 +122,10 @@ extern size_t paillier_blinder_table(const paillier_public *pk);
 extern paillier_result paillier_blinder_init(paillier_blinder *blinder, const paillier_public *pk, mp_limb_t *table,
 											 paillier_random random, void *state, mp_limb_t *scratch);
 
-/* out = an encryption of {mag, pk->limbs} with its sign; PAILLIER_ERR_RANGE above pk->half. */
+/*
+ * out = an encryption of {mag, pk->limbs} with its sign; PAILLIER_ERR_RANGE
+ * above pk->half.  The time may tell whether it is close to that.
+ */
 extern paillier_result paillier_encrypt(const paillier_blinder *blinder, mp_limb_t *out, bool negative,
 										const mp_limb_t *mag, paillier_random random, void *state, mp_limb_t *scratch);
 

@@ -86,7 +86,8 @@ is_prime(bool *prime, const mp_limb_t *p, int limbs, int rounds, paillier_random
 
 		if (result != PAILLIER_OK)
 			return result;
-		mpn_sec_powm(b, b, limbs, d, bits - s, p, limbs, rest);
+		mpn_sec_powm(square, b, limbs, d, bits - s, p, limbs, rest);
+		mpn_copyi(b, square, limbs);
 		passed = equal_1(b, limbs, 1) || equal(b, minus_one, limbs);
 		for (int i = 1; i < s && !passed; i++)
 		{
@@ -214,7 +215,8 @@ prime_init(paillier_prime *prime, const mp_limb_t *p, int limbs, const mp_limb_t
 
 	prime->limbs = limbs;
 	mpn_copyi(prime->p, p, limbs);
-	mpn_sub_1(prime->exponent, p, limbs, 1);
+	mpn_copyi(prime->exponent, p, limbs);
+	prime->exponent[0]--;		/* p is odd */
 	mpn_sec_sqr(prime->square, p, limbs, rest);
 	prime->square_limbs = 2 * limbs - (prime->square[2 * limbs - 1] == 0);
 

@@ -3,8 +3,9 @@
  *		The private half of the scheme: making keys, checking them, decryption.
  *
  * What depends on p or q takes a time and touches memory that depend on their
- * sizes only, by GMP's mpn_sec_ functions; key generation and the checks of
- * imported keys are excepted where said.  Callers wipe private keys, and the
+ * sizes only, as far as GMP's mpn_sec_ functions keep that promise (those of
+ * 6.2 look up the 9 highest bits and the lowest byte of a modulus in tables);
+ * key generation and the checks of imported keys are excepted where said.  Callers wipe private keys, and the
  * scratch they passed, with explicit_bzero(); GMP's own temporaries on the
  * stack are beyond reach.
  */

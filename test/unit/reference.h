@@ -79,7 +79,7 @@ random_mpz_below(mpz_t x, const mpz_t limit)
 	mpz_mod(x, x, limit);
 }
 
-/* A prime of exactly the given bits, its two highest set, ≡ 3 mod 4. */
+/* A prime of exactly the given bits, its two highest set. */
 static inline void
 random_prime_mpz(mpz_t p, int bits)
 {
@@ -88,21 +88,21 @@ random_prime_mpz(mpz_t p, int bits)
 		random_mpz(p, bits);
 		mpz_setbit(p, bits - 1);
 		mpz_setbit(p, bits - 2);
-		do
-			mpz_nextprime(p, p);
-		while (mpz_fdiv_ui(p, 4) != 3);
+		mpz_nextprime(p, p);
 	} while ((int) mpz_sizeinbase(p, 2) != bits);
 }
 
 /* ---- memory ---- */
 
+/* Full of rubbish, the same in every run. */
 static inline void *
 allocate(size_t len)
 {
-	void	   *memory = malloc(len > 0 ? len : 1);
+	void	   *memory = len <= PTRDIFF_MAX ? malloc(len > 0 ? len : 1) : NULL;
 
 	if (memory == NULL)
 		abort();
+	memset(memory, 0xa5, len > 0 ? len : 1);
 	return memory;
 }
 
@@ -182,39 +182,45 @@ new_limbs_of(int limbs, const mpz_t x)
 	return a;
 }
 
-static inline PRINTF_LIKE(3, 4) void
-check_mpz(const mpz_t got, const mpz_t expected, const char *what, ...)
+static inline PRINTF_LIKE(3, 0) bool
+vcheck_mpz(const mpz_t got, const mpz_t expected, const char *what, va_list args)
 {
 	char	   *values;
-	va_list		args;
 
 	if (!check_fails_first(mpz_cmp(got, expected) == 0))
-		return;
+		return false;
 	gmp_asprintf(&values, "# expected: %Zd\n# got:      %Zd\n", expected, got);
-	va_start(args, what);
 	describe_failure(values, what, args);
-	va_end(args);
 	free(values);
+	return true;
 }
 
-static inline PRINTF_LIKE(4, 5) void
+static inline PRINTF_LIKE(3, 4) bool
+check_mpz(const mpz_t got, const mpz_t expected, const char *what, ...)
+{
+	va_list		args;
+	bool		described;
+
+	va_start(args, what);
+	described = vcheck_mpz(got, expected, what, args);
+	va_end(args);
+	return described;
+}
+
+static inline PRINTF_LIKE(4, 5) bool
 check_limbs(const mp_limb_t *got, int limbs, const mpz_t expected, const char *what, ...)
 {
-	char	   *values;
 	mpz_t		x;
 	va_list		args;
+	bool		described;
 
 	mpz_init(x);
 	mpz_from_limbs(x, got, limbs);
-	if (check_fails_first(mpz_cmp(x, expected) == 0))
-	{
-		gmp_asprintf(&values, "# expected: %Zd\n# got:      %Zd\n", expected, x);
-		va_start(args, what);
-		describe_failure(values, what, args);
-		va_end(args);
-		free(values);
-	}
+	va_start(args, what);
+	described = vcheck_mpz(x, expected, what, args);
+	va_end(args);
 	mpz_clear(x);
+	return described;
 }
 
 /* ---- a source of random bytes for the functions under test ---- */

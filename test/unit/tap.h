@@ -69,30 +69,36 @@ describe_failure(const char *expected_and_got, const char *what, va_list args)
 	printf("\n%s", expected_and_got);
 }
 
-static inline PRINTF_LIKE(2, 3) void
+/*
+ * The checks return true when they have described a failure, so that the caller
+ * can print the inputs after it.
+ */
+static inline PRINTF_LIKE(2, 3) bool
 check(bool pass, const char *what, ...)
 {
 	va_list		args;
 
 	if (!check_fails_first(pass))
-		return;
+		return false;
 	va_start(args, what);
 	describe_failure("", what, args);
 	va_end(args);
+	return true;
 }
 
-static inline PRINTF_LIKE(3, 4) void
+static inline PRINTF_LIKE(3, 4) bool
 check_int(long long got, long long expected, const char *what, ...)
 {
 	char		values[100];
 	va_list		args;
 
 	if (!check_fails_first(got == expected))
-		return;
+		return false;
 	snprintf(values, sizeof(values), "# expected: %lld\n# got:      %lld\n", expected, got);
 	va_start(args, what);
 	describe_failure(values, what, args);
 	va_end(args);
+	return true;
 }
 
 /* A check that is a line of its own. */

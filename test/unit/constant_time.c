@@ -1,0 +1,350 @@
+/* cc -std=gnu11 -O2 -g -Isrc -Wl,--wrap=__gmpn_sizeinbase,--wrap=__gmpn_sec_div_qr,--wrap=__gmpn_sec_mul,--wrap=__gmpn_sec_invert test/unit/constant_time.c src/paillier.c src/paillier_private.c src/mont.c src/bound.c -lgmp; valgrind -q --suppressions=test/unit/constant_time.supp ./a.out; likewise ./a.out leak */
+/*
+ * constant_time.c
+ *		Whether the time and the memory accesses of decryption depend on the
+ *		private key: its limbs are marked as undefined, so that Memcheck reports
+ *		every branch and every address that is computed from them.  (The idea is
+ *		Adam Langley's, the use in a test suite libsecp256k1's.)
+ *
+ * What may be known is marked as defined again where it comes into being, in
+ * functions of GMP that are wrapped by the linker: the sizes of the primes, the
+ * remainder that tells whether a ciphertext is a unit (it is 1 for all of them),
+ * and, while a key is prepared, n and whether the factors have inverses.
+ *
+ * One function depends on how it is compiled, mpn_sub_1: as gcc inlines it
+ * from gmp.h (-O1 and above) it is silent for odd numbers.  Valgrind before 3.20
+ * reads the debugging information of clang only with -gdwarf-4.
+ *
+ * With the argument "leak" the program does what the core must not do, and
+ * fails if that goes unnoticed.
+ */
+#include <valgrind/memcheck.h>
+
+#include "paillier_private.h"
+#include "reference.h"
+
+#define SECRET(a, limbs)	(void) VALGRIND_MAKE_MEM_UNDEFINED(a, (limbs) * sizeof(mp_limb_t))
+#define PUBLIC(a, limbs)	(void) VALGRIND_MAKE_MEM_DEFINED(a, (limbs) * sizeof(mp_limb_t))
+#define PUBLIC_VALUE(x)		(void) VALGRIND_MAKE_MEM_DEFINED(&(x), sizeof(x))
+
+/* ---- what may be known ---- */
+
+static bool preparing_key;
+
+size_t		__real___gmpn_sizeinbase(const mp_limb_t *a, mp_size_t limbs, int base);
+size_t		__wrap___gmpn_sizeinbase(const mp_limb_t *a, mp_size_t limbs, int base);
+mp_limb_t	__real___gmpn_sec_div_qr(mp_limb_t *q, mp_limb_t *n, mp_size_t n_limbs, const mp_limb_t *d,
+									 mp_size_t d_limbs, mp_limb_t *scratch);
+mp_limb_t	__wrap___gmpn_sec_div_qr(mp_limb_t *q, mp_limb_t *n, mp_size_t n_limbs, const mp_limb_t *d,
+									 mp_size_t d_limbs, mp_limb_t *scratch);
+void		__real___gmpn_sec_mul(mp_limb_t *out, const mp_limb_t *a, mp_size_t a_limbs, const mp_limb_t *b,
+								  mp_size_t b_limbs, mp_limb_t *scratch);
+void		__wrap___gmpn_sec_mul(mp_limb_t *out, const mp_limb_t *a, mp_size_t a_limbs, const mp_limb_t *b,
+								  mp_size_t b_limbs, mp_limb_t *scratch);
+int			__real___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_size_t limbs, mp_bitcnt_t bits,
+									 mp_limb_t *scratch);
+int			__wrap___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_size_t limbs, mp_bitcnt_t bits,
+									 mp_limb_t *scratch);
+
+size_t
+__wrap___gmpn_sizeinbase(const mp_limb_t *a, mp_size_t limbs, int base)
+{
+	mp_limb_t	highest = a[limbs - 1];
+
+	if (base != 2)
+		abort();
+	PUBLIC_VALUE(highest);
+	return 64 * (limbs - 1) + __real___gmpn_sizeinbase(&highest, 1, 2);
+}
+
+mp_limb_t
+__wrap___gmpn_sec_div_qr(mp_limb_t *q, mp_limb_t *n, mp_size_t n_limbs, const mp_limb_t *d, mp_size_t d_limbs,
+						 mp_limb_t *scratch)
+{
+	mp_limb_t	highest = __real___gmpn_sec_div_qr(q, n, n_limbs, d, d_limbs, scratch);
+
+	PUBLIC(n, d_limbs);
+	return highest;
+}
+
+void
+__wrap___gmpn_sec_mul(mp_limb_t *out, const mp_limb_t *a, mp_size_t a_limbs, const mp_limb_t *b, mp_size_t b_limbs,
+					  mp_limb_t *scratch)
+{
+	__real___gmpn_sec_mul(out, a, a_limbs, b, b_limbs, scratch);
+	if (preparing_key)
+		PUBLIC(out, a_limbs + b_limbs);
+}
+
+int
+__wrap___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_size_t limbs, mp_bitcnt_t bits,
+						 mp_limb_t *scratch)
+{
+	int			exists = __real___gmpn_sec_invert(out, a, m, limbs, bits, scratch);
+
+	PUBLIC_VALUE(exists);
+	return exists;
+}
+
+/* ---- keys ---- */
+
+typedef struct factors
+{
+	mp_limb_t  *p;
+	mp_limb_t  *q;
+	int			p_limbs;
+	int			q_limbs;
+	int			bits;			/* of n, at most */
+} factors;
+
+static factors
+factors_of(const mpz_t p, const mpz_t q)
+{
+	return (factors) {
+		new_limbs_of(mpz_size(p), p), new_limbs_of(mpz_size(q), q), mpz_size(p), mpz_size(q),
+		mpz_sizeinbase(p, 2) + mpz_sizeinbase(q, 2)
+	};
+}
+
+/*
+ * Primes by size; the largest are 2^1088 - 89 and 2^1087 + 35, which need no
+ * search.
+ *
+ * No number here is a multiple of 4 limbs long: for those Memcheck takes the
+ * carry out of mpn_add_n and mpn_sub_n to be defined, whatever the operands.
+ */
+static factors
+choose_factors(int p_bits, int q_bits)
+{
+	factors		f;
+	mpz_t		p,
+				q;
+
+	mpz_inits(p, q, NULL);
+	if (p_bits == 1088)
+	{
+		mpz_setbit(p, 1088);
+		mpz_sub_ui(p, p, 89);
+		mpz_setbit(q, 1087);
+		mpz_add_ui(q, q, 35);
+	}
+	else
+	{
+		random_prime_mpz(p, p_bits);
+		random_prime_mpz(q, q_bits);
+	}
+	f = factors_of(p, q);
+	mpz_clears(p, q, NULL);
+	return f;
+}
+
+static void
+factors_clear(factors *f)
+{
+	free(f->p);
+	free(f->q);
+}
+
+static void
+mark_prime(const paillier_prime *prime)
+{
+	SECRET(prime->p, prime->limbs);
+	SECRET(prime->exponent, prime->limbs);
+	SECRET(prime->h, prime->limbs);
+	SECRET(prime->square, prime->square_limbs);
+}
+
+static void
+check_no_errors(unsigned before, const char *what)
+{
+	check_int(VALGRIND_COUNT_ERRORS - before, 0, "errors reported in %s", what);
+}
+
+/* ---- decryption ---- */
+
+/* Decrypt c, an encryption of -m, with everything secret that belongs to p or q. */
+static void
+check_decrypt(const paillier_private *key, const mp_limb_t *c, const mp_limb_t *m, mp_limb_t *scratch)
+{
+	mp_limb_t	mag[PAILLIER_MAX_N_LIMBS];
+	bool		negative;
+	paillier_result result;
+	unsigned	before = VALGRIND_COUNT_ERRORS;
+
+	mark_prime(&key->p);
+	mark_prime(&key->q);
+	result = paillier_decrypt(key, &negative, mag, c, scratch);
+	check_no_errors(before, "decrypt");
+
+	PUBLIC_VALUE(result);
+	PUBLIC_VALUE(negative);
+	PUBLIC(mag, key->pub.limbs);
+	check_int(result, PAILLIER_OK, "decrypt");
+	check(negative && mpn_cmp(mag, m, key->pub.limbs) == 0, "decrypt gives another plaintext");
+}
+
+static void
+test_decrypt(int p_bits, int q_bits)
+{
+	factors		f = choose_factors(p_bits, q_bits);
+	mp_limb_t  *scratch = new_limbs(paillier_private_scratch(f.bits));
+	mp_limb_t	m[PAILLIER_MAX_N_LIMBS];
+	mp_limb_t	c[PAILLIER_MAX_LIMBS];
+	random_source source = RANDOM_SOURCE;
+	paillier_private *key = allocate(sizeof(paillier_private));
+	paillier_blinder blinder;
+
+	group_begin("decryption with primes of %d and %d bits", p_bits, q_bits);
+	check_int(paillier_private_init(key, f.p, f.p_limbs, f.q, f.q_limbs, false, scratch), PAILLIER_OK, "private_init");
+	check_int(paillier_blinder_init(&blinder, &key->pub, NULL, random_source_read, &source, scratch), PAILLIER_OK,
+			  "blinder_init");
+	mpn_zero(m, key->pub.limbs);
+	random_limbs(m, key->pub.limbs - 1);
+	check_int(paillier_encrypt(&blinder, c, true, m, random_source_read, &source, scratch), PAILLIER_OK, "encrypt");
+	check_decrypt(key, c, m, scratch);
+	group_end();
+
+	free(key);
+	free(scratch);
+	factors_clear(&f);
+}
+
+/* ---- preparing a key ---- */
+
+/*
+ * All bits are secret but two: that the factors are odd, and one in which they
+ * differ, which is what paillier_private_init() looks at.
+ */
+static void
+mark_factors(const factors *f)
+{
+	int			middle = (f->p_limbs < f->q_limbs ? f->p_limbs : f->q_limbs) / 2;
+	mp_limb_t	difference = f->p[middle] ^ f->q[middle];
+	mp_limb_t	secret[PAILLIER_MAX_N_LIMBS];
+
+	memset(secret, 0xff, sizeof(secret));
+	secret[0] &= ~(mp_limb_t) 1;
+	secret[middle] &= ~(difference & -difference);
+	(void) VALGRIND_SET_VBITS(f->p, secret, f->p_limbs * sizeof(mp_limb_t));
+	(void) VALGRIND_SET_VBITS(f->q, secret, f->q_limbs * sizeof(mp_limb_t));
+}
+
+static void
+test_private_init(int p_bits, int q_bits)
+{
+	factors		f = choose_factors(p_bits, q_bits);
+	mp_limb_t  *scratch = new_limbs(paillier_private_scratch(f.bits));
+	paillier_private *key = allocate(sizeof(paillier_private));
+	paillier_result result;
+	unsigned	before = VALGRIND_COUNT_ERRORS;
+
+	group_begin("preparing a key with primes of %d and %d bits", p_bits, q_bits);
+	mark_factors(&f);
+	preparing_key = true;
+	result = paillier_private_init(key, f.p, f.p_limbs, f.q, f.q_limbs, false, scratch);
+	preparing_key = false;
+	check_no_errors(before, "private_init");
+	PUBLIC_VALUE(result);
+	check_int(result, PAILLIER_OK, "private_init");
+	group_end();
+
+	free(key);
+	free(scratch);
+	factors_clear(&f);
+}
+
+/* ---- Montgomery arithmetic: secret residues, public exponents ---- */
+
+#define MONT_LIMBS 15			/* too few for GMP's Toom-Cook steps */
+
+static void
+test_mont(void)
+{
+	mp_limb_t	scratch[PAILLIER_MONT_POW_SCRATCH(MONT_LIMBS)];
+	mp_limb_t	a[MONT_LIMBS];
+	mp_limb_t	b[MONT_LIMBS];
+	mp_limb_t	e[4];
+	paillier_mont *ctx = allocate(sizeof(paillier_mont));
+	unsigned	before;
+
+	group_begin("Montgomery arithmetic on secret residues");
+	random_limbs(a, MONT_LIMBS);
+	random_limbs(b, MONT_LIMBS);
+	random_limbs(e, 4);
+	a[0] |= 1;
+	paillier_mont_init(ctx, a, MONT_LIMBS, scratch);
+	before = VALGRIND_COUNT_ERRORS;
+	SECRET(a, MONT_LIMBS);
+	SECRET(b, MONT_LIMBS);
+	paillier_mont_enter(ctx, a, a, scratch);
+	paillier_mont_mul(ctx, b, a, b, scratch);
+	paillier_mont_sqr(ctx, b, b, scratch);
+	paillier_mont_pow(ctx, b, b, e, 4, scratch);
+	paillier_mont_leave(ctx, b, b, scratch);
+	check_no_errors(before, "mont");
+	group_end();
+	free(ctx);
+}
+
+/* ---- what must be noticed ---- */
+
+/* Stops at the first difference. */
+static __attribute__((noinline)) int
+leaky_compare(const mp_limb_t *a, const mp_limb_t *b, int limbs)
+{
+	while (limbs-- > 0)
+		if (a[limbs] != b[limbs])
+			return a[limbs] > b[limbs] ? 1 : -1;
+	return 0;
+}
+
+static __attribute__((noinline)) int
+leaky_lookup(const volatile int *table, mp_limb_t index)
+{
+	return table[index & 15];
+}
+
+static void
+test_leaks(void)
+{
+	const int	table[16] = {0};
+	mp_limb_t	secret[4] = {1, 2, 3, 4};
+	mp_limb_t	known[4] = {1, 2, 3, 4};
+	unsigned	before = VALGRIND_COUNT_ERRORS;
+	int			result;
+
+	SECRET(secret, 4);
+	result = leaky_compare(secret, known, 4);
+	PUBLIC_VALUE(result);
+	ok(VALGRIND_COUNT_ERRORS > before, "a comparison that stops early is reported");
+
+	before = VALGRIND_COUNT_ERRORS;
+	result = leaky_lookup(table, secret[0]);
+	PUBLIC_VALUE(result);
+	ok(VALGRIND_COUNT_ERRORS > before, "a look-up by a secret is reported");
+}
+
+int
+main(int argc, char **argv)
+{
+	static const int sizes[][2] = {{64, 64}, {320, 320}, {300, 300}, {96, 190}, {190, 96}, {1088, 1088}};
+	bool		leak = argc > 1 && strcmp(argv[1], "leak") == 0;
+
+	if (!RUNNING_ON_VALGRIND)
+	{
+		printf("Bail out! Not running under Valgrind\n");
+		return EXIT_FAILURE;
+	}
+	tap_begin(leak ? 1 : argc, argv);
+	if (leak)
+	{
+		test_leaks();
+		return tap_done();
+	}
+	for (int i = 0; i < LENGTH(sizes); i++)
+		test_decrypt(sizes[i][0], sizes[i][1]);
+	for (int i = 0; i < LENGTH(sizes); i++)
+		test_private_init(sizes[i][0], sizes[i][1]);
+	test_mont();
+	return tap_done();
+}
