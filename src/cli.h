@@ -1,0 +1,352 @@
+/*
+ * cli.h
+ *		The program `paillier`: keys, encryption and decryption for those who
+ *		hold keys or readings outside the database.
+ *
+ *		cli_main	dispatch
+ *		cli_help	the texts of --help
+ *		cli_options	the command line
+ *		cli_system	messages, exit, memory that is wiped, random numbers
+ *		cli_file	files that are written
+ *		cli_key		reading key files
+ *		cli_keygen	the commands keygen, public, id
+ *		cli_rows	CSV and the text format of COPY
+ *		cli_pool	worker threads
+ *		cli_crypt	rows from a file through the workers to a file
+ *		cli_encrypt	the command encrypt
+ *		cli_decrypt	the command decrypt
+ */
+#ifndef PAILLIER_CLI_H
+#define PAILLIER_CLI_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "codec.h"
+#include "paillier_private.h"
+
+#define CLI_VERSION "1.0"
+
+enum
+{
+	CLI_SUCCESS = 0,
+	CLI_FAILURE = 1,			/* data, input or output */
+	CLI_USAGE = 2				/* the command line */
+};
+
+#define CLI_PRINTF(text, first) __attribute__((format(printf, text, first)))
+
+/* ---- cli_system.c ---- */
+
+/* The command that messages name; NULL before it is known. */
+extern const char *cli_command;
+
+/* Safe standard descriptors, no core dumps, no tracing, no SIGPIPE. */
+extern void cli_begin(void);
+
+/* Wipe what cli_alloc() gave, and exit.  Only for the main thread. */
+extern void cli_exit(int status) __attribute__((noreturn));
+
+/* Called by cli_exit() before it wipes. */
+extern void cli_before_exit(void (*stop) (void *), void *arg);
+
+/* A message of one line; the first two do not return.  Only for the main thread. */
+extern void cli_fail(const char *format,...) CLI_PRINTF(1, 2) __attribute__((noreturn));
+extern void cli_usage_error(const char *format,...) CLI_PRINTF(1, 2) __attribute__((noreturn));
+extern void cli_warn(const char *format,...) CLI_PRINTF(1, 2);
+
+/*
+ * Zeroed memory that is overwritten by cli_free() and by cli_exit().  Out of
+ * memory cli_try_alloc() returns NULL and cli_alloc() exits.
+ */
+extern void *cli_try_alloc(size_t size);
+extern void *cli_alloc(size_t size);
+extern void cli_free(void *memory);
+
+/* Bytes that grow in such memory. */
+typedef struct cli_buffer
+{
+	char	   *data;
+	size_t		len;
+	size_t		room;
+	bool		out_of_memory;	/* what was appended since is lost */
+} cli_buffer;
+
+extern bool cli_buffer_reserve(cli_buffer *buffer, size_t more);
+extern void cli_append(cli_buffer *buffer, const void *bytes, size_t len);
+
+static inline void
+cli_append_byte(cli_buffer *buffer, char byte)
+{
+	if (buffer->len < buffer->room || cli_buffer_reserve(buffer, 1))
+		buffer->data[buffer->len++] = byte;
+}
+
+/* A paillier_random: the kernel's generator, by getrandom(2). */
+extern int	cli_random(void *state, void *out, size_t len);
+
+/* ---- cli_options.c ---- */
+
+/* A column as the user named it: by number, or with number 0 by name. */
+typedef struct cli_column
+{
+	int			number;
+	const char *name;
+} cli_column;
+
+typedef struct cli_options
+{
+	int			bits;
+	int			min_bits;
+	const char *out;			/* NULL: standard output */
+	const char *file;			/* "-": standard input */
+	const char **keys;
+	int			nkeys;
+	cli_column *columns;
+	int			ncolumns;
+	bool		header;
+	bool		quiet;
+	int			scale;
+	int			width;
+	int			jobs;
+} cli_options;
+
+enum
+{
+	CLI_KEYGEN = 1,
+	CLI_PUBLIC = 2,
+	CLI_ID = 4,
+	CLI_ENCRYPT = 8,
+	CLI_DECRYPT = 16
+};
+
+/* Read the arguments behind the command; `command` is one of the above. */
+extern void cli_options_read(cli_options *options, int command, int argc, char **argv);
+
+/* ---- cli_help.c ---- */
+
+extern const char cli_help_program[];
+extern const char cli_help_keygen[];
+extern const char cli_help_public[];
+extern const char cli_help_id[];
+extern const char cli_help_encrypt[];
+extern const char cli_help_decrypt[];
+
+/* ---- cli_file.c ---- */
+
+typedef struct cli_output
+{
+	int			fd;
+	const char *name;			/* for messages */
+	bool		created;		/* remove it when it cannot be written */
+} cli_output;
+
+/* How a file that is read is called in messages; "-" is standard input. */
+extern const char *cli_input_name(const char *path);
+
+/* Open a file to read, or standard input for "-". */
+extern int	cli_input_open(const char *path);
+
+/* A new file: never one that exists.  NULL and "-" are standard output. */
+extern void cli_output_create(cli_output *output, const char *path, mode_t mode);
+
+/* A new file or one that is overwritten, but never one of those that the options name as input. */
+extern void cli_output_open(cli_output *output, const cli_options *options, mode_t mode);
+
+/* These fail as cli_fail() does; without a word where a reader has gone away. */
+extern void cli_output_write(cli_output *output, const void *bytes, size_t len);
+extern void cli_output_sync(cli_output *output, const char *path);
+extern void cli_output_close(cli_output *output);
+
+/* All that a command has to say on standard output. */
+extern void cli_print(const char *text);
+
+/* ---- cli_key.c ---- */
+
+typedef struct cli_key
+{
+	bool		is_private;
+	uint8_t		id[PAILLIER_KEY_ID_LENGTH];
+	paillier_private key;		/* of a public key only key.pub is set */
+} cli_key;
+
+/* Read and check a key of either kind. */
+extern cli_key *cli_key_read(const char *path, int min_bits);
+
+extern void cli_key_id(uint8_t *id, const paillier_public *pub);
+
+/* ---- cli_keygen.c ---- */
+
+extern void cli_keygen(const cli_options *options);
+extern void cli_public(const cli_options *options);
+extern void cli_id(const cli_options *options);
+
+/* ---- cli_rows.c ---- */
+
+#define CLI_MAX_ROW			(1024 * 1024)	/* bytes */
+#define CLI_MAX_COLUMNS		1664	/* PostgreSQL's limit for the result of a query */
+
+/* A batch takes no further row beyond either of these. */
+#define CLI_BATCH_ROWS		32
+#define CLI_BATCH_BYTES		(256 * 1024)
+
+typedef enum cli_format
+{
+	CLI_CSV,
+	CLI_COPY
+} cli_format;
+
+/* Where and what; line 0 and column 0 are not shown. */
+typedef struct cli_error
+{
+	long		line;
+	int			column;			/* from 1 */
+	char		message[200];
+} cli_error;
+
+extern void cli_error_set(cli_error *error, long line, int column, const char *format,...) CLI_PRINTF(4, 5);
+
+typedef struct cli_field
+{
+	size_t		start;			/* in the batch's text */
+	size_t		len;
+	long		line;			/* on which it begins */
+	bool		null;
+} cli_field;
+
+/* Some rows on their way: the fields as they were read, the text to write. */
+typedef struct cli_batch
+{
+	cli_buffer	text;
+	cli_buffer	fields;			/* array of cli_field, `columns` to a row */
+	int			columns;
+	int			rows;
+	cli_buffer	out;			/* complete rows only */
+	int			rows_out;
+	bool		failed;			/* behind the rows in `out` */
+	cli_error	error;
+} cli_batch;
+
+extern void cli_batch_reset(cli_batch *batch);
+
+static inline const cli_field *
+cli_batch_field(const cli_batch *batch, int i)
+{
+	return (const cli_field *) batch->fields.data + i;
+}
+
+static inline const char *
+cli_field_text(const cli_batch *batch, const cli_field *field)
+{
+	return batch->text.data + field->start;
+}
+
+typedef struct cli_reader
+{
+	int			fd;
+	cli_format	format;
+	char	   *buffer;
+	size_t		next;			/* of the bytes in buffer */
+	size_t		end;
+	bool		eof;
+	long		line;			/* from 1 */
+	long		row_bytes;		/* of the current row */
+	int			columns;		/* of the first row; 0 before it */
+	bool		failed;
+	cli_error	error;
+} cli_reader;
+
+extern void cli_reader_init(cli_reader *reader, int fd, cli_format format);
+
+/* Append the next row to the batch: false at the end and, with reader->failed, on an error. */
+extern bool cli_read_row(cli_reader *reader, cli_batch *batch);
+
+/* Whether reading would not have to wait. */
+extern bool cli_reader_ready(cli_reader *reader);
+
+/* One field to a file of the format, with the separator before it or the line's end behind it. */
+extern void cli_write_field(cli_buffer *out, cli_format format, int column, int columns, const char *text, size_t len,
+							bool null);
+
+/* ---- cli_pool.c ---- */
+
+/* Make batch->out of the batch's rows; `worker` is the thread's own. */
+typedef void (*cli_process) (const void *context, void *worker, cli_batch *batch);
+
+/*
+ * A ring of batches.  The main thread fills, submits and collects them, in
+ * this order; the workers take them in between.
+ */
+typedef struct cli_pool
+{
+	pthread_mutex_t lock;
+	pthread_cond_t work;		/* a batch was submitted, or stop */
+	pthread_cond_t finished;	/* a batch is done */
+	cli_process process;
+	const void *context;
+	int			slots;
+	cli_batch  *batches;
+	bool	   *done;
+	long		submitted;		/* counts of batches so far */
+	long		taken;
+	long		collected;
+	bool		stop;
+	int			threads;
+	pthread_t  *thread;
+	struct cli_pool_start *start;
+} cli_pool;
+
+extern void cli_pool_start(cli_pool *pool, int jobs, cli_process process, const void *context, void **workers);
+
+/* An empty batch to fill; NULL while all are under way. */
+extern cli_batch *cli_pool_next(cli_pool *pool);
+extern void cli_pool_submit(cli_pool *pool);
+
+/* Whether there is anything to collect. */
+extern bool cli_pool_busy(const cli_pool *pool);
+
+/* Wait for the oldest batch that is under way; it stays the caller's until the next call. */
+extern cli_batch *cli_pool_collect(cli_pool *pool);
+
+extern void cli_pool_stop(cli_pool *pool);
+
+/* ---- cli_crypt.c ---- */
+
+/* What a command does with rows. */
+typedef struct cli_task
+{
+	const cli_options *options;
+	cli_format	input;
+	cli_format	output;
+	bool		last_column;	/* without --column: the last one, not all */
+	bool		copy_header;
+	cli_process process;
+	const void *context;
+	void	  **workers;		/* options->jobs of them */
+} cli_task;
+
+/* State that the workers read. */
+typedef struct cli_selection
+{
+	bool		column[CLI_MAX_COLUMNS];
+	bool		by_user;
+	int			count;
+	atomic_bool cancelled;
+} cli_selection;
+
+/* Run all rows of the input through the task. */
+extern void cli_crypt(const cli_task *task, cli_selection *selection);
+
+/* Mark the batch as failed at field i, and drop what is written of its row. */
+extern void cli_batch_fail(cli_batch *batch, int i, const char *format,...) CLI_PRINTF(3, 4);
+
+/* ---- cli_encrypt.c, cli_decrypt.c ---- */
+
+extern void cli_encrypt(const cli_options *options);
+extern void cli_decrypt(const cli_options *options);
+
+#endif

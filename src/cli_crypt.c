@@ -1,0 +1,263 @@
+/*
+ * cli_crypt.c
+ *		What encryption and decryption share: rows from a file through the
+ *		workers to a file, in order and in bounded memory.
+ *
+ * The first error in the order of the rows ends the run, wherever it was found:
+ * the rows before it are written, complete, and nothing behind them.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+/* Fields to work on in one batch, unless a single row has more. */
+#define BATCH_FIELDS 256
+
+/* ---- progress ---- */
+
+typedef struct progress
+{
+	bool		shown;
+	long		rows;
+	struct timespec begin;
+	double		last;			/* seconds since then */
+} progress;
+
+static double
+seconds_since(const struct timespec *begin)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec - begin->tv_sec + 1e-9 * (now.tv_nsec - begin->tv_nsec);
+}
+
+/* For a human who does not already see the rows. */
+static void
+progress_begin(progress *p, const cli_options *options, const cli_output *output)
+{
+	memset(p, 0, sizeof(*p));
+	clock_gettime(CLOCK_MONOTONIC, &p->begin);
+	p->shown = !options->quiet && isatty(STDERR_FILENO) && !isatty(output->fd);
+}
+
+static void
+progress_show(progress *p, const char *end)
+{
+	double		seconds = seconds_since(&p->begin);
+
+	if (!p->shown || (*end == '\0' && seconds < p->last + 1))
+		return;
+	p->last = seconds;
+	fprintf(stderr, "\r%ld rows, %.0f rows/s\033[K%s", p->rows, seconds > 0 ? p->rows / seconds : 0.0, end);
+	fflush(stderr);
+}
+
+/* ---- the run ---- */
+
+typedef struct run
+{
+	const cli_task *task;
+	cli_selection *selection;
+	const char *name;			/* of the input */
+	cli_reader	reader;
+	cli_output	output;
+	cli_pool	pool;
+	progress	progress;
+	cli_batch	header;
+	bool		resolved;		/* the columns are chosen */
+	int			batch_rows;
+} run;
+
+static void
+stop_workers(void *arg)
+{
+	run		   *r = arg;
+
+	atomic_store(&r->selection->cancelled, true);
+	cli_pool_stop(&r->pool);
+}
+
+static void
+fail_at(run *r, const cli_error *error)
+{
+	if (r->progress.shown && r->progress.last > 0)
+		fputc('\n', stderr);
+	if (error->line == 0)
+		cli_fail("%s: %s", r->name, error->message);
+	if (error->column == 0)
+		cli_fail("%s: line %ld: %s", r->name, error->line, error->message);
+	cli_fail("%s: line %ld, column %d: %s", r->name, error->line, error->column, error->message);
+}
+
+void
+cli_batch_fail(cli_batch *batch, int i, const char *format,...)
+{
+	va_list		args;
+	char		message[sizeof(batch->error.message)];
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	batch->failed = true;
+	cli_error_set(&batch->error, cli_batch_field(batch, i)->line, i % batch->columns + 1, "%s", message);
+}
+
+/* ---- columns ---- */
+
+static int
+find_column(run *r, const cli_column *column)
+{
+	int			columns = r->reader.columns;
+	int			found = 0;
+
+	if (column->number > columns)
+		cli_fail("%s: there is no column %d: rows have %d", r->name, column->number, columns);
+	if (column->number > 0)
+		return column->number;
+	for (int i = 0; i < columns; i++)
+	{
+		const cli_field *field = cli_batch_field(&r->header, i);
+
+		if (field->len != strlen(column->name) ||
+			memcmp(cli_field_text(&r->header, field), column->name, field->len) != 0)
+			continue;
+		if (found != 0)
+			cli_fail("%s: line 1: there are several columns \"%s\"", r->name, column->name);
+		found = i + 1;
+	}
+	if (found == 0)
+		cli_fail("%s: line 1: there is no column \"%s\"", r->name, column->name);
+	return found;
+}
+
+/* With the first row at hand. */
+static void
+resolve_columns(run *r)
+{
+	const cli_options *options = r->task->options;
+	cli_selection *s = r->selection;
+	int			columns = r->reader.columns;
+
+	for (int i = 0; i < options->ncolumns; i++)
+		s->column[find_column(r, &options->columns[i]) - 1] = true;
+	s->by_user = options->ncolumns > 0;
+	if (!s->by_user)
+		for (int i = r->task->last_column ? columns - 1 : 0; i < columns; i++)
+			s->column[i] = true;
+	for (int i = 0; i < columns; i++)
+		s->count += s->column[i];
+
+	r->batch_rows = BATCH_FIELDS / s->count;
+	if (r->batch_rows > CLI_BATCH_ROWS)
+		r->batch_rows = CLI_BATCH_ROWS;
+	if (r->batch_rows < 1)
+		r->batch_rows = 1;
+	r->resolved = true;
+}
+
+static void
+read_header(run *r)
+{
+	cli_batch  *header = &r->header;
+
+	if (!cli_read_row(&r->reader, header))
+		return;
+	resolve_columns(r);
+	if (!r->task->copy_header)
+		return;
+	for (int i = 0; i < header->columns; i++)
+	{
+		const cli_field *field = cli_batch_field(header, i);
+
+		cli_write_field(&header->out, r->task->output, i, header->columns, cli_field_text(header, field), field->len,
+						field->null);
+	}
+	if (header->out.out_of_memory)
+		cli_fail("out of memory");
+	cli_output_write(&r->output, header->out.data, header->out.len);
+}
+
+/* ---- rows ---- */
+
+/*
+ * Fill the batch up to its limits, or to where the input would have to be
+ * waited for.  False when there is nothing more to read.
+ */
+static bool
+fill_batch(run *r, cli_batch *batch)
+{
+	do
+	{
+		if (!cli_read_row(&r->reader, batch))
+			return false;
+		if (!r->resolved)
+			resolve_columns(r);
+	} while (batch->rows < r->batch_rows && batch->text.len < CLI_BATCH_BYTES && cli_reader_ready(&r->reader));
+	return true;
+}
+
+static void
+write_batch(run *r)
+{
+	cli_batch  *batch = cli_pool_collect(&r->pool);
+
+	if (batch->out.out_of_memory)
+		cli_fail("out of memory");
+	cli_output_write(&r->output, batch->out.data, batch->out.len);
+	r->progress.rows += batch->rows_out;
+	if (batch->failed)
+		fail_at(r, &batch->error);
+	progress_show(&r->progress, "");
+}
+
+/*
+ * As long as there is input and room, read; else write what is done.  Before
+ * reading could have to wait, everything that was read is written.
+ */
+static void
+run_rows(run *r)
+{
+	bool		more = true;
+
+	while (more || cli_pool_busy(&r->pool))
+	{
+		cli_batch  *batch = more ? cli_pool_next(&r->pool) : NULL;
+
+		if (batch == NULL || (cli_pool_busy(&r->pool) && !cli_reader_ready(&r->reader)))
+		{
+			write_batch(r);
+			continue;
+		}
+		more = fill_batch(r, batch);
+		if (batch->rows > 0)
+			cli_pool_submit(&r->pool);
+	}
+	if (r->reader.failed)
+		fail_at(r, &r->reader.error);
+}
+
+void
+cli_crypt(const cli_task *task, cli_selection *selection)
+{
+	const cli_options *options = task->options;
+	run		   *r = cli_alloc(sizeof(*r));
+
+	r->task = task;
+	r->selection = selection;
+	r->name = cli_input_name(options->file);
+	cli_reader_init(&r->reader, cli_input_open(options->file), task->input);
+	cli_output_open(&r->output, options, task->output == CLI_CSV ? 0600 : 0666);
+	progress_begin(&r->progress, options, &r->output);
+	cli_pool_start(&r->pool, options->jobs, task->process, task->context, task->workers);
+	cli_before_exit(stop_workers, r);
+	if (options->header)
+		read_header(r);
+	run_rows(r);
+	cli_output_close(&r->output);
+	progress_show(&r->progress, "\n");
+}

@@ -1,0 +1,233 @@
+/*
+ * cli_encrypt.c
+ *		The command encrypt.
+ */
+#include <string.h>
+
+#include "cli.h"
+
+/* Values that are encrypted in one step: a vector kernel takes eight. */
+#define LANES 8
+
+typedef struct encryption
+{
+	const cli_options *options;
+	const cli_key *key;
+	paillier_blinder blinder;
+	cli_selection selection;
+} encryption;
+
+/* A number on its way to a ciphertext. */
+typedef struct value
+{
+	int			field;			/* in the batch */
+	bool		negative;
+	mp_limb_t	mag[PAILLIER_MAX_N_LIMBS];
+	paillier_header header;
+	mp_limb_t	c[PAILLIER_MAX_CIPHERTEXT_LIMBS];
+} value;
+
+/* What a thread has of its own. */
+typedef struct worker
+{
+	value		values[LANES];
+	uint8_t		wire[PAILLIER_WIRE_LENGTH(PAILLIER_MAX_CIPHERTEXT_LIMBS)];
+	char		text[PAILLIER_BASE64_LENGTH(PAILLIER_WIRE_LENGTH(PAILLIER_MAX_CIPHERTEXT_LIMBS))];
+	mp_limb_t	scratch[];
+} worker;
+
+/*
+ * The bound to declare for a value: that of the given width, or of the next
+ * multiple of 64 bits which it needs, so that only a size class shows.  Near
+ * the top of the key's range it is the range itself.
+ */
+static bool
+declared_bound(paillier_bound *bound, paillier_bound limit, int width, const mp_limb_t *mag, int limbs)
+{
+	*bound = paillier_bound_from_width(width);
+	if (!paillier_bound_covers(*bound, mag, limbs))
+	{
+		/* the highest limb decides, and GMP wants it not to be zero */
+		while (mag[limbs - 1] == 0)
+			limbs--;
+		*bound = paillier_bound_from_width((mpn_sizeinbase(mag, limbs, 2) + 64) / 64 * 64);
+		if (paillier_bound_cmp(*bound, limit) > 0)
+			*bound = limit;
+	}
+	return paillier_bound_covers(*bound, mag, limbs);
+}
+
+static paillier_result
+read_value(const encryption *e, value *v, const char *text, size_t len)
+{
+	const paillier_public *pub = &e->key->key.pub;
+	int			scale = e->options->scale;
+	paillier_bound bound;
+	paillier_result result = paillier_decimal_read(&v->negative, v->mag, pub->limbs, &scale, text, len);
+
+	if (result != PAILLIER_OK)
+		return result;
+	if (!declared_bound(&bound, pub->limit, e->options->width, v->mag, pub->limbs))
+		return PAILLIER_ERR_RANGE;
+	memset(&v->header, 0, sizeof(v->header));
+	v->header.version = PAILLIER_WIRE_VERSION;
+	v->header.scale = scale;
+	paillier_bound_pack(bound, &v->header.bound_mantissa, &v->header.bound_exponent);
+	memcpy(v->header.key_id, e->key->id, PAILLIER_KEY_ID_LENGTH);
+	return PAILLIER_OK;
+}
+
+/* The inner loop: an array of values, one key.  Returns how many are done. */
+static int
+encrypt_values(const paillier_blinder *blinder, value *values, int count, paillier_result *result, mp_limb_t *scratch)
+{
+	for (int i = 0; i < count; i++)
+	{
+		*result = paillier_encrypt(blinder, values[i].c, values[i].negative, values[i].mag, cli_random, NULL,
+								   scratch);
+		if (*result != PAILLIER_OK)
+			return i;
+	}
+	return count;
+}
+
+/* Fields *next to end - 1, as they are. */
+static void
+write_plain(cli_batch *batch, int *next, int end)
+{
+	for (; *next < end; ++*next)
+	{
+		const cli_field *field = cli_batch_field(batch, *next);
+
+		cli_write_field(&batch->out, CLI_COPY, *next % batch->columns, batch->columns, cli_field_text(batch, field),
+						field->len, field->null);
+	}
+}
+
+static void
+write_ciphertext(cli_batch *batch, int *next, const value *v, int limbs, worker *w)
+{
+	size_t		len;
+
+	write_plain(batch, next, v->field);
+	paillier_wire_write(w->wire, &v->header, v->c, limbs);
+	len = paillier_base64_encode(w->text, w->wire, PAILLIER_WIRE_LENGTH(limbs));
+	cli_write_field(&batch->out, CLI_COPY, *next % batch->columns, batch->columns, w->text, len, false);
+	++*next;
+}
+
+/*
+ * Read up to LANES values from field *i on.  One that cannot be read fails the
+ * batch, and *end is set to the beginning of its row.
+ */
+static int
+gather(const encryption *e, worker *w, cli_batch *batch, int *i, int *end)
+{
+	int			count = 0;
+
+	for (; *i < *end && count < LANES; ++*i)
+	{
+		const cli_field *field = cli_batch_field(batch, *i);
+		paillier_result result;
+
+		if (!e->selection.column[*i % batch->columns] || field->null)
+			continue;
+		w->values[count].field = *i;
+		result = read_value(e, &w->values[count], cli_field_text(batch, field), field->len);
+		if (result != PAILLIER_OK)
+		{
+			cli_batch_fail(batch, *i, "invalid number: %s", paillier_strerror(result));
+			*end = *i - *i % batch->columns;
+			break;
+		}
+		count++;
+	}
+
+	/* values of the row that failed are not written */
+	while (count > 0 && w->values[count - 1].field >= *end)
+		count--;
+	return count;
+}
+
+static void
+encrypt_batch(const void *context, void *own, cli_batch *batch)
+{
+	const encryption *e = context;
+	worker	   *w = own;
+	int			limbs = e->key->key.pub.n2.limbs;
+	int			end = batch->rows * batch->columns;
+	int			next = 0;		/* field to write */
+	int			i = 0;			/* field to read */
+
+	while (i < end && !batch->failed && !atomic_load(&e->selection.cancelled))
+	{
+		paillier_result result = PAILLIER_OK;
+		int			count = gather(e, w, batch, &i, &end);
+		int			encrypted = encrypt_values(&e->blinder, w->values, count, &result, w->scratch);
+
+		if (encrypted < count)
+		{
+			int			field = w->values[encrypted].field;
+
+			cli_batch_fail(batch, field, "%s", paillier_strerror(result));
+			end = field - field % batch->columns;
+		}
+		for (int j = 0; j < encrypted && w->values[j].field < end; j++)
+			write_ciphertext(batch, &next, &w->values[j], limbs, w);
+	}
+	write_plain(batch, &next, end);
+	batch->rows_out = end / batch->columns;
+	explicit_bzero(w->values, sizeof(w->values));
+}
+
+/* ---- the command ---- */
+
+static const cli_key *
+read_key(const cli_options *options)
+{
+	const cli_key *key;
+
+	if (options->nkeys != 1)
+		cli_usage_error("option --key is needed once: the public key to encrypt under");
+	key = cli_key_read(options->keys[0], options->min_bits);
+	if (key->is_private)
+		cli_warn("%s: this is a private key, where the public one is enough", options->keys[0]);
+	if (paillier_bound_cmp(paillier_bound_from_width(options->width), key->key.pub.limit) > 0)
+		cli_usage_error("a width of %d bits does not fit a key of %d bits", options->width, key->key.pub.bits);
+	return key;
+}
+
+static void
+make_blinder(paillier_blinder *blinder, const paillier_public *pub, mp_limb_t *scratch)
+{
+	size_t		limbs = paillier_blinder_table(pub);
+	mp_limb_t  *table = limbs > 0 ? cli_alloc(limbs * sizeof(mp_limb_t)) : NULL;
+	paillier_result result = paillier_blinder_init(blinder, pub, table, cli_random, NULL, scratch);
+
+	if (result != PAILLIER_OK)
+		cli_fail("%s", paillier_strerror(result));
+}
+
+void
+cli_encrypt(const cli_options *options)
+{
+	encryption *e = cli_alloc(sizeof(*e));
+	void	  **workers = cli_alloc(options->jobs * sizeof(void *));
+	cli_task	task = {
+		.options = options,
+		.input = CLI_CSV,
+		.output = CLI_COPY,
+		.last_column = true,
+		.process = encrypt_batch,
+		.context = e,
+		.workers = workers
+	};
+
+	e->options = options;
+	e->key = read_key(options);
+	for (int i = 0; i < options->jobs; i++)
+		workers[i] = cli_alloc(sizeof(worker) +
+							   PAILLIER_SCRATCH(e->key->key.pub.n2.limbs) * sizeof(mp_limb_t));
+	make_blinder(&e->blinder, &e->key->key.pub, ((worker *) workers[0])->scratch);
+	cli_crypt(&task, &e->selection);
+}

@@ -1,0 +1,214 @@
+/*
+ * cli_key.c
+ *		Key files: JSON Web Keys in the form that python-paillier writes.
+ *
+ * The JSON library is made to use memory that is wiped, as everything here that
+ * holds a private key is.  No message shows any part of a key file.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <openssl/sha.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+/* No key of 8192 bits comes near this. */
+#define MAX_KEY_FILE 65536
+
+/* ---- the file ---- */
+
+static void
+read_file(cli_buffer *text, int fd, const char *name)
+{
+	if (!cli_buffer_reserve(text, MAX_KEY_FILE + 1))
+		cli_fail("out of memory");
+	while (text->len <= MAX_KEY_FILE)
+	{
+		ssize_t		got = read(fd, text->data + text->len, MAX_KEY_FILE + 1 - text->len);
+
+		if (got < 0 && errno != EINTR)
+			cli_fail("%s: %s", name, strerror(errno));
+		if (got == 0)
+			break;
+		if (got > 0)
+			text->len += got;
+	}
+	if (text->len > MAX_KEY_FILE)
+		cli_fail("%s: too long for a key: more than %d bytes", name, MAX_KEY_FILE);
+	if (text->len == 0)
+		cli_fail("%s: file is empty", name);
+}
+
+static void
+warn_if_readable(int fd, const char *name)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) != 0)
+		cli_warn("%s: private key is open to group or others (mode %04o): chmod 600 it", name,
+				 (unsigned) st.st_mode & 07777);
+}
+
+/* ---- JSON ---- */
+
+/* The library's own messages quote the text: this one tells the line only. */
+static json_t *
+parse_json(const cli_buffer *text, const char *name)
+{
+	json_error_t error;
+	json_t	   *json;
+
+	json_set_alloc_funcs(cli_try_alloc, cli_free);
+	json = json_loadb(text->data, text->len, 0, &error);
+	if (json == NULL)
+	{
+		int			line = error.line;
+
+		explicit_bzero(&error, sizeof(error));
+		cli_fail("%s: line %d: not valid JSON", name, line);
+	}
+	if (!json_is_object(json))
+		cli_fail("%s: invalid key: %s", name, paillier_strerror(PAILLIER_ERR_JWK));
+	return json;
+}
+
+/* The strings stay the JSON object's. */
+static void
+read_members(paillier_jwk *jwk, const json_t *json)
+{
+	jwk->kty = json_string_value(json_object_get(json, "kty"));
+	jwk->alg = json_string_value(json_object_get(json, "alg"));
+	jwk->n = json_string_value(json_object_get(json, "n"));
+	jwk->djn = json_is_true(json_object_get(json, "djn"));
+	jwk->p = json_string_value(json_object_get(json, "p"));
+	jwk->q = json_string_value(json_object_get(json, "q"));
+	jwk->lambda = json_string_value(json_object_get(json, "lambda"));
+}
+
+/* ---- keys ---- */
+
+static paillier_result
+read_public(paillier_public *pub, const paillier_jwk *jwk, int min_bits, mp_limb_t *scratch)
+{
+	mp_limb_t	n[PAILLIER_MAX_N_LIMBS];
+	int			limbs;
+	paillier_result result = paillier_jwk_check_public(jwk);
+
+	if (result == PAILLIER_OK)
+		result = paillier_jwk_integer(n, PAILLIER_MAX_N_LIMBS, &limbs, jwk->n);
+	if (result == PAILLIER_OK)
+		result = paillier_public_check(n, limbs, min_bits);
+	if (result == PAILLIER_OK)
+		paillier_public_init(pub, n, limbs, jwk->djn, scratch);
+	return result;
+}
+
+typedef struct factors
+{
+	int			p_limbs;
+	int			q_limbs;
+	mp_limb_t	p[PAILLIER_MAX_N_LIMBS];
+	mp_limb_t	q[PAILLIER_MAX_N_LIMBS];
+	mp_limb_t	lambda[PAILLIER_MAX_N_LIMBS];
+} factors;
+
+/* p and q as they are given, or from lambda. */
+static paillier_result
+read_factors(factors *f, const paillier_jwk *jwk, const mp_limb_t *n, int limbs, mp_limb_t *scratch)
+{
+	int			used;
+	paillier_result result;
+
+	if (jwk->p != NULL && jwk->q != NULL)
+	{
+		result = paillier_jwk_integer(f->p, PAILLIER_MAX_N_LIMBS, &f->p_limbs, jwk->p);
+		if (result == PAILLIER_OK)
+			result = paillier_jwk_integer(f->q, PAILLIER_MAX_N_LIMBS, &f->q_limbs, jwk->q);
+		return result;
+	}
+	result = paillier_jwk_integer(f->lambda, limbs, &used, jwk->lambda);
+	if (result == PAILLIER_OK)
+		result = paillier_factor_lambda_var(f->p, &f->p_limbs, f->q, &f->q_limbs, f->lambda, n, limbs, scratch);
+	return result;
+}
+
+static paillier_result
+read_private(paillier_private *key, const paillier_jwk *jwk, const paillier_jwk *pub, int min_bits,
+			 mp_limb_t *scratch)
+{
+	mp_limb_t	n[PAILLIER_MAX_N_LIMBS];
+	int			limbs;
+	factors    *f = cli_alloc(sizeof(*f));
+	paillier_result result = paillier_jwk_check_private(jwk, pub);
+
+	if (result == PAILLIER_OK)
+		result = paillier_jwk_integer(n, PAILLIER_MAX_N_LIMBS, &limbs, pub->n);
+	if (result == PAILLIER_OK)
+		result = paillier_public_check(n, limbs, min_bits);
+	if (result == PAILLIER_OK)
+		result = read_factors(f, jwk, n, limbs, scratch);
+	if (result == PAILLIER_OK)
+		result = paillier_private_init(key, f->p, f->p_limbs, f->q, f->q_limbs, pub->djn, scratch);
+	if (result == PAILLIER_OK && (limbs != key->pub.limbs || mpn_cmp(n, key->pub.n, limbs) != 0))
+		result = PAILLIER_ERR_PRIVATE_MISMATCH;
+	if (result == PAILLIER_OK)
+		result = paillier_private_check(key, min_bits, cli_random, NULL, scratch);
+	cli_free(f);
+	return result;
+}
+
+void
+cli_key_id(uint8_t *id, const paillier_public *pub)
+{
+	uint8_t		bytes[8 * PAILLIER_MAX_N_LIMBS];
+	uint8_t		digest[SHA256_DIGEST_LENGTH];
+	size_t		len = paillier_be_length(pub->n, pub->limbs);
+
+	paillier_be_write(bytes, len, pub->n, pub->limbs);
+	SHA256(bytes, len, digest);
+	memcpy(id, digest, PAILLIER_KEY_ID_LENGTH);
+}
+
+cli_key *
+cli_key_read(const char *path, int min_bits)
+{
+	const char *name = cli_input_name(path);
+	int			fd = cli_input_open(path);
+	cli_key    *key = cli_alloc(sizeof(*key));
+	mp_limb_t  *scratch = cli_alloc(paillier_private_scratch(2 * PAILLIER_MAX_BITS) * sizeof(mp_limb_t));
+	cli_buffer	text = {0};
+	json_t	   *json;
+	json_t	   *inner;
+	paillier_jwk jwk;
+	paillier_jwk pub;
+	paillier_result result;
+
+	read_file(&text, fd, name);
+	json = parse_json(&text, name);
+	read_members(&jwk, json);
+	inner = json_object_get(json, "pub");
+	key->is_private = json_is_object(inner);
+	if (key->is_private)
+	{
+		warn_if_readable(fd, name);
+		read_members(&pub, inner);
+		result = read_private(&key->key, &jwk, &pub, min_bits, scratch);
+	}
+	else
+		result = read_public(&key->key.pub, &jwk, min_bits, scratch);
+	if (result == PAILLIER_ERR_KEY_SIZE)
+		cli_fail("%s: invalid %s key: %s: %d to %d bits (see --min-bits)", name,
+				 key->is_private ? "private" : "public", paillier_strerror(result), min_bits, PAILLIER_MAX_BITS);
+	if (result != PAILLIER_OK)
+		cli_fail("%s: invalid %s key: %s", name, key->is_private ? "private" : "public", paillier_strerror(result));
+	cli_key_id(key->id, &key->key.pub);
+
+	json_decref(json);
+	cli_free(text.data);
+	cli_free(scratch);
+	if (fd != STDIN_FILENO)
+		close(fd);
+	return key;
+}
