@@ -157,6 +157,22 @@ paillier_bound_covers(paillier_bound b, const mp_limb_t *mag, int limbs)
 	return paillier_bound_cmp(paillier_bound_from_limbs(mag, limbs), b) <= 0;
 }
 
+bool
+paillier_bound_declare(paillier_bound *bound, paillier_bound limit, int width, const mp_limb_t *mag, int limbs)
+{
+	*bound = paillier_bound_from_width(width);
+	if (!paillier_bound_covers(*bound, mag, limbs))
+	{
+		/* a bit for the sign, and up to the next multiple */
+		while (mag[limbs - 1] == 0)
+			limbs--;
+		*bound = paillier_bound_from_width((mpn_sizeinbase(mag, limbs, 2) + 64) / 64 * 64);
+		if (paillier_bound_cmp(*bound, limit) > 0)
+			*bound = limit;
+	}
+	return paillier_bound_covers(*bound, mag, limbs);
+}
+
 void
 paillier_bound_pack(paillier_bound b, uint32_t *mantissa, uint16_t *exponent)
 {

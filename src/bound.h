@@ -44,6 +44,14 @@ extern paillier_bound paillier_bound_mul(paillier_bound a, paillier_bound b);
  */
 extern paillier_bound paillier_bound_sub(paillier_bound a, paillier_bound b);
 
+/*
+ * The bound to declare for {mag, limbs}: that of the given width, or of the
+ * next multiple of 64 bits which the number needs, so that only a size class
+ * shows; at most `limit`.  False where the number exceeds that.
+ */
+extern bool paillier_bound_declare(paillier_bound *bound, paillier_bound limit, int width, const mp_limb_t *mag,
+								   int limbs);
+
 extern int	paillier_bound_cmp(paillier_bound a, paillier_bound b);
 
 /* Whether {mag, limbs} <= b, exactly. */

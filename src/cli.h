@@ -27,6 +27,7 @@
 #include <sys/types.h>
 
 #include "codec.h"
+#include "jwk.h"
 #include "paillier_private.h"
 
 #define CLI_VERSION "1.0"

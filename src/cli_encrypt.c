@@ -36,27 +36,6 @@ typedef struct worker
 	mp_limb_t	scratch[];
 } worker;
 
-/*
- * The bound to declare for a value: that of the given width, or of the next
- * multiple of 64 bits which it needs, so that only a size class shows.  Near
- * the top of the key's range it is the range itself.
- */
-static bool
-declared_bound(paillier_bound *bound, paillier_bound limit, int width, const mp_limb_t *mag, int limbs)
-{
-	*bound = paillier_bound_from_width(width);
-	if (!paillier_bound_covers(*bound, mag, limbs))
-	{
-		/* the highest limb decides, and GMP wants it not to be zero */
-		while (mag[limbs - 1] == 0)
-			limbs--;
-		*bound = paillier_bound_from_width((mpn_sizeinbase(mag, limbs, 2) + 64) / 64 * 64);
-		if (paillier_bound_cmp(*bound, limit) > 0)
-			*bound = limit;
-	}
-	return paillier_bound_covers(*bound, mag, limbs);
-}
-
 static paillier_result
 read_value(const encryption *e, value *v, const char *text, size_t len)
 {
@@ -67,7 +46,7 @@ read_value(const encryption *e, value *v, const char *text, size_t len)
 
 	if (result != PAILLIER_OK)
 		return result;
-	if (!declared_bound(&bound, pub->limit, e->options->width, v->mag, pub->limbs))
+	if (!paillier_bound_declare(&bound, pub->limit, e->options->width, v->mag, pub->limbs))
 		return PAILLIER_ERR_RANGE;
 	memset(&v->header, 0, sizeof(v->header));
 	v->header.version = PAILLIER_WIRE_VERSION;

@@ -89,76 +89,6 @@ read_members(paillier_jwk *jwk, const json_t *json)
 
 /* ---- keys ---- */
 
-static paillier_result
-read_public(paillier_public *pub, const paillier_jwk *jwk, int min_bits, mp_limb_t *scratch)
-{
-	mp_limb_t	n[PAILLIER_MAX_N_LIMBS];
-	int			limbs;
-	paillier_result result = paillier_jwk_check_public(jwk);
-
-	if (result == PAILLIER_OK)
-		result = paillier_jwk_integer(n, PAILLIER_MAX_N_LIMBS, &limbs, jwk->n);
-	if (result == PAILLIER_OK)
-		result = paillier_public_check(n, limbs, min_bits);
-	if (result == PAILLIER_OK)
-		paillier_public_init(pub, n, limbs, jwk->djn, scratch);
-	return result;
-}
-
-typedef struct factors
-{
-	int			p_limbs;
-	int			q_limbs;
-	mp_limb_t	p[PAILLIER_MAX_N_LIMBS];
-	mp_limb_t	q[PAILLIER_MAX_N_LIMBS];
-	mp_limb_t	lambda[PAILLIER_MAX_N_LIMBS];
-} factors;
-
-/* p and q as they are given, or from lambda. */
-static paillier_result
-read_factors(factors *f, const paillier_jwk *jwk, const mp_limb_t *n, int limbs, mp_limb_t *scratch)
-{
-	int			used;
-	paillier_result result;
-
-	if (jwk->p != NULL && jwk->q != NULL)
-	{
-		result = paillier_jwk_integer(f->p, PAILLIER_MAX_N_LIMBS, &f->p_limbs, jwk->p);
-		if (result == PAILLIER_OK)
-			result = paillier_jwk_integer(f->q, PAILLIER_MAX_N_LIMBS, &f->q_limbs, jwk->q);
-		return result;
-	}
-	result = paillier_jwk_integer(f->lambda, limbs, &used, jwk->lambda);
-	if (result == PAILLIER_OK)
-		result = paillier_factor_lambda_var(f->p, &f->p_limbs, f->q, &f->q_limbs, f->lambda, n, limbs, scratch);
-	return result;
-}
-
-static paillier_result
-read_private(paillier_private *key, const paillier_jwk *jwk, const paillier_jwk *pub, int min_bits,
-			 mp_limb_t *scratch)
-{
-	mp_limb_t	n[PAILLIER_MAX_N_LIMBS];
-	int			limbs;
-	factors    *f = cli_alloc(sizeof(*f));
-	paillier_result result = paillier_jwk_check_private(jwk, pub);
-
-	if (result == PAILLIER_OK)
-		result = paillier_jwk_integer(n, PAILLIER_MAX_N_LIMBS, &limbs, pub->n);
-	if (result == PAILLIER_OK)
-		result = paillier_public_check(n, limbs, min_bits);
-	if (result == PAILLIER_OK)
-		result = read_factors(f, jwk, n, limbs, scratch);
-	if (result == PAILLIER_OK)
-		result = paillier_private_init(key, f->p, f->p_limbs, f->q, f->q_limbs, pub->djn, scratch);
-	if (result == PAILLIER_OK && (limbs != key->pub.limbs || mpn_cmp(n, key->pub.n, limbs) != 0))
-		result = PAILLIER_ERR_PRIVATE_MISMATCH;
-	if (result == PAILLIER_OK)
-		result = paillier_private_check(key, min_bits, cli_random, NULL, scratch);
-	cli_free(f);
-	return result;
-}
-
 void
 cli_key_id(uint8_t *id, const paillier_public *pub)
 {
@@ -177,7 +107,7 @@ cli_key_read(const char *path, int min_bits)
 	const char *name = cli_input_name(path);
 	int			fd = cli_input_open(path);
 	cli_key    *key = cli_alloc(sizeof(*key));
-	mp_limb_t  *scratch = cli_alloc(paillier_private_scratch(2 * PAILLIER_MAX_BITS) * sizeof(mp_limb_t));
+	mp_limb_t  *scratch = cli_alloc(paillier_jwk_scratch() * sizeof(mp_limb_t));
 	cli_buffer	text = {0};
 	json_t	   *json;
 	json_t	   *inner;
@@ -194,10 +124,10 @@ cli_key_read(const char *path, int min_bits)
 	{
 		warn_if_readable(fd, name);
 		read_members(&pub, inner);
-		result = read_private(&key->key, &jwk, &pub, min_bits, scratch);
+		result = paillier_jwk_read_private(&key->key, &jwk, &pub, min_bits, cli_random, NULL, scratch);
 	}
 	else
-		result = read_public(&key->key.pub, &jwk, min_bits, scratch);
+		result = paillier_jwk_read_public(&key->key.pub, &jwk, min_bits, scratch);
 	if (result == PAILLIER_ERR_KEY_SIZE)
 		cli_fail("%s: invalid %s key: %s: %d to %d bits (see --min-bits)", name,
 				 key->is_private ? "private" : "public", paillier_strerror(result), min_bits, PAILLIER_MAX_BITS);

@@ -1,7 +1,7 @@
 /*
  * codec.h
- *		Every representation outside memory: big-endian integers, base64url,
- *		the ciphertext's wire form, decimal text, JSON Web Keys.
+ *		Representations outside memory: big-endian integers, base64url, the
+ *		ciphertext's wire form, decimal text.
  *
  * Decoders accept exactly what the encoders write (plus what is said beside
  * them), check every length before they read, and return a result code.
@@ -119,38 +119,5 @@ extern paillier_result paillier_decimal_read(bool *negative, mp_limb_t *mag, int
  * {mag, limbs} is destroyed.  Returns the length without the terminator.
  */
 extern size_t paillier_decimal_write(char *out, bool negative, mp_limb_t *mag, int limbs, int scale);
-
-/* ---- JSON Web Keys ---- */
-
-/* The members a JSON reader found in one object; NULL where absent or not a string. */
-typedef struct paillier_jwk
-{
-	const char *kty;
-	const char *alg;
-	const char *n;
-	bool		djn;			/* the mark of keys made here */
-	const char *p;
-	const char *q;
-	const char *lambda;
-} paillier_jwk;
-
-/* Whether the members are those of a public key, or of a private key around the public key `pub`. */
-extern paillier_result paillier_jwk_check_public(const paillier_jwk *jwk);
-extern paillier_result paillier_jwk_check_private(const paillier_jwk *jwk, const paillier_jwk *pub);
-
-/*
- * One integer member, at most `limbs` limbs; the rest is set to zero and
- * *used tells the limbs that are significant (1 for zero).
- */
-extern paillier_result paillier_jwk_integer(mp_limb_t *a, int limbs, int *used, const char *text);
-
-/* Room for the text of a key of the given number of limbs, terminator included. */
-#define PAILLIER_JWK_PUBLIC_ROOM(n_limbs)	(160 + 11 * (size_t) (n_limbs))
-#define PAILLIER_JWK_PRIVATE_ROOM(n_limbs)	(320 + 34 * (size_t) (n_limbs))
-
-/* Both return the length of the text without its terminator. */
-extern size_t paillier_jwk_write_public(char *out, const mp_limb_t *n, int limbs, bool djn, const uint8_t *id);
-extern size_t paillier_jwk_write_private(char *out, const mp_limb_t *p, int p_limbs, const mp_limb_t *q, int q_limbs,
-										 const mp_limb_t *n, int limbs, bool djn, const uint8_t *id);
 
 #endif

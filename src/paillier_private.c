@@ -266,9 +266,8 @@ divides_totient_var(const paillier_prime *p, const paillier_prime *q, mp_limb_t 
 	return mpn_zero_p(scratch, p->limbs);
 }
 
-paillier_result
-paillier_private_check(const paillier_private *key, int min_bits, paillier_random random, void *state,
-					   mp_limb_t *scratch)
+static paillier_result
+private_check(const paillier_private *key, int min_bits, paillier_random random, void *state, mp_limb_t *scratch)
 {
 	const paillier_prime *const primes[] = {&key->p, &key->q};
 	paillier_result result = paillier_public_check(key->pub.n, key->pub.limbs, min_bits);
@@ -288,6 +287,15 @@ paillier_private_check(const paillier_private *key, int min_bits, paillier_rando
 		(divides_totient_var(&key->p, &key->q, scratch) || divides_totient_var(&key->q, &key->p, scratch)))
 		result = PAILLIER_ERR_TOTIENT;
 	return result;
+}
+
+paillier_result
+paillier_private_import(paillier_private *key, const mp_limb_t *p, int p_limbs, const mp_limb_t *q, int q_limbs,
+						bool djn, int min_bits, paillier_random random, void *state, mp_limb_t *scratch)
+{
+	paillier_result result = paillier_private_init(key, p, p_limbs, q, q_limbs, djn, scratch);
+
+	return result != PAILLIER_OK ? result : private_check(key, min_bits, random, state, scratch);
 }
 
 /* ---- decryption ---- */

@@ -53,20 +53,22 @@ extern paillier_result paillier_factor_lambda_var(mp_limb_t *p, int *p_limbs, mp
 												  mp_limb_t *scratch);
 
 /*
- * Prepare the key with factors p and q, their highest limbs not zero.  Only
- * sizes and p ≠ q are looked at: paillier_private_check() does the rest.
+ * Prepare the key with the factors p and q that paillier_keygen() made or
+ * paillier_private_import() has seen, their highest limbs not zero.  Only their
+ * sizes, and that they are odd and differ, are looked at.
  */
 extern paillier_result paillier_private_init(paillier_private *key, const mp_limb_t *p, int p_limbs,
 											 const mp_limb_t *q, int q_limbs, bool djn, mp_limb_t *scratch);
 
 /*
- * Whether a key from outside is one: the modulus passes its check, both
- * factors are prime (a composite passes with a probability below 2^-32), no
- * prime has less than a quarter of the bits, and n has no factor in common
- * with (p - 1)(q - 1).
+ * Prepare a key from outside and check that it is one: the modulus passes its
+ * check, both factors are prime (a composite passes with a probability below
+ * 2^-32), no prime has less than a quarter of the bits, and n has no factor in
+ * common with (p - 1)(q - 1).
  */
-extern paillier_result paillier_private_check(const paillier_private *key, int min_bits, paillier_random random,
-											  void *state, mp_limb_t *scratch);
+extern paillier_result paillier_private_import(paillier_private *key, const mp_limb_t *p, int p_limbs,
+											   const mp_limb_t *q, int q_limbs, bool djn, int min_bits,
+											   paillier_random random, void *state, mp_limb_t *scratch);
 
 /*
  * The plaintext of c as sign and {mag, key->pub.limbs}.  PAILLIER_ERR_NOT_UNIT,

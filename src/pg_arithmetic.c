@@ -8,28 +8,6 @@
 
 /* ---- encryption ---- */
 
-/*
- * The bound to declare for a value: that of the given width, or of the next
- * multiple of 64 bits which it needs, so that only a size class shows.  Near
- * the top of the key's range it is the range itself.
- */
-static paillier_bound
-declared_bound(const PaillierKey *key, const PaillierInteger *value, int width)
-{
-	paillier_bound bound = paillier_bound_of_width(key, width);
-
-	if (!paillier_bound_covers(bound, value->mag, value->limbs))
-	{
-		int			bits = 1 + (int) mpn_sizeinbase(value->mag, value->limbs, 2);
-
-		bound = paillier_bound_from_width((bits + 63) / 64 * 64);
-		if (paillier_bound_cmp(bound, key->pub.limit) > 0 &&
-			paillier_bound_covers(key->pub.limit, value->mag, value->limbs))
-			bound = key->pub.limit;
-	}
-	return bound;
-}
-
 PG_FUNCTION_INFO_V1(paillier_encrypt_number);
 
 /* paillier_encrypt(numeric, paillier_public_key, scale int, width int) -> paillier_ciphertext */
@@ -42,12 +20,14 @@ paillier_encrypt_number(PG_FUNCTION_ARGS)
 	int32		width = PG_GETARG_INT32(3);
 	const paillier_blinder *blinder;
 	PaillierInteger value;
+	paillier_bound bound;
 	PaillierCiphertext *ct;
 
+	paillier_check_width(width);
 	paillier_integer_from_numeric(&value, number, scale, key->pub.limbs);
-	if (mpn_cmp(value.mag, key->pub.half, key->pub.limbs) > 0)
+	if (!paillier_bound_declare(&bound, key->pub.limit, width, value.mag, value.limbs))
 		paillier_raise(PAILLIER_ERR_RANGE, "number");
-	ct = paillier_ciphertext_make(key, scale, declared_bound(key, &value, width));
+	ct = paillier_ciphertext_make(key, scale, bound);
 	blinder = paillier_key_blinder(key);
 	paillier_require(paillier_encrypt(blinder, ct->c, value.negative, value.mag, paillier_server_random, NULL,
 									  paillier_scratch(key)), "number");

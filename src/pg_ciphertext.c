@@ -76,15 +76,14 @@ paillier_check_same_key(const uint8 *a, const uint8 *b)
 				 errhint("Group by paillier_key_id() to add the ciphertexts of each key.")));
 }
 
-paillier_bound
-paillier_bound_of_width(const PaillierKey *key, int width)
+void
+paillier_check_width(int width)
 {
 	if (width < 1 || width > PAILLIER_MAX_BITS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("width of %d bits is out of range", width),
 				 errdetail("A width is the size of a signed number in bits, from 1 to %d.", PAILLIER_MAX_BITS)));
-	return paillier_bound_from_width(width);
 }
 
 /* ---- I/O ---- */
@@ -187,8 +186,9 @@ paillier_ciphertext_raw(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid key id: \"%s\"", text_to_cstring(id_text)),
 				 errdetail("A key id has %d hexadecimal digits.", PAILLIER_KEY_ID_HEX)));
+	paillier_check_width(width);
 	key = paillier_key_lookup(fcinfo, id);
-	ct = paillier_ciphertext_make(key, scale, paillier_bound_of_width(key, width));
+	ct = paillier_ciphertext_make(key, scale, paillier_bound_from_width(width));
 	if (!paillier_be_read(ct->c, key->pub.n2.limbs, (const uint8 *) VARDATA_ANY(raw), VARSIZE_ANY_EXHDR(raw)))
 		paillier_raise(PAILLIER_ERR_TOO_LARGE, "ciphertext");
 	paillier_require(paillier_check(&key->pub, ct->c, paillier_scratch(key)), "ciphertext");

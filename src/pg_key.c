@@ -37,14 +37,6 @@ paillier_public_key_make(const mp_limb_t *n, int limbs, bool djn)
 	return key;
 }
 
-/* A value from outside: n with leading zero limbs removed. */
-static PaillierPublicKey *
-check_and_make(const mp_limb_t *n, int limbs, bool djn)
-{
-	paillier_require(paillier_public_check(n, limbs, paillier_min_key_bits), "public key");
-	return paillier_public_key_make(n, limbs, djn);
-}
-
 PG_FUNCTION_INFO_V1(paillier_public_key_in);
 
 /* paillier_public_key_in(cstring): from a JSON Web Key */
@@ -52,14 +44,13 @@ Datum
 paillier_public_key_in(PG_FUNCTION_ARGS)
 {
 	char	   *text = PG_GETARG_CSTRING(0);
-	mp_limb_t	n[PAILLIER_MAX_N_LIMBS];
-	int			limbs;
+	paillier_public *pub = palloc(sizeof(paillier_public));
+	mp_limb_t  *scratch = palloc(paillier_jwk_scratch() * sizeof(mp_limb_t));
 	paillier_jwk jwk;
 
 	paillier_jwk_parse(text, strlen(text), &jwk, NULL, "public key");
-	paillier_require(paillier_jwk_check_public(&jwk), "public key");
-	paillier_require(paillier_jwk_integer(n, PAILLIER_MAX_N_LIMBS, &limbs, jwk.n), "public key");
-	PG_RETURN_POINTER(check_and_make(n, limbs, jwk.djn));
+	paillier_require(paillier_jwk_read_public(pub, &jwk, paillier_min_key_bits, scratch), "public key");
+	PG_RETURN_POINTER(paillier_public_key_make(pub->n, pub->limbs, pub->djn));
 }
 
 PG_FUNCTION_INFO_V1(paillier_public_key_out);
@@ -95,7 +86,8 @@ paillier_public_key_recv(PG_FUNCTION_ARGS)
 		paillier_raise_parse(PAILLIER_ERR_HEADER, "public key", ERRCODE_INVALID_BINARY_REPRESENTATION);
 	if (!paillier_be_read(n, Min(limbs, PAILLIER_MAX_N_LIMBS), bytes, len))
 		paillier_raise(PAILLIER_ERR_KEY_SIZE, "public key");
-	PG_RETURN_POINTER(check_and_make(n, limbs, djn));
+	paillier_require(paillier_public_check(n, limbs, paillier_min_key_bits), "public key");
+	PG_RETURN_POINTER(paillier_public_key_make(n, limbs, djn));
 }
 
 PG_FUNCTION_INFO_V1(paillier_public_key_send);

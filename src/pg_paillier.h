@@ -12,6 +12,7 @@
 #include "utils/numeric.h"
 
 #include "codec.h"
+#include "jwk.h"
 #include "paillier.h"
 #include "pg_compat.h"
 
@@ -163,10 +164,8 @@ extern paillier_bound paillier_ciphertext_bound(const PaillierCiphertext *ct);
 
 /* Checks of arguments, named once. */
 extern int	paillier_check_scale(int64 scale);
+extern void paillier_check_width(int width);
 extern void paillier_check_bound(const PaillierKey *key, paillier_bound bound);
 extern void paillier_check_same_key(const uint8 *a, const uint8 *b);
-
-/* The bound of a number declared to have `width` bits; error where the key is too small. */
-extern paillier_bound paillier_bound_of_width(const PaillierKey *key, int width);
 
 #endif

@@ -15,7 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "paillier_private.h"
+#include "jwk.h"
 
 #define PRIVATE_KEY_VERSION 1
 
@@ -43,18 +43,29 @@ interruptible_random(void *state, void *out, size_t len)
 	return paillier_server_random(state, out, len);
 }
 
-static mp_limb_t *
-scratch_alloc(int bits, size_t *size)
+/* A key and scratch to work on it: overwritten when it is closed. */
+typedef struct Workspace
 {
-	*size = paillier_private_scratch(bits) * sizeof(mp_limb_t);
-	return palloc(*size);
+	paillier_private *key;
+	mp_limb_t  *scratch;
+	size_t		scratch_size;
+} Workspace;
+
+static void
+workspace_open(Workspace *work, size_t limbs)
+{
+	work->scratch_size = limbs * sizeof(mp_limb_t);
+	work->scratch = palloc(work->scratch_size);
+	work->key = palloc(sizeof(paillier_private));
 }
 
 static void
-wipe_free(void *secret, size_t size)
+workspace_close(Workspace *work)
 {
-	explicit_bzero(secret, size);
-	pfree(secret);
+	explicit_bzero(work->scratch, work->scratch_size);
+	explicit_bzero(work->key, sizeof(paillier_private));
+	pfree(work->scratch);
+	pfree(work->key);
 }
 
 /* ---- prepared keys ---- */
@@ -165,65 +176,6 @@ make_value(const paillier_private *key)
 	return value;
 }
 
-/* The factors of a key from outside, and the modulus it came with. */
-typedef struct Factors
-{
-	int			p_limbs;
-	int			q_limbs;
-	int			n_limbs;
-	mp_limb_t	p[PAILLIER_MAX_N_LIMBS];
-	mp_limb_t	q[PAILLIER_MAX_N_LIMBS];
-	mp_limb_t	n[PAILLIER_MAX_N_LIMBS];
-} Factors;
-
-static paillier_result
-read_factors(Factors *factors, const paillier_jwk *jwk, const paillier_jwk *pub, mp_limb_t *scratch)
-{
-	mp_limb_t  *lambda = scratch;
-	int			used;
-	paillier_result result = paillier_jwk_check_private(jwk, pub);
-
-	if (result == PAILLIER_OK)
-		result = paillier_jwk_integer(factors->n, PAILLIER_MAX_N_LIMBS, &factors->n_limbs, pub->n);
-	if (result != PAILLIER_OK)
-		return result;
-	if (jwk->p != NULL && jwk->q != NULL)
-	{
-		result = paillier_jwk_integer(factors->p, PAILLIER_MAX_N_LIMBS, &factors->p_limbs, jwk->p);
-		if (result == PAILLIER_OK)
-			result = paillier_jwk_integer(factors->q, PAILLIER_MAX_N_LIMBS, &factors->q_limbs, jwk->q);
-		return result;
-	}
-	result = paillier_public_check(factors->n, factors->n_limbs, PAILLIER_MIN_BITS);
-	if (result == PAILLIER_OK)
-		result = paillier_jwk_integer(lambda, factors->n_limbs, &used, jwk->lambda);
-	if (result == PAILLIER_OK)
-		result = paillier_factor_lambda_var(factors->p, &factors->p_limbs, factors->q, &factors->q_limbs, lambda,
-											factors->n, factors->n_limbs, scratch + PAILLIER_MAX_N_LIMBS);
-	return result;
-}
-
-/*
- * Check factors from outside and make a value of them.  With factors->n_limbs
- * 0 there is no modulus to compare with.
- */
-static paillier_result
-check_factors(PaillierPrivateKey **value, const Factors *factors, bool djn, paillier_private *key,
-			  mp_limb_t *scratch)
-{
-	paillier_result result = paillier_private_init(key, factors->p, factors->p_limbs, factors->q, factors->q_limbs,
-												   djn, scratch);
-
-	if (result == PAILLIER_OK && factors->n_limbs != 0 &&
-		(factors->n_limbs != key->pub.limbs || mpn_cmp(factors->n, key->pub.n, key->pub.limbs) != 0))
-		result = PAILLIER_ERR_PRIVATE_MISMATCH;
-	if (result == PAILLIER_OK)
-		result = paillier_private_check(key, paillier_min_key_bits, paillier_server_random, NULL, scratch);
-	if (result == PAILLIER_OK)
-		*value = make_value(key);
-	return result;
-}
-
 PG_FUNCTION_INFO_V1(paillier_private_key_in);
 
 /* paillier_private_key_in(cstring): from a JSON Web Key, with p and q or with lambda */
@@ -231,24 +183,21 @@ Datum
 paillier_private_key_in(PG_FUNCTION_ARGS)
 {
 	char	   *text = PG_GETARG_CSTRING(0);
-	size_t		scratch_size;
-	mp_limb_t  *scratch = scratch_alloc(2 * PAILLIER_MAX_BITS, &scratch_size);
-	paillier_private *key = palloc(sizeof(*key));
-	Factors    *factors = palloc(sizeof(*factors));
+	Workspace	work;
 	PaillierPrivateKey *value = NULL;
 	paillier_jwk jwk;
 	paillier_jwk pub;
 	paillier_result result;
 
 	paillier_jwk_parse(text, strlen(text), &jwk, &pub, "private key");
-	result = read_factors(factors, &jwk, &pub, scratch);
-	if (result == PAILLIER_OK)
-		result = check_factors(&value, factors, pub.djn, key, scratch);
+	workspace_open(&work, paillier_jwk_scratch());
+	result = paillier_jwk_read_private(work.key, &jwk, &pub, paillier_min_key_bits, paillier_server_random, NULL,
+									   work.scratch);
 	paillier_jwk_wipe(&jwk);
 	paillier_jwk_wipe(&pub);
-	wipe_free(factors, sizeof(*factors));
-	wipe_free(key, sizeof(*key));
-	wipe_free(scratch, scratch_size);
+	if (result == PAILLIER_OK)
+		value = make_value(work.key);
+	workspace_close(&work);
 	paillier_require(result, "private key");
 	PG_RETURN_POINTER(value);
 }
@@ -278,39 +227,32 @@ paillier_private_key_recv(PG_FUNCTION_ARGS)
 	int			djn = pq_getmsgbyte(buf);
 	int			p_len = pq_getmsgint(buf, 2);
 	int			q_len = buf->len - buf->cursor - p_len;
-	size_t		scratch_size;
-	mp_limb_t  *scratch;
-	paillier_private *key;
-	Factors    *factors;
-	const uint8 *p;
-	const uint8 *q;
+	const uint8 *bytes;
+	Workspace	work;
+	mp_limb_t  *p;
+	mp_limb_t  *q;
 	PaillierPrivateKey *value = NULL;
-	paillier_result result;
+	paillier_result result = PAILLIER_ERR_KEY_SIZE;
 
 	if (version != PRIVATE_KEY_VERSION)
 		paillier_raise_parse(PAILLIER_ERR_VERSION, "private key", ERRCODE_INVALID_BINARY_REPRESENTATION);
 	if (djn > 1 || p_len == 0 || q_len <= 0)
 		paillier_raise_parse(PAILLIER_ERR_HEADER, "private key", ERRCODE_INVALID_BINARY_REPRESENTATION);
-	p = (const uint8 *) pq_getmsgbytes(buf, p_len);
-	q = (const uint8 *) pq_getmsgbytes(buf, q_len);
-	if (p[0] == 0 || q[0] == 0)
+	bytes = (const uint8 *) pq_getmsgbytes(buf, p_len + q_len);
+	if (bytes[0] == 0 || bytes[p_len] == 0)
 		paillier_raise_parse(PAILLIER_ERR_HEADER, "private key", ERRCODE_INVALID_BINARY_REPRESENTATION);
-	if (p_len + q_len > 8 * PAILLIER_MAX_N_LIMBS + 1)
-		paillier_raise(PAILLIER_ERR_KEY_SIZE, "private key");
 
-	scratch = scratch_alloc(2 * PAILLIER_MAX_BITS, &scratch_size);
-	key = palloc(sizeof(*key));
-	factors = palloc0(sizeof(*factors));
-	factors->p_limbs = (p_len + 7) / 8;
-	factors->q_limbs = (q_len + 7) / 8;
-	if (paillier_be_read(factors->p, Min(factors->p_limbs, PAILLIER_MAX_N_LIMBS), p, p_len) &&
-		paillier_be_read(factors->q, Min(factors->q_limbs, PAILLIER_MAX_N_LIMBS), q, q_len))
-		result = check_factors(&value, factors, djn, key, scratch);
-	else
-		result = PAILLIER_ERR_KEY_SIZE;
-	wipe_free(factors, sizeof(*factors));
-	wipe_free(key, sizeof(*key));
-	wipe_free(scratch, scratch_size);
+	workspace_open(&work, paillier_jwk_scratch());
+	p = work.scratch;
+	q = p + PAILLIER_MAX_N_LIMBS;
+	if (paillier_be_read(p, PAILLIER_MAX_N_LIMBS, bytes, p_len) &&
+		paillier_be_read(q, PAILLIER_MAX_N_LIMBS, bytes + p_len, q_len))
+		result = paillier_private_import(work.key, p, (p_len + 7) / 8, q, (q_len + 7) / 8, djn,
+										 paillier_min_key_bits, paillier_server_random, NULL,
+										 q + PAILLIER_MAX_N_LIMBS);
+	if (result == PAILLIER_OK)
+		value = make_value(work.key);
+	workspace_close(&work);
 	paillier_require(result, "private key");
 	PG_RETURN_POINTER(value);
 }
@@ -348,10 +290,10 @@ Datum
 paillier_keygen_bits(PG_FUNCTION_ARGS)
 {
 	int32		bits = PG_GETARG_INT32(0);
-	size_t		scratch_size;
-	mp_limb_t  *scratch;
-	paillier_private *key;
-	Factors    *factors;
+	int			limbs = (bits / 2 + 63) / 64;
+	Workspace	work;
+	mp_limb_t  *p;
+	mp_limb_t  *q;
 	PaillierPrivateKey *value = NULL;
 	paillier_result result;
 
@@ -363,19 +305,15 @@ paillier_keygen_bits(PG_FUNCTION_ARGS)
 				 errmsg("key size of %d bits is not even", bits),
 				 errdetail("Both primes have half of the bits.")));
 
-	scratch = scratch_alloc(bits, &scratch_size);
-	key = palloc(sizeof(*key));
-	factors = palloc(sizeof(*factors));
-	factors->p_limbs = factors->q_limbs = (bits / 2 + 63) / 64;
-	result = paillier_keygen(factors->p, factors->q, bits, interruptible_random, NULL, scratch);
+	workspace_open(&work, paillier_private_scratch(bits) + 2 * limbs);
+	p = work.scratch;
+	q = p + limbs;
+	result = paillier_keygen(p, q, bits, interruptible_random, NULL, q + limbs);
 	if (result == PAILLIER_OK)
-		result = paillier_private_init(key, factors->p, factors->p_limbs, factors->q, factors->q_limbs, true,
-									   scratch);
+		result = paillier_private_init(work.key, p, limbs, q, limbs, true, q + limbs);
 	if (result == PAILLIER_OK)
-		value = make_value(key);
-	wipe_free(factors, sizeof(*factors));
-	wipe_free(key, sizeof(*key));
-	wipe_free(scratch, scratch_size);
+		value = make_value(work.key);
+	workspace_close(&work);
 	CHECK_FOR_INTERRUPTS();
 	paillier_require(result, "private key");
 	PG_RETURN_POINTER(value);
