@@ -216,6 +216,11 @@ CREATE FUNCTION paillier_decrypt(ct paillier_ciphertext, key paillier_private_ke
 
 COMMENT ON FUNCTION paillier_decrypt(paillier_ciphertext, paillier_private_key) IS 'decrypts a number; fails when it lies outside the declared bound';
 
+CREATE FUNCTION paillier_decrypt(cts paillier_ciphertext[], key paillier_private_key) RETURNS numeric[]
+	AS 'MODULE_PATHNAME', 'paillier_decrypt_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
+
+COMMENT ON FUNCTION paillier_decrypt(paillier_ciphertext[], paillier_private_key) IS 'decrypts many numbers in a fraction of the time; NULL elements stay NULL';
+
 CREATE FUNCTION paillier_ciphertext(c bytea, key_id text, scale int DEFAULT 0, width int DEFAULT 64) RETURNS paillier_ciphertext
 	AS 'MODULE_PATHNAME', 'paillier_ciphertext_raw' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
 
@@ -237,7 +242,7 @@ CREATE FUNCTION paillier_rerandomize(ct paillier_ciphertext) RETURNS paillier_ci
 COMMENT ON FUNCTION paillier_rerandomize(paillier_ciphertext) IS 'another ciphertext of the same number, which nobody without the private key can link to the first';
 
 CREATE FUNCTION paillier_kernel() RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'paillier_kernel_name' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION paillier_kernel() IS 'the implementation of modular multiplication in use';
 
@@ -321,8 +326,8 @@ CREATE AGGREGATE sum(paillier_ciphertext) (
 	MINVFUNC    = paillier_sum_accum_inv,
 	MSTYPE      = paillier_sum,
 	MFINALFUNC  = paillier_sum_final,
-	SSPACE      = 600,
-	MSSPACE     = 1200,
+	SSPACE      = 720,
+	MSSPACE     = 1400,
 	PARALLEL    = SAFE
 );
 
@@ -337,8 +342,8 @@ CREATE AGGREGATE sum(paillier_ciphertext, weight numeric) (
 	MINVFUNC    = paillier_sum_accum_inv,
 	MSTYPE      = paillier_sum,
 	MFINALFUNC  = paillier_sum_final,
-	SSPACE      = 600,
-	MSSPACE     = 1200,
+	SSPACE      = 720,
+	MSSPACE     = 1400,
 	PARALLEL    = SAFE
 );
 

@@ -532,6 +532,10 @@ COMMENT ON COLUMN @extschema@.acknowledged.until IS 'readings that start before 
 
 -- ---- the roll-up, step by step ----
 
+-- The functions that work on whole tables plan for tables without statistics:
+-- autovacuum leaves staging alone.  A nested loop that looks cheap for a few rows
+-- would take forever over all of them.
+
 -- An exclusive lock on a staging partition, or false where somebody is still
 -- writing to it after a second: then the step is left to the next roll-up, and
 -- neither side waits for the other.
@@ -577,7 +581,7 @@ COMMENT ON FUNCTION @extschema@.purge(regclass, timestamptz) IS 'empties a stagi
 -- Readings of hours that are sealed become partial totals of their own, for the
 -- bill only, unless they were received before.  Returns how many were taken.
 CREATE FUNCTION @extschema@.take_late(partition regclass, sealed_until timestamptz) RETURNS bigint
-	LANGUAGE plpgsql SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off
+	LANGUAGE plpgsql SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off SET enable_nestloop = off
 	AS $$
 DECLARE
 	taken bigint;
@@ -619,7 +623,7 @@ COMMENT ON FUNCTION @extschema@.take_late(regclass, timestamptz) IS 'turns the r
 -- distinct readings.  Returns how many readings were taken.
 CREATE FUNCTION @extschema@.take_hour(partition regclass, starts timestamptz, key_id text, minutes int, one_key boolean)
 	RETURNS bigint
-	LANGUAGE plpgsql SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off
+	LANGUAGE plpgsql SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off SET enable_nestloop = off
 	AS $$
 DECLARE
 	-- after a change of key some readings of the hour may be under the new one
@@ -649,7 +653,7 @@ COMMENT ON FUNCTION @extschema@.take_hour(regclass, timestamptz, text, int, bool
 -- The partial totals of an hour become one total a region: re-randomised, and
 -- none where too few meters contributed.  Returns the regions without one.
 CREATE FUNCTION @extschema@.seal_regions(hour timestamptz, key_id text) RETURNS bigint
-	LANGUAGE sql SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off
+	LANGUAGE sql SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off SET enable_nestloop = off
 	AS $$
 		WITH place AS (
 			SELECT m.meter_id, COALESCE(x.region, m.region) AS region
@@ -849,7 +853,7 @@ COMMENT ON FUNCTION @extschema@.record_elsewhere(timestamptz, text) IS 'records 
 -- Seal the bill window that is next.  Meters with too few readings for a total
 -- of their own keep their partial totals, which go into the next window.
 CREATE FUNCTION @extschema@.seal_window(starts timestamptz) RETURNS boolean
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off SET enable_nestloop = off
 	AS $$
 DECLARE
 	began  timestamptz := clock_timestamp();

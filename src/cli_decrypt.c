@@ -15,14 +15,25 @@ typedef struct decryption
 
 #define MAX_TEXT PAILLIER_BASE64_LENGTH(PAILLIER_WIRE_LENGTH(PAILLIER_MAX_CIPHERTEXT_LIMBS))
 
+/* A ciphertext on its way to a number. */
+typedef struct number
+{
+	int			field;
+	const cli_key *key;
+	paillier_header header;
+	mp_limb_t	c[PAILLIER_MAX_CIPHERTEXT_LIMBS];
+	mp_limb_t	mag[PAILLIER_MAX_N_LIMBS];
+} number;
+
+/* Ciphertexts under one key are decrypted so many at a time. */
+#define LANES 8
+
 /* What a thread has of its own. */
 typedef struct worker
 {
+	number		numbers[LANES];
+	size_t		complete;		/* output of whole rows */
 	uint8_t		wire[PAILLIER_WIRE_LENGTH(PAILLIER_MAX_CIPHERTEXT_LIMBS)];
-	paillier_header header;
-	mp_limb_t	c[PAILLIER_MAX_CIPHERTEXT_LIMBS];
-	bool		negative;
-	mp_limb_t	mag[PAILLIER_MAX_N_LIMBS];
 	char		text[PAILLIER_DECIMAL_ROOM];
 	mp_limb_t	scratch[];
 } worker;
@@ -47,18 +58,19 @@ is_ciphertext(const decryption *d, worker *w, const char *text, size_t len)
 {
 	/* header and one limb, which end with a character; no ciphertext is as short */
 	const size_t sample = PAILLIER_WIRE_LENGTH(1);
+	paillier_header header;
+	mp_limb_t	limb;
 	paillier_result result;
 
 	if (len < PAILLIER_BASE64_LENGTH(sample) ||
 		!paillier_base64_decode(w->wire, text, PAILLIER_BASE64_LENGTH(sample)))
 		return false;
-	result = paillier_wire_read(&w->header, w->c, w->wire, sample);
-	return (result != PAILLIER_ERR_VERSION && result != PAILLIER_ERR_HEADER) ||
-		find_key(d, w->header.key_id) != NULL;
+	result = paillier_wire_read(&header, &limb, w->wire, sample);
+	return (result != PAILLIER_ERR_VERSION && result != PAILLIER_ERR_HEADER) || find_key(d, header.key_id) != NULL;
 }
 
 static paillier_result
-read_ciphertext(worker *w, int *limbs, const char *text, size_t len)
+read_ciphertext(worker *w, number *n, int *limbs, const char *text, size_t len)
 {
 	if (len > MAX_TEXT)
 		return PAILLIER_ERR_LENGTH;
@@ -67,91 +79,158 @@ read_ciphertext(worker *w, int *limbs, const char *text, size_t len)
 	*limbs = paillier_wire_limbs(PAILLIER_BASE64_DECODED(len));
 	if (*limbs == 0)
 		return PAILLIER_ERR_LENGTH;
-	return paillier_wire_read(&w->header, w->c, w->wire, PAILLIER_BASE64_DECODED(len));
+	return paillier_wire_read(&n->header, n->c, w->wire, PAILLIER_BASE64_DECODED(len));
 }
 
-/* Decrypt field i into w->text.  Returns its length, or 0 when the batch has failed. */
-static size_t
-decrypt_field(const decryption *d, worker *w, cli_batch *batch, int i)
+/* Read field i, which holds a ciphertext.  False when the batch has failed. */
+static bool
+read_number(const decryption *d, worker *w, number *n, cli_batch *batch, int i)
 {
 	const cli_field *field = cli_batch_field(batch, i);
-	const cli_key *key;
-	paillier_bound bound;
 	int			limbs;
-	paillier_result result = read_ciphertext(w, &limbs, cli_field_text(batch, field), field->len);
+	paillier_result result = read_ciphertext(w, n, &limbs, cli_field_text(batch, field), field->len);
 
+	n->field = i;
+	n->key = result == PAILLIER_OK ? find_key(d, n->header.key_id) : NULL;
+	if (n->key != NULL && limbs != n->key->key.pub.n2.limbs)
+		result = PAILLIER_ERR_KEY_LENGTH;
 	if (result != PAILLIER_OK)
-	{
 		cli_batch_fail(batch, i, "invalid ciphertext: %s", paillier_strerror(result));
-		return 0;
-	}
-	key = find_key(d, w->header.key_id);
-	if (key == NULL)
+	else if (n->key == NULL)
 	{
 		char		id[PAILLIER_KEY_ID_HEX + 1];
 
-		paillier_key_id_write(id, w->header.key_id);
+		paillier_key_id_write(id, n->header.key_id);
 		cli_batch_fail(batch, i, "ciphertext is under key %s, which was not given", id);
-		return 0;
+		return false;
 	}
-	if (limbs != key->key.pub.n2.limbs)
-		result = PAILLIER_ERR_LENGTH;
-	else
-		result = paillier_decrypt(&key->key, &w->negative, w->mag, w->c, w->scratch);
-	if (result != PAILLIER_OK)
-	{
-		cli_batch_fail(batch, i, "invalid ciphertext: %s", paillier_strerror(result));
-		return 0;
-	}
-	bound = paillier_bound_unpack(w->header.bound_mantissa, w->header.bound_exponent);
-	if (!paillier_bound_covers(bound, w->mag, key->key.pub.limbs))
-	{
-		cli_batch_fail(batch, i, "%s", paillier_strerror(PAILLIER_ERR_BOUND));
-		return 0;
-	}
-	return paillier_decimal_write(w->text, w->negative, w->mag, key->key.pub.limbs, w->header.scale);
+	return result == PAILLIER_OK;
 }
 
-/* False when the field cannot be decrypted. */
 static bool
-write_field(const decryption *d, worker *w, cli_batch *batch, int i)
+is_selected(const decryption *d, worker *w, cli_batch *batch, int i)
 {
 	const cli_field *field = cli_batch_field(batch, i);
-	const char *text = cli_field_text(batch, field);
-	size_t		len = field->len;
-	int			column = i % batch->columns;
 
-	if (d->selection.column[column] && !field->null &&
-		(d->selection.by_user || is_ciphertext(d, w, text, len)))
-	{
-		text = w->text;
-		len = decrypt_field(d, w, batch, i);
-		if (len == 0)
-			return false;
-	}
-	cli_write_field(&batch->out, CLI_CSV, column, batch->columns, text, len, field->null);
-	return true;
+	return d->selection.column[i % batch->columns] && !field->null &&
+		(d->selection.by_user || is_ciphertext(d, w, cli_field_text(batch, field), field->len));
 }
 
+/*
+ * Read up to LANES ciphertexts under one key from field *i on.  One that cannot
+ * be read fails the batch, and *end is set to it.
+ */
+static int
+gather(const decryption *d, worker *w, cli_batch *batch, int *i, int *end)
+{
+	int			count = 0;
+
+	for (; *i < *end && count < LANES; ++*i)
+	{
+		number	   *n = &w->numbers[count];
+
+		if (!is_selected(d, w, batch, *i))
+			continue;
+		if (!read_number(d, w, n, batch, *i))
+		{
+			*end = *i;
+			break;
+		}
+		if (n->key != w->numbers[0].key)
+			break;				/* this one is read again, as the first of the next */
+		count++;
+	}
+	return count;
+}
+
+/* The inner loop: an array of ciphertexts, one key. */
+static void
+decrypt_numbers(number *numbers, paillier_decrypted *out, int count, mp_limb_t *scratch)
+{
+	const mp_limb_t *c[LANES];
+
+	for (int i = 0; i < count; i++)
+	{
+		c[i] = numbers[i].c;
+		out[i].mag = numbers[i].mag;
+	}
+	if (count > 0)
+		paillier_decrypt(&numbers[0].key->key, out, c, count, scratch);
+}
+
+static void
+write_field(worker *w, cli_batch *batch, int i, const char *text, size_t len, bool null)
+{
+	cli_write_field(&batch->out, CLI_CSV, i % batch->columns, batch->columns, text, len, null);
+	if ((i + 1) % batch->columns == 0)
+	{
+		w->complete = batch->out.len;
+		batch->rows_out++;
+	}
+}
+
+/* Fields *next to end - 1, as they are. */
+static void
+write_plain(worker *w, cli_batch *batch, int *next, int end)
+{
+	for (; *next < end; ++*next)
+	{
+		const cli_field *field = cli_batch_field(batch, *next);
+
+		write_field(w, batch, *next, cli_field_text(batch, field), field->len, field->null);
+	}
+}
+
+/* False when it was no ciphertext, or its plaintext no number it may hold. */
+static bool
+write_number(worker *w, cli_batch *batch, int *next, number *n, const paillier_decrypted *plain)
+{
+	paillier_bound bound = paillier_bound_unpack(n->header.bound_mantissa, n->header.bound_exponent);
+	int			limbs = n->key->key.pub.limbs;
+	size_t		len;
+
+	write_plain(w, batch, next, n->field);
+	if (plain->result != PAILLIER_OK)
+		cli_batch_fail(batch, n->field, "invalid ciphertext: %s", paillier_strerror(plain->result));
+	else if (!paillier_bound_covers(bound, n->mag, limbs))
+		cli_batch_fail(batch, n->field, "%s", paillier_strerror(PAILLIER_ERR_BOUND));
+	else
+	{
+		len = paillier_decimal_write(w->text, plain->negative, n->mag, limbs, n->header.scale);
+		write_field(w, batch, *next, w->text, len, false);
+		++*next;
+		return true;
+	}
+	return false;
+}
+
+/* Whatever fails ends the output at the row before it. */
 static void
 decrypt_batch(const void *context, void *own, cli_batch *batch)
 {
 	const decryption *d = context;
 	worker	   *w = own;
-	size_t		complete = 0;
+	paillier_decrypted plain[LANES];
+	int			end = batch->rows * batch->columns;
+	int			next = 0;		/* field to write */
+	int			i = 0;			/* field to read */
 
-	for (int i = 0; i < batch->rows * batch->columns && !atomic_load(&d->selection.cancelled); i++)
+	w->complete = 0;
+	while (next < end && !atomic_load(&d->selection.cancelled))
 	{
-		if (!write_field(d, w, batch, i))
-			break;
-		if ((i + 1) % batch->columns == 0)
-		{
-			complete = batch->out.len;
-			batch->rows_out++;
-		}
+		int			count = gather(d, w, batch, &i, &end);
+		int			done = 0;
+
+		decrypt_numbers(w->numbers, plain, count, w->scratch);
+		while (done < count && write_number(w, batch, &next, &w->numbers[done], &plain[done]))
+			done++;
+		if (done < count)
+			end = next;
+		else
+			write_plain(w, batch, &next, i < end ? i : end);
 	}
-	batch->out.len = complete;
-	explicit_bzero(w->mag, sizeof(w->mag));
+	batch->out.len = w->complete;
+	explicit_bzero(w->numbers, sizeof(w->numbers));
 	explicit_bzero(w->text, sizeof(w->text));
 }
 

@@ -56,18 +56,19 @@ read_value(const encryption *e, value *v, const char *text, size_t len)
 	return PAILLIER_OK;
 }
 
-/* The inner loop: an array of values, one key.  Returns how many are done. */
-static int
-encrypt_values(const paillier_blinder *blinder, value *values, int count, paillier_result *result, mp_limb_t *scratch)
+/* The inner loop: an array of values, one key. */
+static paillier_result
+encrypt_values(const paillier_blinder *blinder, value *values, int count, mp_limb_t *scratch)
 {
+	paillier_plaintext plain[LANES];
+	mp_limb_t  *c[LANES];
+
 	for (int i = 0; i < count; i++)
 	{
-		*result = paillier_encrypt(blinder, values[i].c, values[i].negative, values[i].mag, cli_random, NULL,
-								   scratch);
-		if (*result != PAILLIER_OK)
-			return i;
+		plain[i] = (paillier_plaintext) {values[i].negative, values[i].mag};
+		c[i] = values[i].c;
 	}
-	return count;
+	return paillier_encrypt(blinder, c, plain, count, cli_random, NULL, scratch);
 }
 
 /* Fields *next to end - 1, as they are. */
@@ -140,18 +141,17 @@ encrypt_batch(const void *context, void *own, cli_batch *batch)
 
 	while (i < end && !batch->failed && !atomic_load(&e->selection.cancelled))
 	{
-		paillier_result result = PAILLIER_OK;
 		int			count = gather(e, w, batch, &i, &end);
-		int			encrypted = encrypt_values(&e->blinder, w->values, count, &result, w->scratch);
+		paillier_result result = encrypt_values(&e->blinder, w->values, count, w->scratch);
 
-		if (encrypted < count)
+		if (result != PAILLIER_OK)
 		{
-			int			field = w->values[encrypted].field;
+			int			field = w->values[0].field;
 
 			cli_batch_fail(batch, field, "%s", paillier_strerror(result));
 			end = field - field % batch->columns;
 		}
-		for (int j = 0; j < encrypted && w->values[j].field < end; j++)
+		for (int j = 0; j < count && w->values[j].field < end; j++)
 			write_ciphertext(batch, &next, &w->values[j], limbs, w);
 	}
 	write_plain(batch, &next, end);
@@ -206,7 +206,7 @@ cli_encrypt(const cli_options *options)
 	e->key = read_key(options);
 	for (int i = 0; i < options->jobs; i++)
 		workers[i] = cli_alloc(sizeof(worker) +
-							   PAILLIER_SCRATCH(e->key->key.pub.n2.limbs) * sizeof(mp_limb_t));
+							   PAILLIER_BLIND_SCRATCH(e->key->key.pub.n2.limbs) * sizeof(mp_limb_t));
 	make_blinder(&e->blinder, &e->key->key.pub, ((worker *) workers[0])->scratch);
 	cli_crypt(&task, &e->selection);
 }

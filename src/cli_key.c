@@ -124,10 +124,10 @@ cli_key_read(const char *path, int min_bits)
 	{
 		warn_if_readable(fd, name);
 		read_members(&pub, inner);
-		result = paillier_jwk_read_private(&key->key, &jwk, &pub, min_bits, cli_random, NULL, scratch);
+		result = paillier_jwk_read_private(&key->key, paillier_kernel_best(), &jwk, &pub, min_bits, cli_random, NULL, scratch);
 	}
 	else
-		result = paillier_jwk_read_public(&key->key.pub, &jwk, min_bits, scratch);
+		result = paillier_jwk_read_public(&key->key.pub, paillier_kernel_best(), &jwk, min_bits, scratch);
 	if (result == PAILLIER_ERR_KEY_SIZE)
 		cli_fail("%s: invalid %s key: %s: %d to %d bits (see --min-bits)", name,
 				 key->is_private ? "private" : "public", paillier_strerror(result), min_bits, PAILLIER_MAX_BITS);

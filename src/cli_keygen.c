@@ -35,7 +35,7 @@ make_key(paillier_private *key, int bits)
 	paillier_result result = paillier_keygen(p, q, bits, cli_random, NULL, scratch);
 
 	if (result == PAILLIER_OK)
-		result = paillier_private_init(key, p, limbs, q, limbs, true, scratch);
+		result = paillier_private_init(key, paillier_kernel_best(), p, limbs, q, limbs, true, scratch);
 	if (result != PAILLIER_OK)
 		cli_fail("%s", paillier_strerror(result));
 	cli_free(q);

@@ -57,7 +57,8 @@ is_public(const paillier_jwk *jwk)
 }
 
 paillier_result
-paillier_jwk_read_public(paillier_public *pub, const paillier_jwk *jwk, int min_bits, mp_limb_t *scratch)
+paillier_jwk_read_public(paillier_public *pub, const paillier_kernel *kernel, const paillier_jwk *jwk, int min_bits,
+						 mp_limb_t *scratch)
 {
 	mp_limb_t  *n = scratch;
 	int			limbs;
@@ -69,7 +70,7 @@ paillier_jwk_read_public(paillier_public *pub, const paillier_jwk *jwk, int min_
 	if (result == PAILLIER_OK)
 		result = paillier_public_check(n, limbs, min_bits);
 	if (result == PAILLIER_OK)
-		paillier_public_init(pub, n, limbs, jwk->djn, scratch + PAILLIER_MAX_N_LIMBS);
+		paillier_public_init(pub, kernel, n, limbs, jwk->djn, scratch + PAILLIER_MAX_N_LIMBS);
 	return result;
 }
 
@@ -94,8 +95,9 @@ read_factors(mp_limb_t *p, int *p_limbs, mp_limb_t *q, int *q_limbs, const paill
 }
 
 paillier_result
-paillier_jwk_read_private(paillier_private *key, const paillier_jwk *jwk, const paillier_jwk *pub, int min_bits,
-						  paillier_random random, void *state, mp_limb_t *scratch)
+paillier_jwk_read_private(paillier_private *key, const paillier_kernel *kernel, const paillier_jwk *jwk,
+						  const paillier_jwk *pub, int min_bits, paillier_random random, void *state,
+						  mp_limb_t *scratch)
 {
 	mp_limb_t  *n = scratch;
 	mp_limb_t  *p = n + PAILLIER_MAX_N_LIMBS;
@@ -114,7 +116,8 @@ paillier_jwk_read_private(paillier_private *key, const paillier_jwk *jwk, const 
 	if (result == PAILLIER_OK)
 		result = read_factors(p, &p_limbs, q, &q_limbs, jwk, n, n_limbs, rest);
 	if (result == PAILLIER_OK)
-		result = paillier_private_import(key, p, p_limbs, q, q_limbs, pub->djn, min_bits, random, state, rest);
+		result = paillier_private_import(key, kernel, p, p_limbs, q, q_limbs, pub->djn, min_bits, random,
+										 state, rest);
 	if (result == PAILLIER_OK && (n_limbs != key->pub.limbs || mpn_cmp(n, key->pub.n, n_limbs) != 0))
 		result = PAILLIER_ERR_PRIVATE_MISMATCH;
 	return result;

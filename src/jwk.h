@@ -29,16 +29,16 @@ extern size_t paillier_jwk_scratch(void);
  * The public key in an object, checked by paillier_public_check();
  * PAILLIER_ERR_JWK where the members are not those of a public key.
  */
-extern paillier_result paillier_jwk_read_public(paillier_public *pub, const paillier_jwk *jwk, int min_bits,
-												mp_limb_t *scratch);
+extern paillier_result paillier_jwk_read_public(paillier_public *pub, const paillier_kernel *kernel,
+												const paillier_jwk *jwk, int min_bits, mp_limb_t *scratch);
 
 /*
  * The private key in an object around the public key `pub`, with p and q or,
  * in the older form, lambda; checked by paillier_private_import().
  */
-extern paillier_result paillier_jwk_read_private(paillier_private *key, const paillier_jwk *jwk,
-												 const paillier_jwk *pub, int min_bits, paillier_random random,
-												 void *state, mp_limb_t *scratch);
+extern paillier_result paillier_jwk_read_private(paillier_private *key, const paillier_kernel *kernel,
+												 const paillier_jwk *jwk, const paillier_jwk *pub, int min_bits,
+												 paillier_random random, void *state, mp_limb_t *scratch);
 
 /*
  * One integer member, at most `limbs` limbs; the rest is set to zero and

@@ -1,15 +1,39 @@
 /*
  * mont.c
- *		Montgomery arithmetic, generic kernel: GMP's multiplication followed by
- *		a word-by-word reduction.
+ *		Montgomery arithmetic on top of a kernel: choice of the kernel,
+ *		preparation of moduli, powers.
  */
 #include <string.h>
 
 #include "mont.h"
 
+/* ---- kernels ---- */
+
+static const paillier_kernel *const kernels[] = {
+	&paillier_kernel_avx512ifma,
+	&paillier_kernel_generic,
+};
+
+const paillier_kernel *
+paillier_kernel_best(void)
+{
+	return kernels[0]->available() ? kernels[0] : kernels[1];
+}
+
+const paillier_kernel *
+paillier_kernel_named(const char *name)
+{
+	for (int i = 0; i < 2; i++)
+		if (strcmp(kernels[i]->name, name) == 0)
+			return kernels[i]->available() ? kernels[i] : NULL;
+	return NULL;
+}
+
+/* ---- preparation ---- */
+
 /*
- * -1/m mod 2^64 by Newton's iteration x := x(2 - m·x), which doubles the number
- * of right bits; m itself is right to 3 bits, so 3 → 6 → 12 → 24 → 48 → 96.
+ * -1/m modulo 2^64 by Newton's iteration x := x(2 - m·x), which doubles the
+ * number of right bits; m itself is right to 3 bits: 3 → 6 → 12 → 24 → 48 → 96.
  */
 static mp_limb_t
 negative_inverse(mp_limb_t m)
@@ -21,93 +45,95 @@ negative_inverse(mp_limb_t m)
 	return -x;
 }
 
-void
-paillier_mont_init(paillier_mont *ctx, const mp_limb_t *m, int limbs, mp_limb_t *scratch)
+/* out = 2^exponent mod m as a residue, in constant time: m may be the square of a prime. */
+static void
+power_of_two(const paillier_mont *ctx, mp_limb_t *out, int exponent, mp_limb_t *scratch)
 {
-	mp_limb_t  *quotient = scratch; /* L + 2 limbs */
-	mp_limb_t  *power = scratch + limbs + 2;	/* 2·L + 1 limbs */
+	int			size = exponent / 64 + 1;
+	mp_limb_t  *power = scratch;
 
-	ctx->limbs = limbs;
-	ctx->neg_inv = negative_inverse(m[0]);
-	mpn_copyi(ctx->m, m, limbs);
-
-	mpn_zero(power, limbs);
-	power[limbs] = 1;
-	mpn_tdiv_qr(quotient, ctx->one, 0, power, limbs + 1, m, limbs);
-
-	mpn_zero(power, 2 * limbs);
-	power[2 * limbs] = 1;
-	mpn_tdiv_qr(quotient, ctx->r2, 0, power, 2 * limbs + 1, m, limbs);
+	mpn_zero(power, size);
+	power[exponent / 64] = (mp_limb_t) 1 << (exponent % 64);
+	mpn_sec_div_r(power, size, ctx->m, ctx->limbs, power + size);
+	paillier_mont_load(ctx, out, power);
 }
 
-/*
- * out = t/R mod m for t < R·R, destroying t.
- *
- * Each step adds the multiple of m that clears the lowest limb; the carry out
- * of that step is kept in the limb just cleared and all of them are added at
- * the end.  The sum is t + q·m with q < R, so the quotient by R is below
- * R + m: one conditional subtraction of m brings it below R.
- */
-static void
-reduce(const paillier_mont *ctx, mp_limb_t *out, mp_limb_t *t)
+void
+paillier_mont_init(paillier_mont *ctx, const paillier_kernel *kernel, bool only_eight, const mp_limb_t *m, int limbs,
+				   mp_limb_t *scratch)
 {
-	int			limbs = ctx->limbs;
-	mp_limb_t	carry;
+	ctx->kernel = kernel;
+	ctx->limbs = limbs;
+	ctx->words = kernel->words(mpn_sizeinbase(m, limbs, 2), only_eight);
+	ctx->radix_bits = ctx->words * kernel->digit_bits;
+	ctx->neg_inv = negative_inverse(m[0]) & (~(mp_limb_t) 0 >> (64 - kernel->digit_bits));
+	mpn_copyi(ctx->m, m, limbs);
+	kernel->init(ctx, scratch);
+	power_of_two(ctx, ctx->one, ctx->radix_bits, scratch);
+	power_of_two(ctx, ctx->r2, 2 * ctx->radix_bits, scratch);
+}
 
-	for (int i = 0; i < limbs; i++)
-		t[i] = mpn_addmul_1(t + i, ctx->m, limbs, t[i] * ctx->neg_inv);
-	carry = mpn_add_n(out, t + limbs, t, limbs);
-	mpn_cnd_sub_n(carry, out, out, ctx->m, limbs);
+/* ---- one residue ---- */
+
+void
+paillier_mont_load(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs)
+{
+	ctx->kernel->load(ctx, out, limbs);
+}
+
+void
+paillier_mont_store_var(const paillier_mont *ctx, mp_limb_t *limbs, const mp_limb_t *a, mp_limb_t *scratch)
+{
+	int			size = ctx->limbs + 2;
+	mp_limb_t  *number = scratch;
+
+	ctx->kernel->join(ctx, number, a);
+	mpn_tdiv_qr(number + size, limbs, 0, number, size, ctx->m, ctx->limbs);
+}
+
+void
+paillier_mont_store_sec(const paillier_mont *ctx, mp_limb_t *limbs, const mp_limb_t *a, mp_limb_t *scratch)
+{
+	int			size = ctx->limbs + 2;
+	mp_limb_t  *number = scratch;
+
+	ctx->kernel->join(ctx, number, a);
+	mpn_sec_div_r(number, size, ctx->m, ctx->limbs, number + size);
+	mpn_copyi(limbs, number, ctx->limbs);
 }
 
 void
 paillier_mont_mul(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b, mp_limb_t *scratch)
 {
-	mpn_mul_n(scratch, a, b, ctx->limbs);
-	reduce(ctx, out, scratch);
+	ctx->kernel->mul(ctx, out, a, b, scratch);
 }
 
 void
 paillier_mont_sqr(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch)
 {
-	mpn_sqr(scratch, a, ctx->limbs);
-	reduce(ctx, out, scratch);
+	ctx->kernel->sqr(ctx, out, a, scratch);
 }
 
 void
 paillier_mont_enter(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch)
 {
-	paillier_mont_mul(ctx, out, a, ctx->r2, scratch);
+	ctx->kernel->mul(ctx, out, a, ctx->r2, scratch);
 }
 
-/*
- * For a < R the value (a + q·m)/R with q < R is below m + 1, so it is at most
- * m, and equals m only for a multiple of m: the last subtraction gives 0 then.
- */
 void
 paillier_mont_leave(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch)
 {
-	int			limbs = ctx->limbs;
-	mp_limb_t	borrow;
+	mp_limb_t	unit[PAILLIER_MAX_WORDS] = {1};
 
-	mpn_copyi(scratch, a, limbs);
-	mpn_zero(scratch + limbs, limbs);
-	reduce(ctx, out, scratch);
-	borrow = mpn_sub_n(scratch, out, ctx->m, limbs);
-	mpn_cnd_sub_n(1 - borrow, out, out, ctx->m, limbs);
+	ctx->kernel->mul(ctx, out, a, unit, scratch);
 }
 
-void
-paillier_mont_canonical_var(const paillier_mont *ctx, mp_limb_t *a, mp_limb_t *scratch)
-{
-	if (mpn_cmp(a, ctx->m, ctx->limbs) >= 0)
-		mpn_tdiv_qr(scratch, a, 0, a, ctx->limbs, ctx->m, ctx->limbs);
-}
+/* ---- powers ---- */
 
 static int
 bit(const mp_limb_t *e, int i)
 {
-	return (e[i / GMP_NUMB_BITS] >> (i % GMP_NUMB_BITS)) & 1;
+	return (e[i / 64] >> (i % 64)) & 1;
 }
 
 /*
@@ -118,38 +144,38 @@ void
 paillier_mont_pow(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *base, const mp_limb_t *e, int elimbs,
 				  mp_limb_t *scratch)
 {
-	int			limbs = ctx->limbs;
-	mp_limb_t  *product = scratch;	/* 2·L */
-	mp_limb_t  *acc = product + 2 * limbs;
-	mp_limb_t  *odd = acc + limbs;	/* up to 32·L */
+	int			words = ctx->words;
+	mp_limb_t  *acc = scratch;
+	mp_limb_t  *odd = acc + words;	/* up to 32 residues */
+	mp_limb_t  *rest = odd + 32 * words;
 	int			bits;
 	int			w;
-	int			started = 0;
+	bool		started = false;
 
 	while (elimbs > 0 && e[elimbs - 1] == 0)
 		elimbs--;
 	if (elimbs == 0)
 	{
-		mpn_copyi(out, ctx->one, limbs);
+		mpn_copyi(out, ctx->one, words);
 		return;
 	}
 	bits = mpn_sizeinbase(e, elimbs, 2);
 	w = bits <= 6 ? 1 : bits <= 24 ? 2 : bits <= 80 ? 3 : bits <= 240 ? 4 : bits <= 672 ? 5 : 6;
 
-	mpn_copyi(odd, base, limbs);
+	mpn_copyi(odd, base, words);
 	if (w > 1)
-		paillier_mont_sqr(ctx, acc, base, product);
+		paillier_mont_sqr(ctx, acc, base, rest);
 	for (int i = 1; i < 1 << (w - 1); i++)
-		paillier_mont_mul(ctx, odd + i * limbs, odd + (i - 1) * limbs, acc, product);
+		paillier_mont_mul(ctx, odd + i * words, odd + (i - 1) * words, acc, rest);
 
 	for (int i = bits - 1; i >= 0;)
 	{
-		int			low = i;	/* lowest bit of the window that starts at i */
+		int			low;		/* lowest bit of the window that starts at i */
 		int			digit = 0;
 
 		if (!bit(e, i))
 		{
-			paillier_mont_sqr(ctx, acc, acc, product);
+			paillier_mont_sqr(ctx, acc, acc, rest);
 			i--;
 			continue;
 		}
@@ -160,14 +186,83 @@ paillier_mont_pow(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *bas
 		{
 			digit = 2 * digit + bit(e, j);
 			if (started)
-				paillier_mont_sqr(ctx, acc, acc, product);
+				paillier_mont_sqr(ctx, acc, acc, rest);
 		}
 		if (started)
-			paillier_mont_mul(ctx, acc, acc, odd + (digit >> 1) * limbs, product);
+			paillier_mont_mul(ctx, acc, acc, odd + (digit >> 1) * words, rest);
 		else
-			mpn_copyi(acc, odd + (digit >> 1) * limbs, limbs);
-		started = 1;
+			mpn_copyi(acc, odd + (digit >> 1) * words, words);
+		started = true;
 		i = low - 1;
 	}
-	mpn_copyi(out, acc, limbs);
+	mpn_copyi(out, acc, words);
+}
+
+/*
+ * Powers with a secret exponent: fixed windows of 4 bits.  For every window four
+ * squarings, and one multiplication by an entry of the table base^0 … base^15
+ * that is read together with all others.
+ */
+static int
+secret_windows(int ebits)
+{
+	return (ebits + 3) / 4;
+}
+
+static void
+select_entry(mp_limb_t *out, const mp_limb_t *table, int size, const mp_limb_t *e, int window)
+{
+	mpn_sec_tabselect(out, table, size, 16, e[window / 16] >> (window % 16 * 4) & 15);
+}
+
+void
+paillier_mont_pow_sec(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *base, const mp_limb_t *e, int ebits,
+					  mp_limb_t *scratch)
+{
+	int			words = ctx->words;
+	mp_limb_t  *table = scratch;
+	mp_limb_t  *entry = table + 16 * words;
+	mp_limb_t  *rest = entry + words;
+
+	mpn_copyi(table, ctx->one, words);
+	mpn_copyi(table + words, base, words);
+	for (int i = 2; i < 16; i++)
+		paillier_mont_mul(ctx, table + i * words, table + (i - 1) * words, table + words, rest);
+
+	select_entry(out, table, words, e, secret_windows(ebits) - 1);
+	for (int window = secret_windows(ebits) - 2; window >= 0; window--)
+	{
+		for (int i = 0; i < 4; i++)
+			paillier_mont_sqr(ctx, out, out, rest);
+		select_entry(entry, table, words, e, window);
+		paillier_mont_mul(ctx, out, out, entry, rest);
+	}
+}
+
+void
+paillier_mont_pow8_sec(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *base8, const mp_limb_t *e,
+					   int ebits, mp_limb_t *scratch)
+{
+	const paillier_kernel *kernel = ctx->kernel;
+	int			words8 = 8 * ctx->words;
+	mp_limb_t  *table = scratch;
+	mp_limb_t  *entry = table + 16 * words8;
+	mp_limb_t  *rest = entry + words8;
+	const mp_limb_t *ones[8];
+
+	for (int i = 0; i < 8; i++)
+		ones[i] = ctx->one;
+	kernel->gather8(ctx, table, ones);
+	mpn_copyi(table + words8, base8, words8);
+	for (int i = 2; i < 16; i++)
+		kernel->mul8(ctx, table + i * words8, table + (i - 1) * words8, table + words8, rest);
+
+	select_entry(out8, table, words8, e, secret_windows(ebits) - 1);
+	for (int window = secret_windows(ebits) - 2; window >= 0; window--)
+	{
+		for (int i = 0; i < 4; i++)
+			kernel->sqr8(ctx, out8, out8, rest);
+		select_entry(entry, table, words8, e, window);
+		kernel->mul8(ctx, out8, out8, entry, rest);
+	}
 }

@@ -3,64 +3,127 @@
  *		Montgomery arithmetic modulo an odd number: the only place that
  *		multiplies modulo n², p² or any other modulus of the scheme.
  *
- * Notation: B = 2^64, L = limbs of the modulus m, R = B^L.  A number x is in
- * Montgomery form when it is held as x·R mod m.  Numbers are little-endian
- * arrays of L limbs.
+ * Residues modulo m are held in a form that belongs to the kernel in use:
+ * arrays of `words` 64-bit words, digits of 64 bits (generic) or of 52 bits
+ * (avx512ifma), little-endian.  R = 2^radix_bits depends on the kernel too.  A
+ * number x is in Montgomery form when the residue stands for x·R.
  *
- * Values between two calls are only "reduced to L limbs": they are below R
- * and may exceed m.  paillier_mont_canonical() gives the unique value below m.
+ * A residue may exceed m (by less than R allows); paillier_mont_store() gives
+ * the unique number below m.  Everything that is written takes and gives
+ * residues, unless it says limbs: plain numbers of `limbs` limbs.
  *
  * Nothing here branches on, or indexes memory by, the value of a residue; the
- * time of paillier_mont_pow() depends on its exponent, which is public
- * wherever it is used.  (GMP's multiplication may choose between a few
- * operation orders inside Toom-Cook steps by the sign of a difference; powers
- * under a private key therefore use mpn_sec_powm and not this file.)
+ * time of paillier_mont_pow() depends on its exponent, which is public wherever
+ * it is used.  (GMP's multiplication, in the generic kernel, may choose between
+ * a few operation orders inside Toom-Cook steps by the sign of a difference.)
  */
 #ifndef PAILLIER_MONT_H
 #define PAILLIER_MONT_H
 
 #include <gmp.h>
+#include <stdbool.h>
+#include <stddef.h>
 
-/* n² of the largest key, 8192 bits */
+/* n² of the largest key, 8192 bits, in limbs and in 52-bit digits (a multiple of 8) */
 #define PAILLIER_MAX_LIMBS	256
+#define PAILLIER_MAX_WORDS	320
 
-typedef struct paillier_mont
-{
-	int			limbs;			/* L */
-	mp_limb_t	neg_inv;		/* -1/m mod B */
-	mp_limb_t	m[PAILLIER_MAX_LIMBS];
-	mp_limb_t	one[PAILLIER_MAX_LIMBS];	/* R mod m */
-	mp_limb_t	r2[PAILLIER_MAX_LIMBS]; /* R² mod m */
-} paillier_mont;
-
-/* Limbs of scratch each function below may overwrite. */
-#define PAILLIER_MONT_SCRATCH(limbs)		(5 * (limbs) + 4)
-#define PAILLIER_MONT_POW_SCRATCH(limbs)	(35 * (limbs))
+typedef struct paillier_kernel paillier_kernel;
 
 /*
- * Prepare ctx for the odd modulus m of the given number of limbs, the most
- * significant one not zero.
+ * A prepared modulus.  Its memory must not move: it holds arrays that kernels
+ * align for themselves.
  */
-extern void paillier_mont_init(paillier_mont *ctx, const mp_limb_t *m, int limbs, mp_limb_t *scratch);
+typedef struct paillier_mont
+{
+	const paillier_kernel *kernel;
+	int			limbs;			/* of m */
+	int			words;			/* of a residue */
+	int			radix_bits;		/* R = 2^radix_bits */
+	mp_limb_t	neg_inv;		/* -1/m modulo the base of the digits */
+	mp_limb_t	m[PAILLIER_MAX_LIMBS];	/* limbs */
+	mp_limb_t	one[PAILLIER_MAX_WORDS];	/* R mod m: 1 in Montgomery form */
+	mp_limb_t	r2[PAILLIER_MAX_WORDS]; /* R² mod m */
+	mp_limb_t	digits[PAILLIER_MAX_WORDS]; /* the modulus, or a multiple of it, in digits */
+	mp_limb_t	shifted[8 * (PAILLIER_MAX_WORDS + 8) + 8];	/* the same moved by 0 to 7 digits (see mont_ifma.c) */
+} paillier_mont;
 
-/* out = a·b/R mod m, for a, b < R.  out may be a or b.  Scratch: 2·L. */
+/* ---- kernels ---- */
+
+/*
+ * What a kernel must do; scratch is that of the wrappers below.  "Eight" forms
+ * work on eight residues at once, in an order of the kernel's own.
+ */
+struct paillier_kernel
+{
+	const char *name;
+	int			digit_bits;
+	bool		(*available) (void);
+	int			(*words) (int bits, bool only_eight);	/* of a residue for a modulus of so many bits */
+	void		(*init) (paillier_mont *ctx, mp_limb_t *scratch);	/* the kernel's part of ctx */
+	void		(*load) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs);
+	void		(*join) (const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *a);	/* limbs + 2 of them */
+	void		(*mul) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b,
+						mp_limb_t *scratch);
+	void		(*sqr) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch);
+	void		(*gather8) (const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *residues);
+	void		(*scatter8) (int words, mp_limb_t *const *residues, const mp_limb_t *a8);	/* on any processor */
+	void		(*mul8) (const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, const mp_limb_t *b8,
+						 mp_limb_t *scratch);
+	void		(*sqr8) (const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, mp_limb_t *scratch);
+};
+
+extern const paillier_kernel paillier_kernel_generic;
+extern const paillier_kernel paillier_kernel_avx512ifma;
+
+/* The fastest kernel that the processor has. */
+extern const paillier_kernel *paillier_kernel_best(void);
+
+/* The kernel of that name where the processor has it, NULL otherwise. */
+extern const paillier_kernel *paillier_kernel_named(const char *name);
+
+/* ---- one residue ---- */
+
+/*
+ * Limbs of scratch that each function below may overwrite, for the words of a
+ * residue; for the eight forms and for powers.
+ */
+#define PAILLIER_MONT_SCRATCH(words)		(10 * (words) + 96)
+#define PAILLIER_MONT_SCRATCH8(words)		(34 * (words) + 96)
+#define PAILLIER_MONT_POW_SCRATCH(words)	(33 * (words) + PAILLIER_MONT_SCRATCH(words))
+
+/* Words of a residue in any kernel, for a modulus of so many limbs: what to reserve. */
+#define PAILLIER_MONT_WORDS(limbs)			((64 * (limbs) + 54 + 415) / 416 * 8)
+
+/*
+ * Prepare ctx for the odd modulus {m, limbs}, the most significant limb not
+ * zero.  With only_eight the functions on one residue but load, store_var and
+ * those below them are given up for fewer digits, where the kernel can.
+ */
+extern void paillier_mont_init(paillier_mont *ctx, const paillier_kernel *kernel, bool only_eight, const mp_limb_t *m,
+							   int limbs, mp_limb_t *scratch);
+
+/* out = the number {limbs} < 2^(64·limbs). */
+extern void paillier_mont_load(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs);
+
+/* limbs = a mod m, below m.  Variable time: for values that are public. */
+extern void paillier_mont_store_var(const paillier_mont *ctx, mp_limb_t *limbs, const mp_limb_t *a, mp_limb_t *scratch);
+
+/* The same in constant time. */
+extern void paillier_mont_store_sec(const paillier_mont *ctx, mp_limb_t *limbs, const mp_limb_t *a, mp_limb_t *scratch);
+
+/* out = a·b/R.  out may be a or b. */
 extern void paillier_mont_mul(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b,
 							  mp_limb_t *scratch);
 
-/* out = a²/R mod m, for a < R.  out may be a.  Scratch: 2·L. */
+/* out = a²/R.  out may be a. */
 extern void paillier_mont_sqr(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch);
 
-/* out = a·R mod m, for a < R: into Montgomery form.  Scratch: 2·L. */
+/* out = a·R: into Montgomery form.  out may be a. */
 extern void paillier_mont_enter(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch);
 
-/* out = a/R mod m, 0 <= out < m, for a < R: out of Montgomery form.  Scratch: 2·L. */
+/* out = a/R: out of Montgomery form.  out may be a. */
 extern void paillier_mont_leave(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch);
-
-/*
- * a := a mod m, for a < R.  Variable time: for values that are public.
- * Scratch: L + 1.
- */
-extern void paillier_mont_canonical_var(const paillier_mont *ctx, mp_limb_t *a, mp_limb_t *scratch);
 
 /*
  * out = base^e in Montgomery form, base in Montgomery form, e >= 0 of elimbs
@@ -69,5 +132,18 @@ extern void paillier_mont_canonical_var(const paillier_mont *ctx, mp_limb_t *a, 
  */
 extern void paillier_mont_pow(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *base, const mp_limb_t *e,
 							  int elimbs, mp_limb_t *scratch);
+
+/*
+ * out = base^e, and out8[i] = base8[i]^e for all eight, in Montgomery form;
+ * neither the time nor the memory accesses depend on e, but on ebits >= 1, its
+ * length.  The output may be the base.  Scratch: PAILLIER_MONT_POW_SCRATCH,
+ * PAILLIER_MONT_POW8_SCRATCH.
+ */
+#define PAILLIER_MONT_POW8_SCRATCH(words)	(18 * 8 * (words) + PAILLIER_MONT_SCRATCH8(words))
+
+extern void paillier_mont_pow_sec(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *base, const mp_limb_t *e,
+								  int ebits, mp_limb_t *scratch);
+extern void paillier_mont_pow8_sec(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *base8,
+								   const mp_limb_t *e, int ebits, mp_limb_t *scratch);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * paillier.c
- *		Public keys, ciphertext arithmetic and encryption.
+ *		Public keys and the arithmetic of ciphertexts.
  */
 #include <string.h>
 
@@ -70,12 +70,13 @@ paillier_public_check(const mp_limb_t *n, int limbs, int min_bits)
 }
 
 void
-paillier_public_init(paillier_public *pk, const mp_limb_t *n, int limbs, bool djn, mp_limb_t *scratch)
+paillier_public_init(paillier_public *pk, const paillier_kernel *kernel, const mp_limb_t *n, int limbs, bool djn,
+					 mp_limb_t *scratch)
 {
 	mp_limb_t  *square = scratch;
 	int			square_limbs = 2 * limbs;
 
-	memset(pk, 0, sizeof(*pk));
+	memset(pk, 0, offsetof(paillier_public, n2));
 	pk->bits = mpn_sizeinbase(n, limbs, 2);
 	pk->limbs = limbs;
 	pk->djn = djn;
@@ -87,7 +88,7 @@ paillier_public_init(paillier_public *pk, const mp_limb_t *n, int limbs, bool dj
 	mpn_sqr(square, n, limbs);
 	if (square[square_limbs - 1] == 0)
 		square_limbs--;
-	paillier_mont_init(&pk->n2, square, square_limbs, scratch + 2 * limbs);
+	paillier_mont_init(&pk->n2, kernel, false, square, square_limbs, scratch + 2 * limbs);
 }
 
 /* ---- ciphertexts ---- */
@@ -104,17 +105,62 @@ paillier_check(const paillier_public *pk, const mp_limb_t *c, mp_limb_t *scratch
 	if (mpn_cmp(c, pk->n2.m, limbs) >= 0)
 		return PAILLIER_ERR_TOO_LARGE;
 	mpn_tdiv_qr(quotient, rest, 0, c, limbs, pk->n, pk->limbs);
-	if (rest[0] <= 1 && (pk->limbs == 1 || mpn_zero_p(rest + 1, pk->limbs - 1)))
+	if (rest[0] <= 1 && mpn_zero_p(rest + 1, pk->limbs - 1))
 		return rest[0] == 0 ? PAILLIER_ERR_NOT_UNIT : PAILLIER_ERR_UNBLINDED;
+	if (rest[0] == pk->n[0] - 1 && mpn_cmp(rest + 1, pk->n + 1, pk->limbs - 1) == 0)
+		return PAILLIER_ERR_UNBLINDED;
 	return PAILLIER_OK;
+}
+
+/* out = a·b for two residues, in limbs */
+static void
+multiply(const paillier_mont *n2, mp_limb_t *out, mp_limb_t *a, const mp_limb_t *b, mp_limb_t *scratch)
+{
+	paillier_mont_mul(n2, a, a, b, scratch);
+	paillier_mont_enter(n2, a, a, scratch);
+	paillier_mont_store_var(n2, out, a, scratch);
 }
 
 void
 paillier_add(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b, mp_limb_t *scratch)
 {
-	paillier_mont_mul(&pk->n2, out, a, b, scratch);
-	paillier_mont_enter(&pk->n2, out, out, scratch);
-	paillier_mont_canonical_var(&pk->n2, out, scratch);
+	mp_limb_t  *x = scratch;
+	mp_limb_t  *y = x + pk->n2.words;
+
+	paillier_mont_load(&pk->n2, x, a);
+	paillier_mont_load(&pk->n2, y, b);
+	multiply(&pk->n2, out, x, y, y + pk->n2.words);
+}
+
+/* {u, limbs of n²} = 1/c modulo n; false where there is none */
+static bool
+invert_mod_n(const paillier_public *pk, mp_limb_t *u, const mp_limb_t *c, mp_limb_t *scratch)
+{
+	int			limbs = pk->limbs;
+	int			limbs2 = pk->n2.limbs;
+	mp_limb_t  *t = scratch;	/* limbs2 + 1 */
+	mp_limb_t  *gcd = t + limbs2 + 1;	/* limbs + 1 */
+	mp_limb_t  *cofactor = gcd + limbs + 1; /* limbs + 1 */
+	mp_size_t	size;
+	mp_size_t	gcd_size;
+
+	if (mpn_zero_p(c, limbs2))
+		return false;
+	mpn_copyi(t, c, limbs2);
+	mpn_copyi(u, pk->n, limbs);
+	gcd_size = mpn_gcdext(gcd, cofactor, &size, t, limbs2, u, limbs);
+	if (gcd_size != 1 || gcd[0] != 1)
+		return false;
+
+	mpn_zero(u, limbs2);
+	if (size < 0)
+	{
+		mpn_zero(cofactor - size, limbs + size);
+		mpn_sub_n(u, pk->n, cofactor, limbs);
+	}
+	else
+		mpn_copyi(u, cofactor, size);
+	return true;
 }
 
 /*
@@ -124,53 +170,32 @@ paillier_add(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *a, cons
 paillier_result
 paillier_negate_var(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *c, mp_limb_t *scratch)
 {
-	int			limbs = pk->limbs;
-	int			limbs2 = pk->n2.limbs;
-	mp_limb_t  *product = scratch;	/* 2·limbs2 */
-	mp_limb_t  *c_mont = product + 2 * limbs2;
-	mp_limb_t  *u = c_mont + limbs2;	/* limbs2 */
+	const paillier_mont *n2 = &pk->n2;
+	int			limbs2 = n2->limbs;
+	mp_limb_t  *u = scratch;	/* limbs2 */
 	mp_limb_t  *t = u + limbs2; /* limbs2 */
-	mp_limb_t  *gcd = t + limbs2 + 1;	/* limbs + 1 */
-	mp_limb_t  *cofactor = gcd + limbs + 1; /* limbs + 1 */
-	mp_size_t	cofactor_size;
-	mp_size_t	gcd_size;
+	mp_limb_t  *x = t + limbs2; /* residues */
+	mp_limb_t  *y = x + n2->words;
+	mp_limb_t  *rest = y + n2->words;
 
-	if (mpn_zero_p(c, limbs2))
+	if (!invert_mod_n(pk, u, c, x))
 		return PAILLIER_ERR_NOT_UNIT;
-	mpn_copyi(t, c, limbs2);
-	mpn_copyi(u, pk->n, limbs);
-	gcd_size = mpn_gcdext(gcd, cofactor, &cofactor_size, t, limbs2, u, limbs);
-	if (gcd_size != 1 || gcd[0] != 1)
-		return PAILLIER_ERR_NOT_UNIT;
-
-	mpn_zero(u, limbs2);
-	if (cofactor_size < 0)
-	{
-		mpn_zero(cofactor - cofactor_size, limbs + cofactor_size);
-		mpn_sub_n(u, pk->n, cofactor, limbs);
-	}
-	else
-		mpn_copyi(u, cofactor, cofactor_size);
-
-	paillier_mont_enter(&pk->n2, c_mont, c, product);
-	paillier_mont_mul(&pk->n2, t, c_mont, u, product);
-	paillier_mont_canonical_var(&pk->n2, t, product);
+	paillier_mont_load(n2, x, c);
+	paillier_mont_load(n2, y, u);
+	multiply(n2, t, x, y, rest);
 
 	/* t := 2 - t mod n²; t is not 0, being 1 mod n */
-	mpn_sub_n(t, pk->n2.m, t, limbs2);
+	mpn_sub_n(t, n2->m, t, limbs2);
 	if (mpn_add_1(t, t, limbs2, 2))
-		mpn_sub_n(t, t, pk->n2.m, limbs2);
-	paillier_mont_canonical_var(&pk->n2, t, product);
+		mpn_sub_n(t, t, n2->m, limbs2);
 
-	paillier_mont_enter(&pk->n2, u, u, product);
-	paillier_mont_mul(&pk->n2, out, u, t, product);
-	paillier_mont_canonical_var(&pk->n2, out, product);
+	paillier_mont_load(n2, x, t);
+	multiply(n2, out, x, y, rest);
 	return PAILLIER_OK;
 }
 
-/* out = 1 + k·n for k = ±mag mod n */
-static void
-encode(const paillier_public *pk, mp_limb_t *out, bool negative, const mp_limb_t *mag, mp_limb_t *scratch)
+void
+paillier_encode(const paillier_public *pk, mp_limb_t *out, bool negative, const mp_limb_t *mag, mp_limb_t *scratch)
 {
 	int			limbs = pk->limbs;
 	mp_limb_t  *product = scratch;	/* 2·limbs */
@@ -194,7 +219,7 @@ paillier_add_plain(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *c
 	mp_limb_t  *encoded = scratch;
 	mp_limb_t  *rest = scratch + pk->n2.limbs;
 
-	encode(pk, encoded, negative, mag, rest);
+	paillier_encode(pk, encoded, negative, mag, rest);
 	paillier_add(pk, out, c, encoded, rest);
 }
 
@@ -202,200 +227,23 @@ paillier_result
 paillier_mul_plain_var(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *c, bool negative,
 					   const mp_limb_t *mag, int limbs, mp_limb_t *scratch)
 {
-	mp_limb_t  *base = scratch;
-	mp_limb_t  *rest = scratch + pk->n2.limbs;
+	const paillier_mont *n2 = &pk->n2;
+	mp_limb_t  *inverse = scratch;
+	mp_limb_t  *base = inverse + n2->limbs;
+	mp_limb_t  *rest = base + n2->words;
 
 	if (negative)
 	{
-		paillier_result result = paillier_negate_var(pk, base, c, rest);
+		paillier_result result = paillier_negate_var(pk, inverse, c, base);
 
 		if (result != PAILLIER_OK)
 			return result;
-		c = base;
+		c = inverse;
 	}
-	paillier_mont_enter(&pk->n2, base, c, rest);
-	paillier_mont_pow(&pk->n2, base, base, mag, limbs, rest);
-	paillier_mont_leave(&pk->n2, out, base, rest);
+	paillier_mont_load(n2, base, c);
+	paillier_mont_enter(n2, base, base, rest);
+	paillier_mont_pow(n2, base, base, mag, limbs, rest);
+	paillier_mont_leave(n2, base, base, rest);
+	paillier_mont_store_var(n2, out, base, rest);
 	return PAILLIER_OK;
-}
-
-/* ---- blinding and encryption ---- */
-
-paillier_result
-paillier_random_below(mp_limb_t *out, const mp_limb_t *n, int limbs, paillier_random random, void *state)
-{
-	mp_limb_t	mask = ~(mp_limb_t) 0 >> __builtin_clzl(n[limbs - 1]);
-
-	do
-	{
-		if (random(state, out, limbs * sizeof(mp_limb_t)) != 0)
-			return PAILLIER_ERR_RANDOM;
-		out[limbs - 1] &= mask;
-	} while (mpn_zero_p(out, limbs) || mpn_cmp(out, n, limbs) >= 0);
-	return PAILLIER_OK;
-}
-
-/* Bits of the exponent a, and the columns that cover them. */
-static int
-exponent_bits(const paillier_public *pk)
-{
-	return pk->bits / 2;
-}
-
-static int
-comb_columns(const paillier_public *pk)
-{
-	int			per_column = PAILLIER_COMB_TEETH * PAILLIER_COMB_BLOCKS;
-
-	return (exponent_bits(pk) + per_column - 1) / per_column;
-}
-
-size_t
-paillier_blinder_table(const paillier_public *pk)
-{
-	return pk->djn ? ((size_t) PAILLIER_COMB_BLOCKS << PAILLIER_COMB_TEETH) * pk->n2.limbs : 0;
-}
-
-/* out = h_s·R for h = -x² mod n and a random x */
-static paillier_result
-comb_base(const paillier_public *pk, mp_limb_t *out, paillier_random random, void *state, mp_limb_t *scratch)
-{
-	int			limbs = pk->limbs;
-	mp_limb_t  *square = scratch;	/* 2·limbs */
-	mp_limb_t  *quotient = square + 2 * limbs;	/* limbs + 1 */
-	paillier_result result = paillier_random_below(out, pk->n, limbs, random, state);
-
-	if (result != PAILLIER_OK)
-		return result;
-	mpn_sqr(square, out, limbs);
-	mpn_tdiv_qr(quotient, out, 0, square, 2 * limbs, pk->n, limbs);
-	mpn_sub_n(out, pk->n, out, limbs);
-	mpn_zero(out + limbs, pk->n2.limbs - limbs);
-	paillier_mont_enter(&pk->n2, out, out, scratch);
-	paillier_mont_pow(&pk->n2, out, out, pk->n, limbs, scratch);
-	return PAILLIER_OK;
-}
-
-paillier_result
-paillier_blinder_init(paillier_blinder *blinder, const paillier_public *pk, mp_limb_t *table, paillier_random random,
-					  void *state, mp_limb_t *scratch)
-{
-	int			limbs = pk->n2.limbs;
-	mp_limb_t  *power = scratch;	/* h_s^(2^s) for a growing s */
-	mp_limb_t  *rest = scratch + limbs;
-	paillier_result result;
-
-	blinder->pk = pk;
-	blinder->columns = comb_columns(pk);
-	blinder->table = pk->djn ? table : NULL;
-	if (blinder->table == NULL)
-		return PAILLIER_OK;
-
-	result = comb_base(pk, power, random, state, rest);
-	if (result != PAILLIER_OK)
-		return result;
-
-#define ENTRY(block, e) (table + (((size_t) (block) << PAILLIER_COMB_TEETH) + (e)) * limbs)
-	for (int tooth = 0; tooth < PAILLIER_COMB_TEETH; tooth++)
-		for (int block = 0; block < PAILLIER_COMB_BLOCKS; block++)
-		{
-			int			first = 1 << tooth;
-
-			mpn_copyi(ENTRY(block, 0), pk->n2.one, limbs);
-			mpn_copyi(ENTRY(block, first), power, limbs);
-			for (int e = 1; e < first; e++)
-				paillier_mont_mul(&pk->n2, ENTRY(block, first + e), power, ENTRY(block, e), rest);
-			for (int i = 0; i < blinder->columns; i++)
-				paillier_mont_sqr(&pk->n2, power, power, rest);
-		}
-#undef ENTRY
-	return PAILLIER_OK;
-}
-
-/* out = h_s^a·R */
-static paillier_result
-blind_short(const paillier_blinder *blinder, mp_limb_t *out, paillier_random random, void *state, mp_limb_t *scratch)
-{
-	const paillier_mont *n2 = &blinder->pk->n2;
-	int			bits = exponent_bits(blinder->pk);
-	int			row = blinder->columns * PAILLIER_COMB_BLOCKS;
-	mp_limb_t	a[PAILLIER_MAX_N_LIMBS / 2 + 1];
-
-	if (random(state, a, (bits + 63) / 64 * sizeof(mp_limb_t)) != 0)
-		return PAILLIER_ERR_RANDOM;
-
-	mpn_copyi(out, n2->one, n2->limbs);
-	for (int column = blinder->columns - 1; column >= 0; column--)
-	{
-		if (column != blinder->columns - 1)
-			paillier_mont_sqr(n2, out, out, scratch);
-		for (int block = 0; block < PAILLIER_COMB_BLOCKS; block++)
-		{
-			size_t		e = 0;
-
-			for (int tooth = 0; tooth < PAILLIER_COMB_TEETH; tooth++)
-			{
-				int			i = tooth * row + block * blinder->columns + column;
-
-				if (i < bits)
-					e |= (a[i / 64] >> (i % 64) & 1) << tooth;
-			}
-			e += (size_t) block << PAILLIER_COMB_TEETH;
-			paillier_mont_mul(n2, out, out, blinder->table + e * n2->limbs, scratch);
-		}
-	}
-	explicit_bzero(a, sizeof(a));
-	return PAILLIER_OK;
-}
-
-/* out = r^n·R */
-static paillier_result
-blind_uniform(const paillier_blinder *blinder, mp_limb_t *out, paillier_random random, void *state,
-			  mp_limb_t *scratch)
-{
-	const paillier_public *pk = blinder->pk;
-	paillier_result result = paillier_random_below(out, pk->n, pk->limbs, random, state);
-
-	if (result != PAILLIER_OK)
-		return result;
-	mpn_zero(out + pk->limbs, pk->n2.limbs - pk->limbs);
-	paillier_mont_enter(&pk->n2, out, out, scratch);
-	paillier_mont_pow(&pk->n2, out, out, pk->n, pk->limbs, scratch);
-	return PAILLIER_OK;
-}
-
-paillier_result
-paillier_rerandomize(const paillier_blinder *blinder, mp_limb_t *out, const mp_limb_t *c, paillier_random random,
-					 void *state, mp_limb_t *scratch)
-{
-	const paillier_mont *n2 = &blinder->pk->n2;
-	mp_limb_t  *factor = scratch;
-	mp_limb_t  *rest = scratch + n2->limbs;
-	paillier_result result;
-
-	if (blinder->table != NULL)
-		result = blind_short(blinder, factor, random, state, rest);
-	else
-		result = blind_uniform(blinder, factor, random, state, rest);
-	if (result == PAILLIER_OK)
-	{
-		paillier_mont_mul(n2, out, c, factor, rest);
-		paillier_mont_canonical_var(n2, out, rest);
-	}
-	else
-		mpn_zero(out, n2->limbs);	/* out may be c, and c not blinded yet */
-	explicit_bzero(scratch, PAILLIER_SCRATCH(n2->limbs) * sizeof(mp_limb_t));
-	return result;
-}
-
-paillier_result
-paillier_encrypt(const paillier_blinder *blinder, mp_limb_t *out, bool negative, const mp_limb_t *mag,
-				 paillier_random random, void *state, mp_limb_t *scratch)
-{
-	const paillier_public *pk = blinder->pk;
-
-	if (mpn_cmp(mag, pk->half, pk->limbs) > 0)
-		return PAILLIER_ERR_RANGE;
-	encode(pk, out, negative, mag, scratch);
-	return paillier_rerandomize(blinder, out, out, random, state, scratch);
 }

@@ -32,7 +32,8 @@
 #define PAILLIER_MAX_BITS		8192
 #define PAILLIER_MAX_N_LIMBS	(PAILLIER_MAX_BITS / 64)
 
-#define PAILLIER_SCRATCH(n2_limbs) (PAILLIER_MONT_POW_SCRATCH(n2_limbs) + 4 * (n2_limbs) + 16)
+#define PAILLIER_SCRATCH(n2_limbs) \
+	(PAILLIER_MONT_POW_SCRATCH(PAILLIER_MONT_WORDS(n2_limbs)) + 6 * PAILLIER_MONT_WORDS(n2_limbs))
 
 /*
  * Fill out with len random bytes.  0 on success; anything else stops the
@@ -58,7 +59,8 @@ typedef struct paillier_public
 extern paillier_result paillier_public_check(const mp_limb_t *n, int limbs, int min_bits);
 
 /* Prepare a modulus that has passed the check. */
-extern void paillier_public_init(paillier_public *pk, const mp_limb_t *n, int limbs, bool djn, mp_limb_t *scratch);
+extern void paillier_public_init(paillier_public *pk, const paillier_kernel *kernel, const mp_limb_t *n, int limbs,
+								 bool djn, mp_limb_t *scratch);
 
 /* Whether {a, limbs} has a prime factor below 2^14. */
 extern bool paillier_has_small_factor(const mp_limb_t *a, int limbs);
@@ -67,7 +69,7 @@ extern bool paillier_has_small_factor(const mp_limb_t *a, int limbs);
  * Whether c may be added to a sum.
  *		PAILLIER_ERR_ZERO, PAILLIER_ERR_TOO_LARGE	not in 0 < c < n²
  *		PAILLIER_ERR_NOT_UNIT		c ≡ 0 mod n: would make every sum 0
- *		PAILLIER_ERR_UNBLINDED		c ≡ 1 mod n: r = 1
+ *		PAILLIER_ERR_UNBLINDED		c ≡ ±1 mod n: r = ±1
  * Other factors in common with n are not looked for: to know one is to know
  * the private key.
  */
@@ -81,6 +83,10 @@ extern void paillier_add(const paillier_public *pk, mp_limb_t *out, const mp_lim
 extern paillier_result paillier_negate_var(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *c,
 										   mp_limb_t *scratch);
 
+/* out = 1 + k·n, an encryption of k without blinding, for k = ±{mag, pk->limbs}, |k| < n. */
+extern void paillier_encode(const paillier_public *pk, mp_limb_t *out, bool negative, const mp_limb_t *mag,
+							mp_limb_t *scratch);
+
 /* out = c·(1 + k·n): adds k, {mag, pk->limbs} with its sign, |k| < n. */
 extern void paillier_add_plain(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *c, bool negative,
 							   const mp_limb_t *mag, mp_limb_t *scratch);
@@ -91,6 +97,8 @@ extern void paillier_add_plain(const paillier_public *pk, mp_limb_t *out, const 
  */
 extern paillier_result paillier_mul_plain_var(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *c,
 											  bool negative, const mp_limb_t *mag, int limbs, mp_limb_t *scratch);
+
+/* ---- blinding (paillier_blind.c) ---- */
 
 /*
  * A source of blinding factors for one key.
@@ -122,16 +130,33 @@ extern size_t paillier_blinder_table(const paillier_public *pk);
 extern paillier_result paillier_blinder_init(paillier_blinder *blinder, const paillier_public *pk, mp_limb_t *table,
 											 paillier_random random, void *state, mp_limb_t *scratch);
 
-/*
- * out = an encryption of {mag, pk->limbs} with its sign; PAILLIER_ERR_RANGE
- * above pk->half.  The time may tell whether it is close to that.
- */
-extern paillier_result paillier_encrypt(const paillier_blinder *blinder, mp_limb_t *out, bool negative,
-										const mp_limb_t *mag, paillier_random random, void *state, mp_limb_t *scratch);
+/* Limbs of scratch for the functions below, which wipe it. */
+#define PAILLIER_BLIND_SCRATCH(n2_limbs) \
+	(PAILLIER_MONT_POW8_SCRATCH(PAILLIER_MONT_WORDS(n2_limbs)) + 40 * PAILLIER_MONT_WORDS(n2_limbs))
 
-/* out = another ciphertext of the same plaintext. */
-extern paillier_result paillier_rerandomize(const paillier_blinder *blinder, mp_limb_t *out, const mp_limb_t *c,
+/*
+ * c[i] := another ciphertext of the same plaintext, for `count` of them; eight
+ * at a time where the kernel can.  When there are no random numbers all that
+ * were not done are set to zero.
+ */
+extern paillier_result paillier_rerandomize(const paillier_blinder *blinder, mp_limb_t *const *c, int count,
 											paillier_random random, void *state, mp_limb_t *scratch);
+
+/* A plaintext as sign and {mag, pk->limbs}. */
+typedef struct paillier_plaintext
+{
+	bool		negative;
+	const mp_limb_t *mag;
+} paillier_plaintext;
+
+/*
+ * out[i] = an encryption of m[i], for `count` of them.  PAILLIER_ERR_RANGE when
+ * one is above pk->half: then nothing is encrypted.  The time may tell whether
+ * one is close to that.
+ */
+extern paillier_result paillier_encrypt(const paillier_blinder *blinder, mp_limb_t *const *out,
+										const paillier_plaintext *m, int count, paillier_random random, void *state,
+										mp_limb_t *scratch);
 
 /* Uniform in [1, n): rejection sampling. */
 extern paillier_result paillier_random_below(mp_limb_t *out, const mp_limb_t *n, int limbs, paillier_random random,

@@ -1,18 +1,20 @@
 /*
  * paillier_private.c
- *		Private keys and decryption.
+ *		Private keys: making and checking them.
  */
 #include <string.h>
 
 #include "paillier_private.h"
+
+#define LANES 8
 
 /* Miller-Rabin rounds; each lets a composite pass with probability below 1/4. */
 #define KEYGEN_ROUNDS	32
 #define CHECK_ROUNDS	16
 
 /*
- * The largest of GMP's own needs, for factors that share `limbs` limbs: powers
- * modulo a square, of a base as long as n².
+ * GMP's own needs and those of powers modulo a square, for factors that share
+ * the limbs of n, and room for eight powers modulo each square.
  */
 size_t
 paillier_private_scratch(int bits)
@@ -26,10 +28,10 @@ paillier_private_scratch(int bits)
 	other = mpn_sec_invert_itch(limbs);
 	if (most < other)
 		most = other;
-	other = PAILLIER_SCRATCH(2 * limbs);
+	other = PAILLIER_MONT_POW8_SCRATCH(PAILLIER_MONT_WORDS(2 * limbs)) + 17 * PAILLIER_MONT_WORDS(2 * limbs);
 	if (most < other)
 		most = other;
-	return most + 16 * (size_t) limbs + 16;
+	return most + 2 * LANES * 2 * (size_t) limbs + 16 * (size_t) limbs + 16;
 }
 
 /* ---- primes ---- */
@@ -131,33 +133,44 @@ random_prime(mp_limb_t *p, int bits, paillier_random random, void *state, mp_lim
 	return PAILLIER_OK;
 }
 
+/*
+ * Whether p ≡ q ≡ 3 mod 4 and gcd(p - 1, q - 1) = 2: what makes short blinding
+ * exponents safe.
+ */
+static bool
+independent_primes_var(const mp_limb_t *p, int p_limbs, const mp_limb_t *q, int q_limbs, mp_limb_t *scratch)
+{
+	mp_limb_t  *p_half = scratch;
+	mp_limb_t  *q_half = p_half + p_limbs;
+	mp_limb_t  *gcd = q_half + q_limbs;
+	mp_size_t	size;
+
+	if ((p[0] & q[0] & 3) != 3)
+		return false;
+
+	/* (p - 1)/2 and (q - 1)/2 are odd: their gcd must be 1; equal primes have one of (p - 1)/2 */
+	mpn_rshift(p_half, p, p_limbs, 1);
+	mpn_rshift(q_half, q, q_limbs, 1);
+	while (p_half[p_limbs - 1] == 0)
+		p_limbs--;
+	while (q_half[q_limbs - 1] == 0)
+		q_limbs--;
+	size = p_limbs >= q_limbs ? mpn_gcd(gcd, p_half, p_limbs, q_half, q_limbs)
+		: mpn_gcd(gcd, q_half, q_limbs, p_half, p_limbs);
+	return size == 1 && gcd[0] == 1;
+}
+
 paillier_result
 paillier_keygen(mp_limb_t *p, mp_limb_t *q, int bits, paillier_random random, void *state, mp_limb_t *scratch)
 {
 	int			limbs = (bits / 2 + 63) / 64;
-	mp_limb_t  *p_half = scratch;
-	mp_limb_t  *q_half = p_half + limbs;
-	mp_limb_t  *gcd = q_half + limbs;
 	paillier_result result = random_prime(p, bits / 2, random, state, scratch);
 
-	while (result == PAILLIER_OK)
-	{
-		int			q_limbs = limbs;
-
+	if (result != PAILLIER_OK)
+		return result;
+	do
 		result = random_prime(q, bits / 2, random, state, scratch);
-		if (result != PAILLIER_OK)
-			break;
-
-		/* p ≡ q ≡ 3 mod 4: (p - 1)/2 and (q - 1)/2 are odd */
-		mpn_rshift(p_half, p, limbs, 1);
-		mpn_rshift(q_half, q, limbs, 1);
-		while (q_half[q_limbs - 1] == 0)
-			q_limbs--;
-
-		/* equal primes have a gcd of (p - 1)/2, which is not 1 either */
-		if (mpn_gcd(gcd, p_half, limbs, q_half, q_limbs) == 1 && gcd[0] == 1)
-			break;
-	}
+	while (result == PAILLIER_OK && !independent_primes_var(p, limbs, q, limbs, scratch));
 	return result;
 }
 
@@ -208,7 +221,8 @@ paillier_factor_lambda_var(mp_limb_t *p, int *p_limbs, mp_limb_t *q, int *q_limb
  * h = L(g^(p-1) mod p²)^-1 is (-q)^-1 mod p.  False where q has no inverse.
  */
 static bool
-prime_init(paillier_prime *prime, const mp_limb_t *p, int limbs, const mp_limb_t *q, int q_limbs, mp_limb_t *scratch)
+prime_init(paillier_prime *prime, const paillier_kernel *kernel, const mp_limb_t *p, int limbs, const mp_limb_t *q,
+		   int q_limbs, mp_limb_t *scratch)
 {
 	int			wide = limbs > q_limbs ? limbs : q_limbs;
 	mp_limb_t  *rest = scratch + wide;
@@ -219,6 +233,12 @@ prime_init(paillier_prime *prime, const mp_limb_t *p, int limbs, const mp_limb_t
 	prime->exponent[0]--;		/* p is odd */
 	mpn_sec_sqr(prime->square, p, limbs, rest);
 	prime->square_limbs = 2 * limbs - (prime->square[2 * limbs - 1] == 0);
+	prime->vectors = kernel != &paillier_kernel_generic;
+	if (prime->vectors)
+	{
+		paillier_mont_init(&prime->one, kernel, false, prime->square, prime->square_limbs, scratch);
+		paillier_mont_init(&prime->eight, kernel, true, prime->square, prime->square_limbs, scratch);
+	}
 
 	mpn_copyi(scratch, q, q_limbs);
 	mpn_zero(scratch + q_limbs, wide - q_limbs);
@@ -228,8 +248,8 @@ prime_init(paillier_prime *prime, const mp_limb_t *p, int limbs, const mp_limb_t
 }
 
 paillier_result
-paillier_private_init(paillier_private *key, const mp_limb_t *p, int p_limbs, const mp_limb_t *q, int q_limbs,
-					  bool djn, mp_limb_t *scratch)
+paillier_private_init(paillier_private *key, const paillier_kernel *kernel, const mp_limb_t *p, int p_limbs,
+					  const mp_limb_t *q, int q_limbs, bool djn, mp_limb_t *scratch)
 {
 	mp_limb_t  *n = scratch;	/* p_limbs + q_limbs */
 	mp_limb_t  *rest = n + p_limbs + q_limbs;
@@ -249,9 +269,9 @@ paillier_private_init(paillier_private *key, const mp_limb_t *p, int p_limbs, co
 	n_limbs -= n[n_limbs - 1] == 0;
 	if (n_limbs > PAILLIER_MAX_N_LIMBS)
 		return PAILLIER_ERR_KEY_SIZE;
-	paillier_public_init(&key->pub, n, n_limbs, djn, rest);
-	if (!prime_init(&key->p, p, p_limbs, q, q_limbs, scratch) ||
-		!prime_init(&key->q, q, q_limbs, p, p_limbs, scratch))
+	paillier_public_init(&key->pub, kernel, n, n_limbs, djn, rest);
+	if (!prime_init(&key->p, kernel, p, p_limbs, q, q_limbs, scratch) ||
+		!prime_init(&key->q, kernel, q, q_limbs, p, p_limbs, scratch))
 		return PAILLIER_ERR_TOTIENT;
 	return PAILLIER_OK;
 }
@@ -290,105 +310,15 @@ private_check(const paillier_private *key, int min_bits, paillier_random random,
 }
 
 paillier_result
-paillier_private_import(paillier_private *key, const mp_limb_t *p, int p_limbs, const mp_limb_t *q, int q_limbs,
-						bool djn, int min_bits, paillier_random random, void *state, mp_limb_t *scratch)
+paillier_private_import(paillier_private *key, const paillier_kernel *kernel, const mp_limb_t *p, int p_limbs,
+						const mp_limb_t *q, int q_limbs, bool djn, int min_bits, paillier_random random,
+						void *state, mp_limb_t *scratch)
 {
-	paillier_result result = paillier_private_init(key, p, p_limbs, q, q_limbs, djn, scratch);
+	paillier_result result = paillier_private_init(key, kernel, p, p_limbs, q, q_limbs, djn, scratch);
 
-	return result != PAILLIER_OK ? result : private_check(key, min_bits, random, state, scratch);
-}
-
-/* ---- decryption ---- */
-
-/*
- * out = m mod p = L(c^(p-1) mod p²)·h mod p with L(x) = (x - 1)/p, in p's limbs.
- * False where c has the factor p: then x is not 1 mod p.
- */
-static bool
-decrypt_mod_prime(const paillier_private *key, const paillier_prime *prime, mp_limb_t *out, const mp_limb_t *c,
-				  mp_limb_t *scratch)
-{
-	int			limbs = prime->limbs;
-	mp_limb_t  *x = scratch;	/* 2·limbs */
-	mp_limb_t  *quotient = x + 2 * limbs;	/* limbs */
-	mp_limb_t  *rest = quotient + limbs;
-	bool		unit;
-
-	x[2 * limbs - 1] = 0;
-	mpn_sec_powm(x, c, key->pub.n2.limbs, prime->exponent, mpn_sizeinbase(prime->p, limbs, 2), prime->square,
-				 prime->square_limbs, rest);
-	(void) mpn_sec_div_qr(quotient, x, 2 * limbs, prime->p, limbs, rest);
-	unit = equal_1(x, limbs, 1);
-	mpn_sec_mul(x, quotient, limbs, prime->h, limbs, rest);
-	mpn_sec_div_r(x, 2 * limbs, prime->p, limbs, rest);
-	mpn_copyi(out, x, limbs);
-	return unit;
-}
-
-/*
- * Chinese remainders: m = m_q + q·((m_p - m_q)·q^-1 mod p), where
- * q^-1 = -h_p mod p, so the inner difference is taken the other way round.
- */
-static void
-combine(const paillier_private *key, mp_limb_t *m, const mp_limb_t *m_p, const mp_limb_t *m_q, mp_limb_t *scratch)
-{
-	const paillier_prime *p = &key->p;
-	const paillier_prime *q = &key->q;
-	int			wide = p->limbs > q->limbs ? p->limbs : q->limbs;
-	int			total = p->limbs + q->limbs;
-	mp_limb_t  *difference = scratch;	/* wide */
-	mp_limb_t  *product = difference + wide;	/* 2·wide */
-	mp_limb_t  *rest = product + 2 * wide;
-	mp_limb_t	borrow;
-
-	mpn_zero(difference, wide);
-	mpn_copyi(difference, m_q, q->limbs);
-	mpn_sec_div_r(difference, wide, p->p, p->limbs, rest);
-	borrow = mpn_sub_n(difference, difference, m_p, p->limbs);
-	mpn_cnd_add_n(borrow, difference, difference, p->p, p->limbs);
-
-	mpn_sec_mul(product, difference, p->limbs, p->h, p->limbs, rest);
-	mpn_sec_div_r(product, 2 * p->limbs, p->p, p->limbs, rest);
-	mpn_copyi(difference, product, p->limbs);
-
-	if (p->limbs >= q->limbs)
-		mpn_sec_mul(product, difference, p->limbs, q->p, q->limbs, rest);
-	else
-		mpn_sec_mul(product, q->p, q->limbs, difference, p->limbs, rest);
-	mpn_zero(rest, total);
-	mpn_copyi(rest, m_q, q->limbs);
-	mpn_add_n(product, product, rest, total);
-	mpn_copyi(m, product, key->pub.limbs);
-}
-
-paillier_result
-paillier_decrypt(const paillier_private *key, bool *negative, mp_limb_t *mag, const mp_limb_t *c, mp_limb_t *scratch)
-{
-	const paillier_public *pk = &key->pub;
-	mp_limb_t  *m_p = scratch;
-	mp_limb_t  *m_q = m_p + key->p.limbs;
-	mp_limb_t  *m = m_q + key->q.limbs; /* pk->limbs */
-	mp_limb_t  *minus = m + pk->limbs;	/* pk->limbs */
-	mp_limb_t  *rest = minus + pk->limbs;
-	mp_limb_t	above;
-	bool		unit;
-
-	if (mpn_zero_p(c, pk->n2.limbs))
-		return PAILLIER_ERR_ZERO;
-	if (mpn_cmp(c, pk->n2.m, pk->n2.limbs) >= 0)
-		return PAILLIER_ERR_TOO_LARGE;
-
-	unit = decrypt_mod_prime(key, &key->p, m_p, c, rest);
-	unit &= decrypt_mod_prime(key, &key->q, m_q, c, rest);
-	if (!unit)
-		return PAILLIER_ERR_NOT_UNIT;
-	combine(key, m, m_p, m_q, rest);
-
-	/* above half of n stands what is negative: -(n - m) */
-	above = mpn_sub_n(minus, pk->half, m, pk->limbs);
-	mpn_sub_n(minus, pk->n, m, pk->limbs);
-	for (int i = 0; i < pk->limbs; i++)
-		mag[i] = m[i] ^ ((m[i] ^ minus[i]) & -above);
-	*negative = above != 0;
-	return PAILLIER_OK;
+	if (result == PAILLIER_OK)
+		result = private_check(key, min_bits, random, state, scratch);
+	if (result == PAILLIER_OK && djn)
+		key->pub.djn = independent_primes_var(p, p_limbs, q, q_limbs, scratch);
+	return result;
 }

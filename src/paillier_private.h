@@ -23,6 +23,9 @@ typedef struct paillier_prime
 	mp_limb_t	h[PAILLIER_MAX_N_LIMBS];	/* (-n/p)^-1 mod p */
 	int			square_limbs;
 	mp_limb_t	square[2 * PAILLIER_MAX_N_LIMBS];
+	bool		vectors;		/* the kernel does better than GMP: these are set */
+	paillier_mont one;			/* modulo the square, for a single power … */
+	paillier_mont eight;		/* … and for eight of them */
 } paillier_prime;
 
 typedef struct paillier_private
@@ -57,24 +60,38 @@ extern paillier_result paillier_factor_lambda_var(mp_limb_t *p, int *p_limbs, mp
  * paillier_private_import() has seen, their highest limbs not zero.  Only their
  * sizes, and that they are odd and differ, are looked at.
  */
-extern paillier_result paillier_private_init(paillier_private *key, const mp_limb_t *p, int p_limbs,
-											 const mp_limb_t *q, int q_limbs, bool djn, mp_limb_t *scratch);
+extern paillier_result paillier_private_init(paillier_private *key, const paillier_kernel *kernel, const mp_limb_t *p,
+											 int p_limbs, const mp_limb_t *q, int q_limbs, bool djn,
+											 mp_limb_t *scratch);
 
 /*
  * Prepare a key from outside and check that it is one: the modulus passes its
  * check, both factors are prime (a composite passes with a probability below
  * 2^-32), no prime has less than a quarter of the bits, and n has no factor in
- * common with (p - 1)(q - 1).
+ * common with (p - 1)(q - 1).  The mark of keys made here is believed where both
+ * primes are as paillier_keygen() makes them.
  */
-extern paillier_result paillier_private_import(paillier_private *key, const mp_limb_t *p, int p_limbs,
-											   const mp_limb_t *q, int q_limbs, bool djn, int min_bits,
-											   paillier_random random, void *state, mp_limb_t *scratch);
+extern paillier_result paillier_private_import(paillier_private *key, const paillier_kernel *kernel,
+											   const mp_limb_t *p, int p_limbs, const mp_limb_t *q, int q_limbs,
+											   bool djn, int min_bits, paillier_random random, void *state,
+											   mp_limb_t *scratch);
+
+/* ---- decryption (paillier_decrypt.c) ---- */
+
+/* What decryption gives: result, and the plaintext as sign and {mag, key->pub.limbs}. */
+typedef struct paillier_decrypted
+{
+	paillier_result result;
+	bool		negative;
+	mp_limb_t  *mag;			/* the caller's */
+} paillier_decrypted;
 
 /*
- * The plaintext of c as sign and {mag, key->pub.limbs}.  PAILLIER_ERR_NOT_UNIT,
- * PAILLIER_ERR_ZERO or PAILLIER_ERR_TOO_LARGE for what is no ciphertext.
+ * The plaintexts of c[0 … count - 1], eight at a time where the kernel can.
+ * Results are PAILLIER_ERR_NOT_UNIT, PAILLIER_ERR_ZERO or PAILLIER_ERR_TOO_LARGE
+ * for what is no ciphertext.
  */
-extern paillier_result paillier_decrypt(const paillier_private *key, bool *negative, mp_limb_t *mag,
-										const mp_limb_t *c, mp_limb_t *scratch);
+extern void paillier_decrypt(const paillier_private *key, paillier_decrypted *out, const mp_limb_t *const *c, int count,
+							 mp_limb_t *scratch);
 
 #endif

@@ -20,17 +20,21 @@ paillier_encrypt_number(PG_FUNCTION_ARGS)
 	int32		width = PG_GETARG_INT32(3);
 	const paillier_blinder *blinder;
 	PaillierInteger value;
+	paillier_plaintext plain = {.mag = value.mag};
 	paillier_bound bound;
 	PaillierCiphertext *ct;
+	mp_limb_t  *c;
 
 	paillier_check_width(width);
 	paillier_integer_from_numeric(&value, number, scale, key->pub.limbs);
 	if (!paillier_bound_declare(&bound, key->pub.limit, width, value.mag, value.limbs))
 		paillier_raise(PAILLIER_ERR_RANGE, "number");
 	ct = paillier_ciphertext_make(key, scale, bound);
+	c = ct->c;
+	plain.negative = value.negative;
 	blinder = paillier_key_blinder(key);
-	paillier_require(paillier_encrypt(blinder, ct->c, value.negative, value.mag, paillier_server_random, NULL,
-									  paillier_scratch(key)), "number");
+	paillier_require(paillier_encrypt(blinder, &c, &plain, 1, paillier_server_random, NULL, paillier_scratch(key)),
+					 "number");
 	PG_RETURN_POINTER(ct);
 }
 
@@ -44,9 +48,11 @@ paillier_ciphertext_rerandomize(PG_FUNCTION_ARGS)
 	PaillierKey *key = paillier_key_of_ciphertext(fcinfo, ct);
 	PaillierCiphertext *out = paillier_ciphertext_make(key, ct->header.scale, paillier_ciphertext_bound(ct));
 	const paillier_blinder *blinder = paillier_key_blinder(key);
+	mp_limb_t  *c = out->c;
 
-	paillier_require(paillier_rerandomize(blinder, out->c, ct->c, paillier_server_random, NULL,
-										  paillier_scratch(key)), "ciphertext");
+	mpn_copyi(c, ct->c, key->pub.n2.limbs);
+	paillier_require(paillier_rerandomize(blinder, &c, 1, paillier_server_random, NULL, paillier_scratch(key)),
+					 "ciphertext");
 	PG_RETURN_POINTER(out);
 }
 

@@ -15,10 +15,11 @@
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 /*
- * The cache is emptied when it holds so many keys.  A key takes from 10 kB (a
- * modulus of 2048 bits that is only summed under) to 4 MB (8192 bits, with a
+ * The cache is emptied when it holds so many keys.  A key takes from 40 kB (a
+ * modulus of 2048 bits that is only summed under) to 5 MB (8192 bits, with a
  * table to encrypt).
  */
 #define MAX_CACHED_KEYS 64
@@ -36,6 +37,9 @@ static MemoryContext cache_context = NULL;
 static HTAB *cache = NULL;
 static mp_limb_t *scratch = NULL;
 static int	scratch_n2_limbs = 0;
+
+/* The kernel that all of it is made for. */
+static const paillier_kernel *cache_kernel = NULL;
 
 /* The key of the last look-up: rows of one group follow each other. */
 static PaillierKey *last_key = NULL;
@@ -57,6 +61,7 @@ cache_create(void)
 {
 	HASHCTL		info = {0};
 
+	cache_kernel = paillier_kernel_in_use;
 	cache_context = AllocSetContextCreate(TopMemoryContext, "paillier keys", ALLOCSET_DEFAULT_SIZES);
 	info.keysize = PAILLIER_KEY_ID_LENGTH;
 	info.entrysize = sizeof(CacheEntry);
@@ -69,6 +74,8 @@ cache_find(const uint8 *id)
 {
 	CacheEntry *entry;
 
+	if (unlikely(cache_kernel != paillier_kernel_in_use))
+		cache_empty();
 	if (last_key != NULL && memcmp(last_key->id, id, PAILLIER_KEY_ID_LENGTH) == 0)
 		return last_key;
 	if (cache == NULL)
@@ -89,7 +96,7 @@ paillier_scratch(const PaillierKey *key)
 			pfree(scratch);
 		scratch = NULL;
 		scratch_n2_limbs = 0;
-		scratch = MemoryContextAlloc(cache_context, PAILLIER_SCRATCH(key->pub.n2.limbs) * sizeof(mp_limb_t));
+		scratch = MemoryContextAlloc(cache_context, PAILLIER_BLIND_SCRATCH(key->pub.n2.limbs) * sizeof(mp_limb_t));
 		scratch_n2_limbs = key->pub.n2.limbs;
 	}
 	return scratch;
@@ -102,8 +109,8 @@ cache_add(const PaillierPublicKey *value)
 	int			limbs = PUBLIC_KEY_LIMBS(value);
 	PaillierKey *key;
 	CacheEntry *entry;
+	mp_limb_t  *tmp = palloc(PAILLIER_SCRATCH(2 * limbs) * sizeof(mp_limb_t));
 	bool		found;
-	mp_limb_t	square_scratch[PAILLIER_MONT_SCRATCH(PAILLIER_MAX_LIMBS) + PAILLIER_MAX_LIMBS];
 
 	if (cache != NULL && hash_get_num_entries(cache) >= MAX_CACHED_KEYS)
 		cache_empty();
@@ -111,7 +118,8 @@ cache_add(const PaillierPublicKey *value)
 		cache_create();
 	key = MemoryContextAllocZero(cache_context, sizeof(PaillierKey));
 	memcpy(key->id, value->id, PAILLIER_KEY_ID_LENGTH);
-	paillier_public_init(&key->pub, value->n, limbs, value->djn, square_scratch);
+	paillier_public_init(&key->pub, paillier_kernel_in_use, value->n, limbs, value->djn, tmp);
+	pfree(tmp);
 	entry = hash_search(cache, value->id, HASH_ENTER, &found);
 	entry->key = key;
 	last_key = key;
@@ -147,7 +155,10 @@ registry_find(Oid schema, const char *id)
 	Oid			types[] = {TEXTOID};
 	Datum		values[] = {CStringGetTextDatum(id)};
 	PaillierPublicKey *found = NULL;
+	bool		bare = !ActiveSnapshotSet();	/* output functions may run without one */
 
+	if (bare)
+		PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
 	if (SPI_execute_with_args(query, 1, types, values, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the key registry");
@@ -165,6 +176,8 @@ registry_find(Oid schema, const char *id)
 		}
 	}
 	SPI_finish();
+	if (bare)
+		PopActiveSnapshot();
 	return found;
 }
 
@@ -208,7 +221,9 @@ paillier_key_of_ciphertext(FunctionCallInfo fcinfo, const PaillierCiphertext *ct
 {
 	PaillierKey *key = paillier_key_lookup(fcinfo, ct->header.key_id);
 
-	if (unlikely(CIPHERTEXT_LIMBS(ct) != key->pub.n2.limbs || mpn_cmp(ct->c, key->pub.n2.m, key->pub.n2.limbs) >= 0))
+	if (unlikely(CIPHERTEXT_LIMBS(ct) != key->pub.n2.limbs))
+		paillier_raise(PAILLIER_ERR_KEY_LENGTH, "ciphertext");
+	if (unlikely(mpn_cmp(ct->c, key->pub.n2.m, key->pub.n2.limbs) >= 0))
 		paillier_raise(PAILLIER_ERR_TOO_LARGE, "ciphertext");
 	return key;
 }
@@ -220,27 +235,29 @@ paillier_key_of_ciphertext(FunctionCallInfo fcinfo, const PaillierCiphertext *ct
  * these is the Montgomery square of the one before.
  */
 void
-paillier_key_restore(PaillierKey *key, mp_limb_t *a, uint64 k)
+paillier_key_restore(PaillierKey *key, mp_limb_t *limbs, const mp_limb_t *a, uint64 lost)
 {
 	const paillier_mont *n2 = &key->pub.n2;
 	mp_limb_t  *tmp = paillier_scratch(key);
+	mp_limb_t	residue[PAILLIER_MAX_WORDS];
 
-	for (int i = 0; k != 0; i++, k >>= 1)
+	mpn_copyi(residue, a, n2->words);
+	for (int i = 0; lost != 0; i++, lost >>= 1)
 	{
 		if (i == key->powers)
 		{
-			mp_limb_t  *power = MemoryContextAlloc(cache_context, n2->limbs * sizeof(mp_limb_t));
+			mp_limb_t  *power = MemoryContextAlloc(cache_context, n2->words * sizeof(mp_limb_t));
 
 			if (i == 0)
-				mpn_copyi(power, n2->r2, n2->limbs);
+				mpn_copyi(power, n2->r2, n2->words);
 			else
 				paillier_mont_sqr(n2, power, key->power[i - 1], tmp);
 			key->power[key->powers++] = power;
 		}
-		if (k & 1)
-			paillier_mont_mul(n2, a, a, key->power[i], tmp);
+		if (lost & 1)
+			paillier_mont_mul(n2, residue, residue, key->power[i], tmp);
 	}
-	paillier_mont_canonical_var(n2, a, tmp);
+	paillier_mont_store_var(n2, limbs, residue, tmp);
 }
 
 const paillier_blinder *

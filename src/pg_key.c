@@ -49,7 +49,8 @@ paillier_public_key_in(PG_FUNCTION_ARGS)
 	paillier_jwk jwk;
 
 	paillier_jwk_parse(text, strlen(text), &jwk, NULL, "public key");
-	paillier_require(paillier_jwk_read_public(pub, &jwk, paillier_min_key_bits, scratch), "public key");
+	paillier_require(paillier_jwk_read_public(pub, paillier_kernel_in_use, &jwk, paillier_min_key_bits,
+											  scratch), "public key");
 	PG_RETURN_POINTER(paillier_public_key_make(pub->n, pub->limbs, pub->djn));
 }
 

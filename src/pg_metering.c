@@ -465,7 +465,7 @@ check_ciphertext(const PaillierCiphertext *energy, FunctionCallInfo fcinfo)
 	if (key == NULL)
 		key = paillier_key_load(type_schema(get_fn_expr_argtype(fcinfo->flinfo, 2)), energy->header.key_id);
 	if (CIPHERTEXT_LIMBS(energy) != key->pub.n2.limbs)
-		paillier_raise(PAILLIER_ERR_LENGTH, "ciphertext");
+		paillier_raise(PAILLIER_ERR_KEY_LENGTH, "ciphertext");
 	paillier_require(paillier_check(&key->pub, energy->c, paillier_scratch(key)), "ciphertext");
 }
 

@@ -10,19 +10,46 @@ PG_MODULE_MAGIC_EXT(.name = "paillier", .version = "1.0");
 
 int			paillier_min_key_bits;
 
+const paillier_kernel *paillier_kernel_in_use;
+
 enum
 {
 	KERNEL_AUTO,
-	KERNEL_GENERIC
+	KERNEL_GENERIC,
+	KERNEL_AVX512IFMA
 };
 
-static int	kernel;
+static int	kernel_setting;
 
-static const struct config_enum_entry kernels[] = {
+static const struct config_enum_entry kernel_settings[] = {
 	{"auto", KERNEL_AUTO, false},
 	{"generic", KERNEL_GENERIC, false},
+	{"avx512ifma", KERNEL_AVX512IFMA, false},
 	{NULL, 0, false}
 };
+
+static const paillier_kernel *
+kernel_of_setting(int value)
+{
+	if (value == KERNEL_AUTO)
+		return paillier_kernel_best();
+	return paillier_kernel_named(kernel_settings[value].name);
+}
+
+static bool
+check_kernel(int *newval, void **extra, GucSource source)
+{
+	if (kernel_of_setting(*newval) != NULL)
+		return true;
+	GUC_check_errdetail("This processor lacks the instructions for it.");
+	return false;
+}
+
+static void
+assign_kernel(int newval, void *extra)
+{
+	paillier_kernel_in_use = kernel_of_setting(newval);
+}
 
 void		_PG_init(void);
 
@@ -37,7 +64,8 @@ _PG_init(void)
 	DefineCustomEnumVariable("paillier.kernel",
 							 "Selects the implementation of modular multiplication.",
 							 "\"auto\" takes the fastest that the processor has.",
-							 &kernel, KERNEL_AUTO, kernels, PGC_USERSET, 0, NULL, NULL, NULL);
+							 &kernel_setting, KERNEL_AUTO, kernel_settings, PGC_USERSET, 0, check_kernel, assign_kernel,
+							 NULL);
 	MarkGUCPrefixReserved("paillier");
 }
 
@@ -47,10 +75,11 @@ paillier_server_random(void *state, void *out, size_t len)
 	return pg_strong_random(out, len) ? 0 : -1;
 }
 
-PG_FUNCTION_INFO_V1(paillier_kernel);
+PG_FUNCTION_INFO_V1(paillier_kernel_name);
 
+/* paillier_kernel() -> text */
 Datum
-paillier_kernel(PG_FUNCTION_ARGS)
+paillier_kernel_name(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text("generic"));
+	PG_RETURN_TEXT_P(cstring_to_text(paillier_kernel_in_use->name));
 }

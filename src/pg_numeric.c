@@ -17,7 +17,7 @@ paillier_integer_from_numeric(PaillierInteger *out, Numeric value, int scale, in
 	if (numeric_is_nan(value) || numeric_is_inf(value))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("cannot encrypt or multiply by %s",
+				 errmsg("%s has no encrypted form",
 						DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value))))));
 	out->scale = scale;
 	out->limbs = limbs;

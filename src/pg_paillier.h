@@ -50,6 +50,7 @@ typedef struct PaillierPublicKey
 /* ---- settings (pg_module.c) ---- */
 
 extern int	paillier_min_key_bits;
+extern const paillier_kernel *paillier_kernel_in_use;
 
 /* A paillier_random: the operating system's. */
 extern int	paillier_server_random(void *state, void *out, size_t len);
@@ -103,7 +104,7 @@ typedef struct PaillierKey
 	bool		registered;		/* seen in the registry */
 	paillier_public pub;
 	int			powers;			/* entries made of the table below */
-	mp_limb_t  *power[64];		/* R^(2^i + 1) mod n² */
+	mp_limb_t  *power[64];		/* R^(2^i + 1) mod n², residues */
 	uint64		blinded;		/* factors made so far */
 	paillier_blinder blinder;
 } PaillierKey;
@@ -123,13 +124,13 @@ extern PaillierKey *paillier_key_of(const PaillierPublicKey *value);
 /* The same for a ciphertext; checks that its length is that of the key and its value below n². */
 extern PaillierKey *paillier_key_of_ciphertext(FunctionCallInfo fcinfo, const PaillierCiphertext *ct);
 
-/* a := a·R^k mod n², below n² */
-extern void paillier_key_restore(PaillierKey *key, mp_limb_t *a, uint64 k);
+/* limbs = the residue a times R^lost, below n² */
+extern void paillier_key_restore(PaillierKey *key, mp_limb_t *limbs, const mp_limb_t *a, uint64 lost);
 
 /* The key's source of blinding factors, with a table once it pays. */
 extern const paillier_blinder *paillier_key_blinder(PaillierKey *key);
 
-/* Scratch for one call into the core, PAILLIER_SCRATCH limbs for any key in use. */
+/* Scratch for one call into the core, PAILLIER_BLIND_SCRATCH limbs for any key in use. */
 extern mp_limb_t *paillier_scratch(const PaillierKey *key);
 
 /* ---- numbers (pg_numeric.c) ---- */

@@ -10,8 +10,10 @@
  */
 #include "pg_paillier.h"
 
+#include "catalog/pg_type.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -125,14 +127,14 @@ prepare(paillier_private *key, const PaillierPrivateKey *value, mp_limb_t *scrat
 {
 	int			limbs = PRIVATE_KEY_LIMBS(value);
 
-	paillier_require(paillier_private_init(key, value->factors, value->p_limbs, value->factors + value->p_limbs,
+	paillier_require(paillier_private_init(key, paillier_kernel_in_use, value->factors, value->p_limbs, value->factors + value->p_limbs,
 										   limbs - value->p_limbs, value->djn, scratch), "private key");
 }
 
 static PreparedKey *
 get_prepared(FunctionCallInfo fcinfo, const PaillierPrivateKey *value)
 {
-	MemoryContext query = fcinfo->flinfo->fn_mcxt;
+	MemoryContext context = fcinfo->flinfo->fn_mcxt;
 	PreparedKey *prepared;
 	int			count = 0;
 
@@ -140,16 +142,18 @@ get_prepared(FunctionCallInfo fcinfo, const PaillierPrivateKey *value)
 		if (same_private_key(prepared->value, value))
 			return prepared;
 
-	prepared = MemoryContextAllocZero(query, sizeof(PreparedKey));
+	/* a key that is not remembered goes with the row */
+	if (count >= MAX_PREPARED)
+		context = CurrentMemoryContext;
+	prepared = MemoryContextAllocZero(context, sizeof(PreparedKey));
 	prepared->scratch_size = paillier_private_scratch(64 * PRIVATE_KEY_LIMBS(value)) * sizeof(mp_limb_t);
-	prepared->scratch = MemoryContextAllocZero(query, prepared->scratch_size);
-	prepared->value = MemoryContextAlloc(query, VARSIZE(value));
+	prepared->scratch = MemoryContextAllocZero(context, prepared->scratch_size);
+	prepared->value = MemoryContextAlloc(context, VARSIZE(value));
 	memcpy(prepared->value, value, VARSIZE(value));
 	prepared->callback.func = forget_prepared;
 	prepared->callback.arg = prepared;
-	MemoryContextRegisterResetCallback(query, &prepared->callback);
+	MemoryContextRegisterResetCallback(context, &prepared->callback);
 	prepare(&prepared->key, value, prepared->scratch);
-
 	if (count < MAX_PREPARED)
 	{
 		prepared->next = prepared_keys;
@@ -191,8 +195,8 @@ paillier_private_key_in(PG_FUNCTION_ARGS)
 
 	paillier_jwk_parse(text, strlen(text), &jwk, &pub, "private key");
 	workspace_open(&work, paillier_jwk_scratch());
-	result = paillier_jwk_read_private(work.key, &jwk, &pub, paillier_min_key_bits, paillier_server_random, NULL,
-									   work.scratch);
+	result = paillier_jwk_read_private(work.key, paillier_kernel_in_use, &jwk, &pub, paillier_min_key_bits,
+									   paillier_server_random, NULL, work.scratch);
 	paillier_jwk_wipe(&jwk);
 	paillier_jwk_wipe(&pub);
 	if (result == PAILLIER_OK)
@@ -247,7 +251,7 @@ paillier_private_key_recv(PG_FUNCTION_ARGS)
 	q = p + PAILLIER_MAX_N_LIMBS;
 	if (paillier_be_read(p, PAILLIER_MAX_N_LIMBS, bytes, p_len) &&
 		paillier_be_read(q, PAILLIER_MAX_N_LIMBS, bytes + p_len, q_len))
-		result = paillier_private_import(work.key, p, (p_len + 7) / 8, q, (q_len + 7) / 8, djn,
+		result = paillier_private_import(work.key, paillier_kernel_in_use, p, (p_len + 7) / 8, q, (q_len + 7) / 8, djn,
 										 paillier_min_key_bits, paillier_server_random, NULL,
 										 q + PAILLIER_MAX_N_LIMBS);
 	if (result == PAILLIER_OK)
@@ -298,7 +302,11 @@ paillier_keygen_bits(PG_FUNCTION_ARGS)
 	paillier_result result;
 
 	if (bits < paillier_min_key_bits || bits > PAILLIER_MAX_BITS)
-		paillier_raise(PAILLIER_ERR_KEY_SIZE, "private key");
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("key size of %d bits is out of range", bits),
+				 errdetail("Keys must have %d to %d bits.", paillier_min_key_bits, PAILLIER_MAX_BITS),
+				 errhint("A superuser can lower paillier.min_key_bits for tests and old data.")));
 	if (bits % 2 != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -310,7 +318,7 @@ paillier_keygen_bits(PG_FUNCTION_ARGS)
 	q = p + limbs;
 	result = paillier_keygen(p, q, bits, interruptible_random, NULL, q + limbs);
 	if (result == PAILLIER_OK)
-		result = paillier_private_init(work.key, p, limbs, q, limbs, true, q + limbs);
+		result = paillier_private_init(work.key, paillier_kernel_in_use, p, limbs, q, limbs, true, q + limbs);
 	if (result == PAILLIER_OK)
 		value = make_value(work.key);
 	workspace_close(&work);
@@ -339,16 +347,13 @@ paillier_private_key_id(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(paillier_key_id_text(PG_GETARG_PRIVATE_KEY(0)->id)));
 }
 
-PG_FUNCTION_INFO_V1(paillier_decrypt_number);
+/* ---- decryption ---- */
 
-/* paillier_decrypt(paillier_ciphertext, paillier_private_key) -> numeric */
-Datum
-paillier_decrypt_number(PG_FUNCTION_ARGS)
+/* The prepared key, after a check that the ciphertext is under it. */
+static PreparedKey *
+key_for(FunctionCallInfo fcinfo, const PaillierCiphertext *ct, const PaillierPrivateKey *value)
 {
-	PaillierCiphertext *ct = PG_GETARG_CIPHERTEXT(0);
-	PaillierPrivateKey *value = PG_GETARG_PRIVATE_KEY(1);
 	PreparedKey *prepared;
-	PaillierInteger plain;
 
 	if (memcmp(ct->header.key_id, value->id, PAILLIER_KEY_ID_LENGTH) != 0)
 		ereport(ERROR,
@@ -359,12 +364,87 @@ paillier_decrypt_number(PG_FUNCTION_ARGS)
 				 errhint("Select the ciphertexts of one key with paillier_key_id().")));
 	prepared = get_prepared(fcinfo, value);
 	if (CIPHERTEXT_LIMBS(ct) != prepared->key.pub.n2.limbs)
-		paillier_raise(PAILLIER_ERR_TOO_LARGE, "ciphertext");
-	plain.scale = ct->header.scale;
-	plain.limbs = prepared->key.pub.limbs;
-	paillier_require(paillier_decrypt(&prepared->key, &plain.negative, plain.mag, ct->c, prepared->scratch),
-					 "ciphertext");
-	if (!paillier_bound_covers(paillier_ciphertext_bound(ct), plain.mag, plain.limbs))
-		paillier_raise(PAILLIER_ERR_BOUND, "plaintext");
-	PG_RETURN_NUMERIC(paillier_integer_to_numeric(&plain));
+		paillier_raise(PAILLIER_ERR_KEY_LENGTH, "ciphertext");
+	return prepared;
+}
+
+/* Ciphertexts under one key are decrypted eight at a time. */
+#define BATCH 8
+
+static void
+decrypt_batch(PreparedKey *prepared, PaillierCiphertext *const *cts, Numeric *out, int count)
+{
+	PaillierInteger plain[BATCH];
+	paillier_decrypted decrypted[BATCH];
+	const mp_limb_t *c[BATCH] = {NULL};
+
+	for (int i = 0; i < count; i++)
+	{
+		decrypted[i].mag = plain[i].mag;
+		c[i] = cts[i]->c;
+	}
+	paillier_decrypt(&prepared->key, decrypted, c, count, prepared->scratch);
+	for (int i = 0; i < count; i++)
+	{
+		paillier_require(decrypted[i].result, "ciphertext");
+		plain[i].negative = decrypted[i].negative;
+		plain[i].scale = cts[i]->header.scale;
+		plain[i].limbs = prepared->key.pub.limbs;
+		if (!paillier_bound_covers(paillier_ciphertext_bound(cts[i]), plain[i].mag, plain[i].limbs))
+			paillier_raise(PAILLIER_ERR_BOUND, "plaintext");
+		out[i] = paillier_integer_to_numeric(&plain[i]);
+	}
+}
+
+PG_FUNCTION_INFO_V1(paillier_decrypt_number);
+
+/* paillier_decrypt(paillier_ciphertext, paillier_private_key) -> numeric */
+Datum
+paillier_decrypt_number(PG_FUNCTION_ARGS)
+{
+	PaillierCiphertext *ct = PG_GETARG_CIPHERTEXT(0);
+	PreparedKey *prepared = key_for(fcinfo, ct, PG_GETARG_PRIVATE_KEY(1));
+	Numeric		plain;
+
+	decrypt_batch(prepared, &ct, &plain, 1);
+	PG_RETURN_NUMERIC(plain);
+}
+
+PG_FUNCTION_INFO_V1(paillier_decrypt_array);
+
+/* paillier_decrypt(paillier_ciphertext[], paillier_private_key) -> numeric[]; NULL elements stay NULL */
+Datum
+paillier_decrypt_array(PG_FUNCTION_ARGS)
+{
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
+	PaillierPrivateKey *value = PG_GETARG_PRIVATE_KEY(1);
+	PreparedKey *prepared = NULL;
+	PaillierCiphertext *cts[BATCH];
+	Numeric		plain[BATCH];
+	int			place[BATCH];
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	int			batch = 0;
+
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_DOUBLE, &elements, &nulls, &count);
+	for (int i = 0; i <= count; i++)
+	{
+		if (batch == BATCH || (i == count && batch > 0))
+		{
+			CHECK_FOR_INTERRUPTS();
+			decrypt_batch(prepared, cts, plain, batch);
+			for (int j = 0; j < batch; j++)
+				elements[place[j]] = NumericGetDatum(plain[j]);
+			batch = 0;
+		}
+		if (i < count && !nulls[i])
+		{
+			cts[batch] = (PaillierCiphertext *) PG_DETOAST_DATUM(elements[i]);
+			prepared = key_for(fcinfo, cts[batch], value);
+			place[batch++] = i;
+		}
+	}
+	PG_RETURN_ARRAYTYPE_P(construct_md_array(elements, nulls, ARR_NDIM(array), ARR_DIMS(array), ARR_LBOUND(array),
+											 NUMERICOID, -1, false, TYPALIGN_INT));
 }

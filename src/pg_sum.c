@@ -10,6 +10,9 @@
  * is multiplied into a second product, by which the final function divides:
  * no row ever costs an inversion.
  *
+ * A sum of very many rows becomes wide: eight running products, and rows that
+ * wait until there are eight of them.
+ *
  * The state is one flat value, changed in place while an aggregate owns it, so
  * that it moves freely between processes and machines.
  */
@@ -20,28 +23,37 @@
 
 #define SUM_VERSION 1
 
+#define LANES 8
+
+/* Rows from which a sum is wide: it takes eight times the memory then. */
+#define WIDE_FROM 1024
+
+/*
+ * Behind the header stand, in residues of the kernel that made the state: the
+ * product, and the divisor if there is one; or, in a wide state, eight products
+ * in the kernel's own order, and seven ciphertexts in limbs that may be waiting.
+ */
 typedef struct PaillierSum
 {
 	int32		vl_len_;
 	uint8		version;
 	uint8		scale;
-	uint8		divided;		/* there is a divisor behind the product */
-	uint8		reserved;
+	uint8		divided;		/* there is a divisor */
+	uint8		wide;
+	uint8		waiting;		/* ciphertexts, in a wide state */
+	uint8		digit_bits;		/* of residues */
+	uint16		words;			/* of a residue */
+	uint32		bound_exponent;
 	uint64		rows;			/* ciphertexts in the sum; none: the sum is NULL */
 	uint64		rows_at_scale;	/* of these, the ones that brought this scale */
 	uint64		product_lost;
 	uint64		divisor_lost;
 	uint64		bound_mantissa;
-	uint32		bound_exponent;
 	uint8		key_id[PAILLIER_KEY_ID_LENGTH];
-	uint32		padding;
 	mp_limb_t	product[FLEXIBLE_ARRAY_MEMBER];
 } PaillierSum;
 
 StaticAssertDecl(offsetof(PaillierSum, product) == 72, "a sum has a header of 72 bytes");
-
-#define SUM_SIZE(limbs)		(offsetof(PaillierSum, product) + (limbs) * sizeof(mp_limb_t))
-#define SUM_LIMBS(sum)		((int) ((VARSIZE(sum) - offsetof(PaillierSum, product)) / sizeof(mp_limb_t) / (1 + (sum)->divided)))
 
 static paillier_bound
 sum_bound(const PaillierSum *sum)
@@ -60,57 +72,170 @@ set_bound(PaillierSum *sum, const PaillierKey *key, paillier_bound bound)
 static mp_limb_t *
 divisor(PaillierSum *sum)
 {
-	return sum->product + SUM_LIMBS(sum);
+	return sum->product + sum->words;
 }
 
-/* ---- making and growing states ---- */
+/* ---- making and converting states ---- */
 
 static PaillierSum *
-sum_alloc(const uint8 *key_id, int limbs, int scale, bool divided)
+sum_alloc(const uint8 *key_id, int digit_bits, int words, int body_words)
 {
-	PaillierSum *sum = palloc0(SUM_SIZE(limbs * (1 + divided)));
+	Size		size = offsetof(PaillierSum, product) + body_words * sizeof(mp_limb_t);
+	PaillierSum *sum = palloc0(size);
 
-	SET_VARSIZE(sum, SUM_SIZE(limbs * (1 + divided)));
+	SET_VARSIZE(sum, size);
 	sum->version = SUM_VERSION;
-	sum->scale = scale;
-	sum->divided = divided;
+	sum->digit_bits = digit_bits;
+	sum->words = words;
 	memcpy(sum->key_id, key_id, PAILLIER_KEY_ID_LENGTH);
 	return sum;
+}
+
+/* A copy of the header with a body of another size, which is zero. */
+static PaillierSum *
+sum_resize(const PaillierSum *sum, int body_words)
+{
+	PaillierSum *copy = sum_alloc(sum->key_id, sum->digit_bits, sum->words, body_words);
+	int32		vl_len = copy->vl_len_;
+
+	memcpy(copy, sum, offsetof(PaillierSum, product));
+	copy->vl_len_ = vl_len;
+	return copy;
 }
 
 /* The state with room for a divisor, which is 1: the same one, or a larger copy. */
 static PaillierSum *
 sum_divided(PaillierSum *sum)
 {
-	PaillierSum *wide;
-	int			limbs = SUM_LIMBS(sum);
+	PaillierSum *copy;
 
 	if (sum->divided)
 		return sum;
-	wide = palloc0(SUM_SIZE(2 * limbs));
-	memcpy(wide, sum, VARSIZE(sum));
-	SET_VARSIZE(wide, SUM_SIZE(2 * limbs));
-	wide->divided = true;
-	wide->product[limbs] = 1;
-	return wide;
+	copy = sum_resize(sum, 2 * sum->words);
+	mpn_copyi(copy->product, sum->product, sum->words);
+	copy->divided = true;
+	divisor(copy)[0] = 1;
+	return copy;
 }
 
-/* A state from outside may name another key, or be of a length that does not fit its own. */
+/*
+ * A number of digits of `digit_bits`, as any kernel leaves it, with R^lost
+ * missing for an R of words·digit_bits bits: as a residue of this key's kernel.
+ */
 static void
-sum_check_key(const PaillierSum *sum, const PaillierKey *key)
+convert_residue(PaillierKey *key, mp_limb_t *out, const mp_limb_t *digits, int words, int digit_bits, uint64 lost)
+{
+	const paillier_mont *n2 = &key->pub.n2;
+	mp_limb_t  *scratch = paillier_scratch(key);
+	int			size = words * digit_bits / 64 + 2;
+	mp_limb_t	number[PAILLIER_MAX_WORDS + 2] = {0};
+	mp_limb_t	limbs[PAILLIER_MAX_LIMBS];
+	mp_limb_t	power[PAILLIER_MAX_WORDS] = {2};
+	mp_limb_t	exponent[2];
+
+	for (int i = words - 1; i >= 0; i--)
+	{
+		(void) mpn_lshift(number, number, size, digit_bits / 2);
+		(void) mpn_lshift(number, number, size, digit_bits / 2);
+		(void) mpn_add_1(number, number, size, digits[i]);
+	}
+	mpn_tdiv_qr(scratch, limbs, 0, number, size, n2->m, n2->limbs);
+	paillier_mont_load(n2, out, limbs);
+
+	exponent[1] = mpn_mul_1(exponent, &(mp_limb_t) {lost}, 1, words * digit_bits);
+	paillier_mont_enter(n2, power, power, scratch);
+	paillier_mont_pow(n2, power, power, exponent, 2, scratch);
+	paillier_mont_mul(n2, out, out, power, scratch);
+}
+
+static bool
+is_native(const PaillierKey *key, const PaillierSum *sum)
+{
+	return sum->digit_bits == key->pub.n2.kernel->digit_bits && sum->words == key->pub.n2.words;
+}
+
+/*
+ * A state whose products are one each, in the form of the key's kernel: the
+ * same one or a copy.
+ */
+static PaillierSum *
+sum_narrow(PaillierKey *key, PaillierSum *sum)
+{
+	const paillier_mont *n2 = &key->pub.n2;
+	const paillier_kernel *maker = sum->digit_bits == paillier_kernel_generic.digit_bits ? &paillier_kernel_generic
+		: &paillier_kernel_avx512ifma;
+	bool		native = is_native(key, sum);
+	int			lanes = sum->wide ? LANES : 1;
+	mp_limb_t  *lane[LANES];
+	mp_limb_t	residue[PAILLIER_MAX_WORDS];
+	PaillierSum *copy;
+
+	if (native && !sum->wide)
+		return sum;
+	if (maker == &paillier_kernel_generic && sum->words != n2->limbs)
+		paillier_raise(PAILLIER_ERR_KEY_LENGTH, "sum");
+	copy = sum_resize(sum, (1 + sum->divided) * n2->words);
+	copy->digit_bits = n2->kernel->digit_bits;
+	copy->words = n2->words;
+	copy->wide = false;
+	copy->waiting = 0;
+	copy->product_lost = native ? sum->product_lost : 0;
+	lane[0] = palloc(lanes * sum->words * sizeof(mp_limb_t));
+	for (int i = 1; i < lanes; i++)
+		lane[i] = lane[i - 1] + sum->words;
+	if (sum->wide)
+		maker->scatter8(sum->words, lane, sum->product);
+	else
+		mpn_copyi(lane[0], sum->product, sum->words);
+
+	for (int i = 0; i < lanes + sum->waiting; i++)
+	{
+		if (i >= lanes)
+			paillier_mont_load(n2, residue, sum->product + LANES * sum->words + (i - lanes) * n2->limbs);
+		else if (native)
+			mpn_copyi(residue, lane[i], n2->words);
+		else
+			convert_residue(key, residue, lane[i], sum->words, sum->digit_bits, i == 0 ? sum->product_lost : 0);
+		if (i == 0)
+			mpn_copyi(copy->product, residue, n2->words);
+		else
+		{
+			paillier_mont_mul(n2, copy->product, copy->product, residue, paillier_scratch(key));
+			copy->product_lost++;
+		}
+	}
+	if (sum->divided)
+	{
+		convert_residue(key, divisor(copy), divisor(sum), sum->words, sum->digit_bits, sum->divisor_lost);
+		copy->divisor_lost = 0;
+	}
+	pfree(lane[0]);
+	return copy;
+}
+
+/* The state with eight products: what there is, and seven times 1. */
+static PaillierSum *
+sum_widen(PaillierKey *key, const PaillierSum *sum)
+{
+	const paillier_mont *n2 = &key->pub.n2;
+	PaillierSum *copy = sum_resize(sum, LANES * n2->words + (LANES - 1) * n2->limbs);
+	mp_limb_t	unit[PAILLIER_MAX_WORDS] = {1};
+	const mp_limb_t *lanes[LANES];
+
+	copy->wide = true;
+	lanes[0] = sum->product;
+	for (int i = 1; i < LANES; i++)
+		lanes[i] = unit;
+	n2->kernel->gather8(n2, copy->product, lanes);
+	return copy;
+}
+
+/* The same with a check that the state belongs to the key. */
+static PaillierSum *
+sum_of_key(PaillierKey *key, PaillierSum *sum)
 {
 	paillier_check_same_key(sum->key_id, key->id);
-	if (SUM_LIMBS(sum) != key->pub.n2.limbs)
-		paillier_raise(PAILLIER_ERR_LENGTH, "sum");
-}
-
-static PaillierKey *
-sum_key(FunctionCallInfo fcinfo, const PaillierSum *sum)
-{
-	PaillierKey *key = paillier_key_lookup(fcinfo, sum->key_id);
-
-	sum_check_key(sum, key);
-	return key;
+	return sum_narrow(key, sum);
 }
 
 /*
@@ -131,13 +256,16 @@ sum_writable(FunctionCallInfo fcinfo, int arg)
 static void
 power_product(PaillierKey *key, mp_limb_t *product, uint64 *lost, const PaillierInteger *factor)
 {
-	paillier_key_restore(key, product, *lost);
+	mp_limb_t	limbs[PAILLIER_MAX_LIMBS];
+
+	paillier_key_restore(key, limbs, product, *lost);
 	*lost = 0;
-	paillier_require(paillier_mul_plain_var(&key->pub, product, product, false, factor->mag, factor->limbs,
+	paillier_require(paillier_mul_plain_var(&key->pub, limbs, limbs, false, factor->mag, factor->limbs,
 											paillier_scratch(key)), "sum");
+	paillier_mont_load(&key->pub.n2, product, limbs);
 }
 
-/* Bring the sum to a larger scale. */
+/* Bring a narrow sum to a larger scale. */
 static void
 sum_rescale(PaillierKey *key, PaillierSum *sum, int scale)
 {
@@ -162,20 +290,44 @@ multiply_product(PaillierKey *key, mp_limb_t *product, uint64 *lost, const mp_li
 {
 	const paillier_mont *n2 = &key->pub.n2;
 	mp_limb_t  *scratch = paillier_scratch(key);
+	mp_limb_t	residue[PAILLIER_MAX_WORDS];
 
+	paillier_mont_load(n2, residue, c);
 	if (factor == NULL)
-	{
-		paillier_mont_mul(n2, product, product, c, scratch);
 		++*lost;
-	}
 	else
 	{
-		mp_limb_t	power[PAILLIER_MAX_LIMBS];
-
-		paillier_mont_enter(n2, power, c, scratch);
-		paillier_mont_pow(n2, power, power, factor->mag, factor->limbs, scratch);
-		paillier_mont_mul(n2, product, product, power, scratch);
+		paillier_mont_enter(n2, residue, residue, scratch);
+		paillier_mont_pow(n2, residue, residue, factor->mag, factor->limbs, scratch);
 	}
+	paillier_mont_mul(n2, product, product, residue, scratch);
+}
+
+/* A ciphertext into a wide sum: it waits, or goes into the eight products with those that have waited. */
+static void
+multiply_wide(PaillierKey *key, PaillierSum *sum, const mp_limb_t *c)
+{
+	const paillier_mont *n2 = &key->pub.n2;
+	mp_limb_t  *waiting = sum->product + LANES * n2->words;
+	mp_limb_t  *rows8 = paillier_scratch(key);
+	mp_limb_t  *rows = rows8 + LANES * n2->words;
+	mp_limb_t  *rest = rows + LANES * n2->words;
+	const mp_limb_t *row[LANES];
+
+	if (sum->waiting < LANES - 1)
+	{
+		mpn_copyi(waiting + sum->waiting++ * n2->limbs, c, n2->limbs);
+		return;
+	}
+	for (int i = 0; i < LANES; i++)
+	{
+		paillier_mont_load(n2, rows + i * n2->words, i < LANES - 1 ? waiting + i * n2->limbs : c);
+		row[i] = rows + i * n2->words;
+	}
+	n2->kernel->gather8(n2, rows8, row);
+	n2->kernel->mul8(n2, sum->product, sum->product, rows8, rest);
+	sum->product_lost += LANES;
+	sum->waiting = 0;
 }
 
 /* ---- rows ---- */
@@ -251,15 +403,19 @@ row_rescale(Row *row, int scale)
 static PaillierSum *
 sum_start(const Row *row)
 {
-	PaillierSum *sum = sum_alloc(row->key->id, row->key->pub.n2.limbs, row->scale, row->weight.negative);
+	const paillier_mont *n2 = &row->key->pub.n2;
+	PaillierSum *sum = sum_alloc(row->key->id, n2->kernel->digit_bits, n2->words,
+								 (1 + row->weight.negative) * n2->words);
 
+	sum->scale = row->scale;
+	sum->divided = row->weight.negative;
 	sum->product[0] = 1;
 	if (sum->divided)
 		divisor(sum)[0] = 1;
 	return sum;
 }
 
-/* Multiply the row into the product, or into the divisor. */
+/* Multiply the row into the product, or into the divisor, of a narrow sum. */
 static PaillierSum *
 sum_multiply(PaillierSum *sum, const Row *row, bool divide)
 {
@@ -277,22 +433,30 @@ sum_multiply(PaillierSum *sum, const Row *row, bool divide)
 static PaillierSum *
 sum_add(PaillierSum *sum, Row *row)
 {
+	PaillierKey *key = row->key;
+	bool		plain = row->factor == NULL && !row->weight.negative;
+
 	if (sum == NULL || sum->rows == 0)
 		sum = sum_start(row);
-	sum_check_key(sum, row->key);
+	paillier_check_same_key(sum->key_id, key->id);
+	if (!sum->wide || !plain || row->scale != sum->scale || !is_native(key, sum))
+		sum = sum_narrow(key, sum);
 	if (row->scale > sum->scale)
-		sum_rescale(row->key, sum, row->scale);
+		sum_rescale(key, sum, row->scale);
 	if (row->scale == sum->scale)
 		sum->rows_at_scale++;
 	else
 		row_rescale(row, sum->scale);
 
-	/* a first row without a weight is the product */
-	if (sum->rows++ == 0 && row->factor == NULL && !row->weight.negative)
-		mpn_copyi(sum->product, row->ct->c, row->key->pub.n2.limbs);
+	if (sum->wide)
+		multiply_wide(key, sum, row->ct->c);
+	else if (plain && sum->rows == 0)
+		paillier_mont_load(&key->pub.n2, sum->product, row->ct->c);
 	else
 		sum = sum_multiply(sum, row, row->weight.negative);
-	set_bound(sum, row->key, paillier_bound_add(sum_bound(sum), row->bound));
+	set_bound(sum, key, paillier_bound_add(sum_bound(sum), row->bound));
+	if (++sum->rows == WIDE_FROM && !sum->wide && !sum->divided)
+		sum = sum_widen(key, sum);
 	return sum;
 }
 
@@ -303,11 +467,11 @@ sum_add(PaillierSum *sum, Row *row)
 static PaillierSum *
 sum_subtract(PaillierSum *sum, Row *row)
 {
-	sum_check_key(sum, row->key);
 	if (sum->rows == 0 || row->scale > sum->scale)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("cannot remove from a sum what was not added")));
+	sum = sum_of_key(row->key, sum);
 	if (row->scale < sum->scale)
 		row_rescale(row, sum->scale);
 	else if (--sum->rows_at_scale == 0 && sum->rows > 1)
@@ -339,6 +503,10 @@ transition(FunctionCallInfo fcinfo, bool weighted, bool inverse)
 		else if (sum != NULL)
 			sum = sum_subtract(sum, &row);
 	}
+
+	/* a window's state may become NULL by an inverse function only: that has it added up again */
+	if (sum == NULL && !inverse && AggCheckCallContext(fcinfo, NULL) == AGG_CONTEXT_WINDOW)
+		sum = sum_alloc((const uint8[PAILLIER_KEY_ID_LENGTH]) {0}, 0, 0, 0);
 	if (sum == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_POINTER(sum);
@@ -425,9 +593,8 @@ paillier_sum_combine(PG_FUNCTION_ARGS)
 	}
 	if (a == NULL || a->rows == 0)
 		PG_RETURN_POINTER(b);
-	key = sum_key(fcinfo, a);
-	sum_check_key(b, key);
-	PG_RETURN_POINTER(sum_combine(key, a, b));
+	key = paillier_key_lookup(fcinfo, a->key_id);
+	PG_RETURN_POINTER(sum_combine(key, sum_narrow(key, a), sum_of_key(key, b)));
 }
 
 /* ---- the result ---- */
@@ -448,16 +615,15 @@ paillier_sum_final(PG_FUNCTION_ARGS)
 	sum = (PaillierSum *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
 	if (sum->rows == 0)
 		PG_RETURN_NULL();
-	key = sum_key(fcinfo, sum);
+	key = paillier_key_lookup(fcinfo, sum->key_id);
+	sum = sum_narrow(key, sum);
 	out = paillier_ciphertext_make(key, sum->scale, sum_bound(sum));
-	mpn_copyi(out->c, sum->product, key->pub.n2.limbs);
-	paillier_key_restore(key, out->c, sum->product_lost);
+	paillier_key_restore(key, out->c, sum->product, sum->product_lost);
 	if (sum->divided)
 	{
 		mp_limb_t	quotient[PAILLIER_MAX_LIMBS];
 
-		mpn_copyi(quotient, divisor(sum), key->pub.n2.limbs);
-		paillier_key_restore(key, quotient, sum->divisor_lost);
+		paillier_key_restore(key, quotient, divisor(sum), sum->divisor_lost);
 		paillier_require(paillier_negate_var(&key->pub, quotient, quotient, paillier_scratch(key)), "ciphertext in sum");
 		paillier_add(&key->pub, out->c, out->c, quotient, paillier_scratch(key));
 	}
@@ -473,24 +639,34 @@ paillier_sum_final(PG_FUNCTION_ARGS)
 
 /*
  * The wire form: version, scale, divided, two times rows, the bound, the key
- * id, then product and divisor with nothing lost, all big-endian.
+ * id, then product and divisor in limbs of n² with nothing lost, all
+ * big-endian.  A sum of no rows has no products.
  */
 #define SUM_WIRE_HEADER (1 + 1 + 1 + 8 + 8 + 8 + 4 + PAILLIER_KEY_ID_LENGTH)
 
-static bytea *
-sum_serialize(FunctionCallInfo fcinfo, const PaillierSum *value)
+static void
+send_product(StringInfo buf, PaillierKey *key, const mp_limb_t *product, uint64 lost)
 {
-	PaillierKey *key = sum_key(fcinfo, value);
-	PaillierSum *sum = palloc(VARSIZE(value));
-	StringInfoData buf;
-	uint8		bytes[8 * PAILLIER_MAX_LIMBS];
 	int			limbs = key->pub.n2.limbs;
+	mp_limb_t	number[PAILLIER_MAX_LIMBS];
+	uint8		bytes[8 * PAILLIER_MAX_LIMBS];
 
-	memcpy(sum, value, VARSIZE(value));
-	paillier_key_restore(key, sum->product, sum->product_lost);
-	if (sum->divided)
-		paillier_key_restore(key, divisor(sum), sum->divisor_lost);
+	paillier_key_restore(key, number, product, lost);
+	paillier_be_write(bytes, 8 * limbs, number, limbs);
+	pq_sendbytes(buf, (char *) bytes, 8 * limbs);
+}
 
+static bytea *
+sum_serialize(FunctionCallInfo fcinfo, PaillierSum *sum)
+{
+	PaillierKey *key = NULL;
+	StringInfoData buf;
+
+	if (sum->rows > 0)
+	{
+		key = paillier_key_lookup(fcinfo, sum->key_id);
+		sum = sum_narrow(key, sum);
+	}
 	pq_begintypsend(&buf);
 	pq_sendbyte(&buf, sum->version);
 	pq_sendbyte(&buf, sum->scale);
@@ -500,31 +676,33 @@ sum_serialize(FunctionCallInfo fcinfo, const PaillierSum *value)
 	pq_sendint64(&buf, sum->bound_mantissa);
 	pq_sendint32(&buf, sum->bound_exponent);
 	pq_sendbytes(&buf, (char *) sum->key_id, PAILLIER_KEY_ID_LENGTH);
-	for (int i = 0; i <= sum->divided; i++)
+	if (key != NULL)
 	{
-		paillier_be_write(bytes, 8 * limbs, sum->product + i * limbs, limbs);
-		pq_sendbytes(&buf, (char *) bytes, 8 * limbs);
+		send_product(&buf, key, sum->product, sum->product_lost);
+		if (sum->divided)
+			send_product(&buf, key, divisor(sum), sum->divisor_lost);
 	}
-	pfree(sum);
 	return pq_endtypsend(&buf);
 }
 
+/*
+ * Products from outside are plain limbs: residues of the generic kernel, which
+ * others convert when they meet them.
+ */
 static PaillierSum *
 sum_deserialize(StringInfo buf, int parse_sqlstate)
 {
 	int			len = buf->len - buf->cursor;
 	int			version;
-	int			scale;
-	int			divided;
 	int			limbs;
-	PaillierSum header;
+	PaillierSum header = {0};
 	PaillierSum *sum;
 
 	if (len < SUM_WIRE_HEADER)
 		paillier_raise_parse(PAILLIER_ERR_LENGTH, "sum", parse_sqlstate);
 	version = pq_getmsgbyte(buf);
-	scale = pq_getmsgbyte(buf);
-	divided = pq_getmsgbyte(buf);
+	header.scale = pq_getmsgbyte(buf);
+	header.divided = pq_getmsgbyte(buf);
 	header.rows = pq_getmsgint64(buf);
 	header.rows_at_scale = pq_getmsgint64(buf);
 	header.bound_mantissa = pq_getmsgint64(buf);
@@ -532,21 +710,20 @@ sum_deserialize(StringInfo buf, int parse_sqlstate)
 	memcpy(header.key_id, pq_getmsgbytes(buf, PAILLIER_KEY_ID_LENGTH), PAILLIER_KEY_ID_LENGTH);
 	if (version != SUM_VERSION)
 		paillier_raise_parse(PAILLIER_ERR_VERSION, "sum", parse_sqlstate);
-	if (divided > 1 || header.rows_at_scale > header.rows ||
+	if (header.divided > 1 || header.rows_at_scale > header.rows ||
 		header.bound_exponent > PAILLIER_BOUND_MAX_EXPONENT ||
 		(header.bound_exponent != 0 && header.bound_mantissa >> 63 == 0))
 		paillier_raise_parse(PAILLIER_ERR_HEADER, "sum", parse_sqlstate);
 
 	len -= SUM_WIRE_HEADER;
-	limbs = len / 8 / (1 + divided);
-	if (limbs == 0 || limbs > PAILLIER_MAX_LIMBS || len != 8 * limbs * (1 + divided))
+	limbs = len / 8 / (1 + header.divided);
+	if (limbs > PAILLIER_MAX_LIMBS || len != 8 * limbs * (1 + header.divided) || (limbs == 0) != (header.rows == 0))
 		paillier_raise_parse(PAILLIER_ERR_LENGTH, "sum", parse_sqlstate);
-	sum = sum_alloc(header.key_id, limbs, scale, divided);
-	sum->rows = header.rows;
-	sum->rows_at_scale = header.rows_at_scale;
-	sum->bound_mantissa = header.bound_mantissa;
-	sum->bound_exponent = header.bound_exponent;
-	for (int i = 0; i <= divided; i++)
+	header.version = SUM_VERSION;
+	header.digit_bits = paillier_kernel_generic.digit_bits;
+	header.words = limbs;
+	sum = sum_resize(&header, (1 + header.divided) * limbs);
+	for (int i = 0; i <= header.divided && limbs > 0; i++)
 		(void) paillier_be_read(sum->product + i * limbs, limbs, (const uint8 *) pq_getmsgbytes(buf, 8 * limbs),
 								8 * limbs);
 	return sum;

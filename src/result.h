@@ -29,6 +29,7 @@ typedef enum paillier_result
 	/* ciphertexts */
 	PAILLIER_ERR_ZERO,
 	PAILLIER_ERR_TOO_LARGE,
+	PAILLIER_ERR_KEY_LENGTH,
 	PAILLIER_ERR_NOT_UNIT,
 	PAILLIER_ERR_UNBLINDED,
 	/* plaintexts */

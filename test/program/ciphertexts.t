@@ -31,13 +31,13 @@ damaged above 'invalid ciphertext: ciphertext is not below the square of the mod
 damaged multiple-n 'invalid ciphertext: ciphertext has a factor in common with the modulus'
 damaged multiple-p 'invalid ciphertext: ciphertext has a factor in common with the modulus'
 damaged bit 'decrypted value lies outside the declared bound'
-damaged short 'invalid ciphertext: length fits no ciphertext'
-damaged limb-short 'invalid ciphertext: length fits no ciphertext'
-damaged long 'invalid ciphertext: length fits no ciphertext'
-damaged very-long 'invalid ciphertext: length fits no ciphertext'
+damaged short 'invalid ciphertext: length is not valid'
+damaged limb-short 'invalid ciphertext: length does not fit the key'
+damaged long 'invalid ciphertext: length does not fit the key'
+damaged very-long 'invalid ciphertext: length is not valid'
 damaged character 'invalid ciphertext: not base64url text without padding'
 damaged padding 'invalid ciphertext: not base64url text without padding'
-damaged part 'invalid ciphertext: length fits no ciphertext'
+damaged part 'invalid ciphertext: length is not valid'
 
 # Bits of the header, one by one.  The scale, which is not covered by anything, moves the point.
 python3 - <<'END'

@@ -61,10 +61,10 @@ bad_copy "data behind the end marker" 'line 3: data behind the end-of-data marke
 (echo a; cat long.csv) >long.copy
 fails "a row beyond 1 MB, in COPY" 1 'long.copy: line 2: row is longer than 1048576 bytes' decrypt --key k.json long.copy
 printf 'a\ttext\n' >text.copy
-fails "text in a column that is named" 1 'text.copy: line 1, column 2: invalid ciphertext: length fits no ciphertext' \
+fails "text in a column that is named" 1 'text.copy: line 1, column 2: invalid ciphertext: length is not valid' \
 	decrypt --key k.json --column 2 text.copy
 printf 'a\t\n' >text.copy
-fails "and no text" 1 'text.copy: line 1, column 2: invalid ciphertext: length fits no ciphertext' \
+fails "and no text" 1 'text.copy: line 1, column 2: invalid ciphertext: length is not valid' \
 	decrypt --key k.json --column 2 text.copy
 
 # ---- errors in the middle of many rows, whichever worker meets them ----

@@ -136,10 +136,10 @@ refuse() {
 
 refuse public-512 'key size is out of range'
 refuse public-8200 'key size is out of range'
-refuse public-even 'modulus is even'
+refuse public-even 'modulus or a factor of it is even'
 refuse public-square 'modulus is a perfect square'
 refuse public-small-factor 'modulus has a small factor'
-refuse private-even 'modulus is even'
+refuse private-even 'modulus or a factor of it is even'
 refuse private-equal 'modulus is a perfect square'
 refuse private-same 'both primes are the same'
 refuse private-composite 'a factor of the modulus is not prime'
