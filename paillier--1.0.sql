@@ -216,10 +216,11 @@ CREATE FUNCTION paillier_decrypt(ct paillier_ciphertext, key paillier_private_ke
 
 COMMENT ON FUNCTION paillier_decrypt(paillier_ciphertext, paillier_private_key) IS 'decrypts a number; fails when it lies outside the declared bound';
 
-CREATE FUNCTION paillier_decrypt(cts paillier_ciphertext[], key paillier_private_key) RETURNS numeric[]
-	AS 'MODULE_PATHNAME', 'paillier_decrypt_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
+-- a name of its own: as an overload it would make untyped literals ambiguous
+CREATE FUNCTION paillier_decrypt_array(cts paillier_ciphertext[], key paillier_private_key) RETURNS numeric[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
 
-COMMENT ON FUNCTION paillier_decrypt(paillier_ciphertext[], paillier_private_key) IS 'decrypts many numbers in a fraction of the time; NULL elements stay NULL';
+COMMENT ON FUNCTION paillier_decrypt_array(paillier_ciphertext[], paillier_private_key) IS 'decrypts many numbers in a fraction of the time; NULL elements stay NULL';
 
 CREATE FUNCTION paillier_ciphertext(c bytea, key_id text, scale int DEFAULT 0, width int DEFAULT 64) RETURNS paillier_ciphertext
 	AS 'MODULE_PATHNAME', 'paillier_ciphertext_raw' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;

@@ -412,7 +412,7 @@ paillier_decrypt_number(PG_FUNCTION_ARGS)
 
 PG_FUNCTION_INFO_V1(paillier_decrypt_array);
 
-/* paillier_decrypt(paillier_ciphertext[], paillier_private_key) -> numeric[]; NULL elements stay NULL */
+/* paillier_decrypt_array(paillier_ciphertext[], paillier_private_key) -> numeric[]; NULL elements stay NULL */
 Datum
 paillier_decrypt_array(PG_FUNCTION_ARGS)
 {

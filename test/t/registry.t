@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# registry.t
+#	The registry of keys as several sessions see it: within a transaction, in
+#	parallel workers, after a key was removed, with more keys than a backend
+#	keeps; and that no table of another name takes its place.
+
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+any_server
+fresh registry_test paillier
+export PGOPTIONS='-c paillier.min_key_bits=128'
+make_keys
+sql "CREATE TABLE reading AS SELECT i, name, paillier_encrypt(i, public) AS ct FROM key_pair, generate_series(1, 1000) i; ANALYZE reading"
+
+total="SELECT paillier_decrypt(total, private) FROM (SELECT sum(ct) AS total FROM reading WHERE name = 'usual') s, key_pair WHERE name = 'usual'"
+register="SELECT paillier_register_key(public) IS NULL FROM key_pair WHERE name = 'usual' \\g /dev/null"
+parallel="SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 2;"
+
+# ---- within a transaction ----
+
+is "$(error "$total")" 42704 "before it is registered a key is refused"
+like "$(sql "$total" 2>&1)" 'key [0-9a-f]{32} is not registered.*paillier_register_key' "with its id and a hint"
+is "$(sql "BEGIN; $register
+$total; ROLLBACK")" 500500 "registered in the same transaction"
+is "$(error "$total")" 42704 "which was rolled back: other sessions do not know the key"
+is "$(error "SET LOCAL search_path = pg_catalog; BEGIN; SAVEPOINT s; $register
+ROLLBACK TO s; $total")" 42704 "registered in a subtransaction that was rolled back, and never used"
+
+# the leader of a parallel query has not committed the row that its workers need
+is "$(sql "$parallel BEGIN; $register
+$total; ROLLBACK")" 500500 "parallel workers see a key that is not committed"
+result=$(sql - <<-EOF
+	$parallel
+	SET parallel_leader_participation = off;
+	BEGIN;
+	$register
+	EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT sum(ct) FROM reading WHERE name = 'usual';
+	ROLLBACK;
+EOF
+)
+like "$result" 'Workers Launched: [12].*Partial Aggregate' "they did the work"
+is "$(sql "SET max_parallel_workers_per_gather = 0; BEGIN; $register
+$total; DELETE FROM paillier_key; $total; ROLLBACK; $total")" $'500500\n500500\n500500' "a session keeps a key that it has used"
+
+# ---- several sessions ----
+
+# a session that waits for lines: its output is read line by line
+coproc session { psql -XAtq -v ON_ERROR_STOP=0 2>&1; }
+ask() {
+	echo "$1;" >&"${session[1]}"
+	echo '\echo done' >&"${session[1]}"
+	local line answer=
+	while read -r line <&"${session[0]}" && [ "$line" != done ]; do answer+="$line "; done
+	echo "${answer% }"
+}
+like "$(ask "$total")" 'is not registered' "a session that asked too early"
+sql "$register"
+is "$(ask "$total")" 500500 "finds the key once another has registered it"
+sql 'DELETE FROM paillier_key'
+is "$(ask "$total")" 500500 "and keeps it when another removes it"
+like "$(ask "$parallel SET parallel_leader_participation = off; $total")" 'is not registered.*parallel worker' "though its workers, which are new sessions, do not"
+ask 'RESET ALL; SET max_parallel_workers_per_gather = 0' >/dev/null
+is "$(error "$total")" 42704 "new sessions do not find it"
+ask 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1' >/dev/null
+sql "$register"
+is "$(ask "SELECT count(*) FROM paillier_key")" 0 "an older snapshot does not show the key"
+is "$(ask "$total")" 500500 "and adds all the same, for an id cannot mean two keys"
+ask 'COMMIT' >/dev/null
+
+# the same key registered by many at once
+sql 'DELETE FROM paillier_key'
+for i in 1 2 3 4 5 6; do sql "$register
+$register" 2>"$scratch/register.$i" & pids[i]=$!; done
+status=0
+for i in 1 2 3 4 5 6; do wait "${pids[$i]}" || status=1; done
+is "$status $(sql 'SELECT count(*) FROM paillier_key') $(cat "$scratch"/register.* | wc -l)" "0 1 0" "registered by six sessions at once"
+
+# ---- more keys than a backend keeps ----
+
+sql - <<-'EOF'
+	CREATE TABLE many AS SELECT k, paillier_keygen(128) AS private FROM generate_series(1, 200) k;
+	SELECT count(paillier_register_key(paillier_public_key(private))) FROM many \g /dev/null
+	CREATE TABLE many_reading AS SELECT k, i, paillier_encrypt(k * i, paillier_public_key(private), 0, 20) AS ct FROM many, generate_series(1, 10) i;
+EOF
+is "$(sql "SET enable_sort = off; SELECT count(*), bool_and(paillier_decrypt(total, private) = 55 * k) FROM (SELECT k, sum(ct) AS total FROM (SELECT * FROM many_reading ORDER BY i, k) s GROUP BY k) t JOIN many USING (k)")" \
+	"200|t" "sums under 200 keys, their rows mixed"
+is "$(sql "SELECT count(*), bool_and(paillier_decrypt(ct * 2 + 1, private) = 2 * k * i + 1) FROM (SELECT * FROM many_reading ORDER BY i, k) s JOIN many USING (k)")" "2000|t" "operators under 200 keys, in turn"
+is "$(sql "SELECT count(*), bool_and(paillier_decrypt(total, private) = sum) FROM (SELECT k, sum(ct) OVER w AS total, sum(k * i) OVER w FROM many_reading WINDOW w AS (PARTITION BY k ORDER BY i ROWS 2 PRECEDING)) t JOIN many USING (k)")" "2000|t" \
+	"sliding sums under 200 keys"
+is "$(sql "SELECT count(*), bool_and(paillier_decrypt(paillier_rerandomize(ct), private) = k * i) FROM (SELECT * FROM many_reading ORDER BY i, k) s JOIN many USING (k)")" "2000|t" "re-randomised under 200 keys, in turn"
+is "$(sql "SELECT count(DISTINCT paillier_bytes(paillier_encrypt(0, paillier_public_key(private), 0, 8))) FROM generate_series(1, 10), many")" 2000 "encrypted under 200 keys, in turn"
+
+# nor does memory grow with the rows: 40,000 calls under 20 private keys in turn
+peak=$(sql - <<-'EOF'
+	SELECT pg_backend_pid() AS backend \gset
+	SELECT count(paillier_decrypt(ct, private)), count(paillier_public_key(private)) FROM (SELECT * FROM many_reading ORDER BY i, k) s JOIN many USING (k), generate_series(1, 200) WHERE k <= 20 \g /dev/null
+	\setenv BACKEND :backend
+	\! sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' /proc/$BACKEND/status
+EOF
+)
+[ "$peak" -gt 0 ] && [ "$peak" -lt 300000 ]
+ok $? "40,000 decryptions under 20 keys, in turn, in less than 300 MB"
+[ "$peak" -lt 300000 ] || diag "$peak kB"
+
+# ---- output where no statement runs ----
+
+# a state of a sum looks its key up when it is written: from a held cursor there is no snapshot at that time
+sql "CREATE TABLE state AS SELECT paillier_sum_accum(NULL, ct) AS state FROM reading WHERE i = 1 AND name = 'usual'"
+is "$(sql 'BEGIN; DECLARE held CURSOR WITH HOLD FOR SELECT state FROM state; COMMIT; FETCH held' 2>&1)" "$(sql 'SELECT state FROM state')" "a held cursor over states"
+
+# ---- who may do what ----
+
+sql "DROP ROLE IF EXISTS registry_reader" 2>/dev/null
+sql 'CREATE ROLE registry_reader LOGIN; GRANT SELECT ON reading, key_pair TO registry_reader'
+is "$(PGOPTIONS= sql "$total" -U registry_reader)" 500500 "everybody adds ciphertexts of a registered key"
+is "$(PGOPTIONS= PGUSER=registry_reader error "INSERT INTO paillier_key SELECT * FROM paillier_key")" 42501 "and nobody but its owner fills the registry"
+is "$(PGOPTIONS= PGUSER=registry_reader error "SELECT paillier_register_key(public) FROM key_pair WHERE name = 'usual'")" 42501 "by its function either"
+sql 'GRANT INSERT, UPDATE ON paillier_key TO registry_reader; GRANT SELECT ON paillier_key TO registry_reader'
+is "$(PGOPTIONS= PGUSER=registry_reader error "SELECT paillier_register_key(public, 'of another') FROM key_pair WHERE name = 'usual'")" none "unless it was granted"
+sql 'REVOKE ALL ON paillier_key FROM registry_reader'
+
+# ---- no other table takes its place ----
+
+# tables of the same name, empty, first in the search path: the registry is found by the functions' own schema
+decoy="CREATE TEMPORARY TABLE paillier_key (LIKE public.paillier_key); CREATE SCHEMA IF NOT EXISTS decoy; CREATE TABLE IF NOT EXISTS decoy.paillier_key (LIKE public.paillier_key);"
+sql 'DELETE FROM public.paillier_key'
+sql "$register"
+is "$(sql "SET client_min_messages = warning; $decoy SET search_path = pg_temp, decoy, public; $total")" 500500 "a table before it in the search path is not asked"
+is "$(sql "SET client_min_messages = warning; $decoy SET search_path = pg_temp, decoy, public; DELETE FROM public.paillier_key; $register
+SELECT (SELECT count(*) FROM pg_temp.paillier_key), (SELECT count(*) FROM decoy.paillier_key), (SELECT count(*) FROM public.paillier_key)")" "0|0|1" "nor filled"
+# an operator before those of pg_catalog is not called
+is "$(sql "SET client_min_messages = warning;
+CREATE FUNCTION decoy.never(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+CREATE OPERATOR decoy.= (LEFTARG = text, RIGHTARG = text, FUNCTION = decoy.never);
+SET search_path = decoy, pg_catalog, public; SELECT public.paillier_decrypt(total, private) FROM (SELECT public.sum(ct) AS total FROM reading WHERE name OPERATOR(pg_catalog.=) 'usual') s, key_pair WHERE name OPERATOR(pg_catalog.=) 'usual'")" \
+	500500 "nor an operator of another schema"
+is "$(sql "SET search_path = pg_catalog; SELECT public.paillier_decrypt(total, private) FROM (SELECT public.sum(ct) AS total FROM public.reading WHERE name = 'usual') s, public.key_pair WHERE name = 'usual'")" 500500 "search_path = pg_catalog"
+is "$(sql "SET search_path = ''; SELECT public.paillier_decrypt(total, private) FROM (SELECT public.sum(ct OPERATOR(public.*) 2) AS total FROM public.reading WHERE name = 'usual') s, public.key_pair WHERE name = 'usual'")" 1001000 "an empty search_path"
+
+# ---- an extension that is dropped and made again ----
+
+is "$(sql "SET client_min_messages = error; $total; DROP EXTENSION paillier CASCADE; CREATE EXTENSION paillier;
+SELECT count(*) FROM paillier_key; SELECT paillier_kernel() IS NOT NULL")" $'500500\n0\nt' "dropped and made again in one session"
+
+finish
