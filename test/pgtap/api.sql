@@ -27,6 +27,7 @@ INSERT INTO expected_function VALUES
 	('paillier_encrypt(value numeric, key paillier_public_key, scale integer DEFAULT 0, width integer DEFAULT 64)', 'paillier_ciphertext', 'volatile', true, 'safe'),
 	('paillier_rerandomize(ct paillier_ciphertext)', 'paillier_ciphertext', 'volatile', true, 'safe'),
 	('paillier_decrypt(ct paillier_ciphertext, key paillier_private_key)', 'numeric', 'immutable', true, 'safe'),
+	('paillier_decrypt_array(cts paillier_ciphertext[], key paillier_private_key)', 'numeric[]', 'immutable', true, 'safe'),
 	-- ciphertexts from and to elsewhere: what looks a key up is stable
 	('paillier_ciphertext(c bytea, key_id text, scale integer DEFAULT 0, width integer DEFAULT 64)', 'paillier_ciphertext', 'stable', true, 'safe'),
 	('paillier_bytes(ct paillier_ciphertext)', 'bytea', 'immutable', true, 'safe'),

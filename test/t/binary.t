@@ -127,8 +127,9 @@ same backend" "numbers that no ciphertext is"
 for type in paillier_public_key paillier_private_key; do
 	size=$(sql "SELECT length(bytes) FROM sample WHERE type = '$type'")
 	bits=$(flipped $type 0 "$size" 1 2 4 8 16 32 64 128)
-	is "$(same_backend "SELECT i, mask, outcome FROM $bits, outcome('$type', damaged) WHERE NOT (outcome IN ('22P03', '22000', '22023') OR outcome = damaged::text)")" "same backend" \
-		"$type: each flipped bit is refused, or makes another key"
+	is "$(same_backend "SELECT i, mask, outcome FROM $bits, outcome('$type', damaged) WHERE NOT (outcome IN ('22P03', '22000', '22023') OR outcome = damaged::text
+		OR '$type' = 'paillier_private_key' AND (i, mask) = (1, 1) AND outcome = overlay(damaged PLACING '\\x00' FROM 2)::text)")" "same backend" \
+		"$type: each flipped bit is refused, or makes another key; a mark that the primes do not bear out is dropped"
 	is "$(same_backend "SELECT DISTINCT outcome FROM $bits, outcome('$type', damaged) WHERE i = 0 OR i = 1 AND mask > 1")" "22P03
 same backend" "$type: another version, or a mark that is neither 0 nor 1"
 	is "$(same_backend "SELECT i, mask FROM $bits, outcome('$type', damaged, 'paillier_key_id(value)') WHERE i > 3 AND outcome = paillier_key_id('$small_key'::paillier_private_key)")" "same backend" \
@@ -147,14 +148,14 @@ done
 # Byte 0 is the version, 1 the scale, 2 tells whether there is a divisor; then come the numbers of rows (3, 11), the bound (19, 27) and the key id (31).
 header=$(flipped paillier_sum 0 47 1 128 255)
 is "$(same_backend "SELECT i, mask, outcome FROM $header, outcome('paillier_sum', damaged, 'total(value)') WHERE outcome !~ CASE
-	WHEN i IN (0, 2) THEN '^22P0[23]$'			-- the version; or a divisor, which the length contradicts
+	WHEN i IN (0, 2) THEN '^(22P0[23]|22000)$'	-- the version; or a divisor, which the length contradicts
 	WHEN i = 1 THEN '^-'						-- the scale: another number
 	WHEN i < 19 THEN '^(-168\\.0|22P03)$'		-- the numbers of rows do not count
 	WHEN i < 31 THEN '^(-168\\.0|22P03|22003)$'	-- the bound: no other total
 	ELSE '^42704$' END")" "same backend" "paillier_sum: each byte of the header: an error, the same total, or another scale"
 is "$(same_backend "SELECT outcome IN ('22003', '22000'), count(*) FROM $(flipped paillier_sum 47 175 1 128), outcome('paillier_sum', damaged, 'total(value)') GROUP BY 1")" "t 256
 same backend" "paillier_sum: each byte of the products: a plaintext that the bound does not allow"
-is "$(same_backend "SELECT DISTINCT outcome FROM $(cut_short paillier_sum), outcome('paillier_sum', damaged, 'total(value)') WHERE outcome NOT IN ('22P03', '22P02')")" "same backend" \
+is "$(same_backend "SELECT DISTINCT outcome FROM $(cut_short paillier_sum), outcome('paillier_sum', damaged, 'total(value)') WHERE outcome NOT IN ('22P03', '22000')")" "same backend" \
 	"paillier_sum: cut at every length: refused, or of no use"
 
 # ---- the file round the value ----
