@@ -89,3 +89,9 @@ SELECT paillier_decrypt_array(ARRAY[NULL, ct, NULL]::paillier_ciphertext[], priv
 SELECT paillier_decrypt_array('{}', private) FROM key WHERE bits = 512;
 \set VERBOSITY terse
 SELECT paillier_decrypt_array((SELECT array_agg(ct) FROM encrypted e WHERE i = 1), private) IS NULL AS refused FROM key WHERE bits = 512;
+
+-- ---- as it was ----
+
+DELETE FROM paillier_key WHERE key_id IN (SELECT paillier_key_id(private) FROM key);
+DROP FUNCTION sums(text), states(text), finish(text);
+DROP AGGREGATE sum_state(paillier_ciphertext), sum_state(paillier_ciphertext, numeric);
