@@ -32,11 +32,11 @@ paillier_kernel_named(const char *name)
 /* ---- preparation ---- */
 
 /*
- * -1/m modulo 2^64 by Newton's iteration x := x(2 - m·x), which doubles the
- * number of right bits; m itself is right to 3 bits: 3 → 6 → 12 → 24 → 48 → 96.
+ * By Newton's iteration x := x(2 - m·x), which doubles the number of right
+ * bits; m itself is right to 3 bits: 3 → 6 → 12 → 24 → 48 → 96.
  */
-static mp_limb_t
-negative_inverse(mp_limb_t m)
+mp_limb_t
+paillier_mont_negative_inverse(mp_limb_t m)
 {
 	mp_limb_t	x = m;
 
@@ -66,7 +66,7 @@ paillier_mont_init(paillier_mont *ctx, const paillier_kernel *kernel, bool only_
 	ctx->limbs = limbs;
 	ctx->words = kernel->words(mpn_sizeinbase(m, limbs, 2), only_eight);
 	ctx->radix_bits = ctx->words * kernel->digit_bits;
-	ctx->neg_inv = negative_inverse(m[0]) & (~(mp_limb_t) 0 >> (64 - kernel->digit_bits));
+	ctx->neg_inv = paillier_mont_negative_inverse(m[0]) & (~(mp_limb_t) 0 >> (64 - kernel->digit_bits));
 	mpn_copyi(ctx->m, m, limbs);
 	kernel->init(ctx, scratch);
 	power_of_two(ctx, ctx->one, ctx->radix_bits, scratch);

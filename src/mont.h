@@ -95,6 +95,9 @@ extern const paillier_kernel *paillier_kernel_named(const char *name);
 /* Words of a residue in any kernel, for a modulus of so many limbs: what to reserve. */
 #define PAILLIER_MONT_WORDS(limbs)			((64 * (limbs) + 54 + 415) / 416 * 8)
 
+/* -1/m modulo 2^64 for an odd m. */
+extern mp_limb_t paillier_mont_negative_inverse(mp_limb_t m);
+
 /*
  * Prepare ctx for the odd modulus {m, limbs}, the most significant limb not
  * zero.  With only_eight the functions on one residue but load, store_var and

@@ -69,6 +69,22 @@ paillier_public_check(const mp_limb_t *n, int limbs, int min_bits)
 	return PAILLIER_OK;
 }
 
+/*
+ * out = t/B^limbs mod n, below n, for t < n·B^limbs in 2·limbs limbs, which is
+ * destroyed: Montgomery's reduction, as in mont_generic.c, takes less than the
+ * division.
+ */
+static void
+reduce_mod_n_var(const paillier_public *pk, mp_limb_t *out, mp_limb_t *t)
+{
+	int			limbs = pk->limbs;
+
+	for (int i = 0; i < limbs; i++)
+		t[i] = mpn_addmul_1(t + i, pk->n, limbs, t[i] * pk->neg_inv);
+	if (mpn_add_n(out, t + limbs, t, limbs) || mpn_cmp(out, pk->n, limbs) >= 0)
+		mpn_sub_n(out, out, pk->n, limbs);
+}
+
 void
 paillier_public_init(paillier_public *pk, const paillier_kernel *kernel, const mp_limb_t *n, int limbs, bool djn,
 					 mp_limb_t *scratch)
@@ -85,6 +101,11 @@ paillier_public_init(paillier_public *pk, const paillier_kernel *kernel, const m
 
 	pk->limit = paillier_bound_below(pk->half, limbs);
 
+	pk->neg_inv = paillier_mont_negative_inverse(n[0]);
+	mpn_zero(square, square_limbs);
+	square[0] = 1;
+	reduce_mod_n_var(pk, pk->reduced_one, square);
+
 	mpn_sqr(square, n, limbs);
 	if (square[square_limbs - 1] == 0)
 		square_limbs--;
@@ -96,20 +117,24 @@ paillier_public_init(paillier_public *pk, const paillier_kernel *kernel, const m
 paillier_result
 paillier_check(const paillier_public *pk, const mp_limb_t *c, mp_limb_t *scratch)
 {
-	int			limbs = pk->n2.limbs;
-	mp_limb_t  *rest = scratch;
-	mp_limb_t  *quotient = scratch + pk->limbs;
+	int			limbs = pk->limbs;
+	int			limbs2 = pk->n2.limbs;
+	mp_limb_t  *t = scratch;	/* 2·limbs */
+	mp_limb_t  *rest = t + 2 * limbs;
 
-	if (mpn_zero_p(c, limbs))
+	if (mpn_zero_p(c, limbs2))
 		return PAILLIER_ERR_ZERO;
-	if (mpn_cmp(c, pk->n2.m, limbs) >= 0)
+	if (mpn_cmp(c, pk->n2.m, limbs2) >= 0)
 		return PAILLIER_ERR_TOO_LARGE;
-	mpn_tdiv_qr(quotient, rest, 0, c, limbs, pk->n, pk->limbs);
-	if (rest[0] <= 1 && mpn_zero_p(rest + 1, pk->limbs - 1))
-		return rest[0] == 0 ? PAILLIER_ERR_NOT_UNIT : PAILLIER_ERR_UNBLINDED;
-	if (rest[0] == pk->n[0] - 1 && mpn_cmp(rest + 1, pk->n + 1, pk->limbs - 1) == 0)
+	t[2 * limbs - 1] = 0;
+	mpn_copyi(t, c, limbs2);
+	reduce_mod_n_var(pk, rest, t);
+	if (mpn_zero_p(rest, limbs))
+		return PAILLIER_ERR_NOT_UNIT;
+	if (mpn_cmp(rest, pk->reduced_one, limbs) == 0)
 		return PAILLIER_ERR_UNBLINDED;
-	return PAILLIER_OK;
+	mpn_sub_n(rest, pk->n, rest, limbs);
+	return mpn_cmp(rest, pk->reduced_one, limbs) == 0 ? PAILLIER_ERR_UNBLINDED : PAILLIER_OK;
 }
 
 /* out = a·b for two residues, in limbs */

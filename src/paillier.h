@@ -49,6 +49,8 @@ typedef struct paillier_public
 	mp_limb_t	n[PAILLIER_MAX_N_LIMBS];
 	mp_limb_t	half[PAILLIER_MAX_N_LIMBS]; /* (n - 1)/2 */
 	paillier_bound limit;		/* a bound below n/2, and close to it */
+	mp_limb_t	neg_inv;		/* -1/n mod 2^64 */
+	mp_limb_t	reduced_one[PAILLIER_MAX_N_LIMBS];	/* 2^(-64·limbs) mod n */
 	paillier_mont n2;
 } paillier_public;
 
