@@ -1,4 +1,4 @@
-/* cc -std=gnu11 -O2 -g -Isrc -Wl,--wrap=__gmpn_sizeinbase,--wrap=__gmpn_sec_div_qr,--wrap=__gmpn_sec_mul,--wrap=__gmpn_sec_invert test/unit/constant_time.c src/paillier.c src/paillier_private.c src/mont.c src/bound.c -lgmp; valgrind -q --suppressions=test/unit/constant_time.supp ./a.out; likewise ./a.out leak */
+/* cc -std=gnu11 -O2 -g -Isrc -Wl,--wrap=__gmpn_sizeinbase,--wrap=__gmpn_sec_div_qr,--wrap=__gmpn_sec_mul,--wrap=__gmpn_sec_invert test/unit/constant_time.c src/paillier*.c src/mont*.c src/bound.c -lgmp; valgrind -q --suppressions=test/unit/constant_time.supp ./a.out; likewise ./a.out leak */
 /*
  * constant_time.c
  *		Whether the time and the memory accesses of decryption depend on the
@@ -7,9 +7,17 @@
  *		Adam Langley's, the use in a test suite libsecp256k1's.)
  *
  * What may be known is marked as defined again where it comes into being, in
- * functions of GMP that are wrapped by the linker: the sizes of the primes, the
- * remainder that tells whether a ciphertext is a unit (it is 1 for all of them),
- * and, while a key is prepared, n and whether the factors have inverses.
+ * functions of GMP that are wrapped by the linker: the sizes of the primes and
+ * of their squares, the remainder that tells whether a ciphertext is a unit (it
+ * is 1 for all of them), and, while a key is prepared, n and whether the factors
+ * have inverses.
+ *
+ * All of this is with the generic kernel: Valgrind does not know the
+ * instructions of the other.  What is common to both, powers with secret
+ * exponents and decryption of one and of eight ciphertexts by them, runs here on
+ * top of the generic one.  The kernel avx512ifma itself is free of branches and
+ * addresses that depend on digits by construction: its loops count words,
+ * carries move by masks and shifts, and no array is indexed by a digit.
  *
  * One function depends on how it is compiled, mpn_sub_1: as gcc inlines it
  * from gmp.h (-O1 and above) it is silent for odd numbers.  Valgrind before 3.20
@@ -146,12 +154,56 @@ factors_clear(factors *f)
 }
 
 static void
-mark_prime(const paillier_prime *prime)
+mark_modulus(paillier_mont *ctx)
+{
+	SECRET(ctx->m, ctx->limbs);
+	SECRET(&ctx->neg_inv, 1);
+	SECRET(ctx->one, ctx->words);
+	SECRET(ctx->r2, ctx->words);
+}
+
+static void
+mark_prime(paillier_prime *prime)
 {
 	SECRET(prime->p, prime->limbs);
 	SECRET(prime->exponent, prime->limbs);
 	SECRET(prime->h, prime->limbs);
 	SECRET(prime->square, prime->square_limbs);
+	if (prime->vectors)
+	{
+		mark_modulus(&prime->one);
+		mark_modulus(&prime->eight);
+	}
+}
+
+/*
+ * Whose powers the functions for vector kernels compute.  The generic kernel
+ * is the one here; its residues must be too short for GMP's Toom-Cook steps.
+ */
+typedef enum powers
+{
+	GMP_POWERS,
+	OWN_POWERS
+} powers;
+
+static const char *const power_names[] = {"GMP's powers", "own powers"};
+
+#define MAX_OWN_BITS 480
+
+static void
+prepare_powers(paillier_private *key, powers whose, mp_limb_t *scratch)
+{
+	paillier_prime *const primes[] = {&key->p, &key->q};
+
+	for (int i = 0; i < 2 && whose == OWN_POWERS; i++)
+	{
+		paillier_prime *prime = primes[i];
+
+		PUBLIC_VALUE(prime->square_limbs);
+		prime->vectors = true;
+		paillier_mont_init(&prime->one, &paillier_kernel_generic, false, prime->square, prime->square_limbs, scratch);
+		paillier_mont_init(&prime->eight, &paillier_kernel_generic, true, prime->square, prime->square_limbs, scratch);
+	}
 }
 
 static void
@@ -162,48 +214,83 @@ check_no_errors(unsigned before, const char *what)
 
 /* ---- decryption ---- */
 
-/* Decrypt c, an encryption of -m, with everything secret that belongs to p or q. */
-static void
-check_decrypt(const paillier_private *key, const mp_limb_t *c, const mp_limb_t *m, mp_limb_t *scratch)
+/* A step of eight, and one more. */
+#define CIPHERTEXTS 9
+
+typedef struct ciphertexts
 {
-	mp_limb_t	mag[PAILLIER_MAX_N_LIMBS];
-	bool		negative;
-	paillier_result result;
+	mp_limb_t	m[CIPHERTEXTS][PAILLIER_MAX_N_LIMBS];
+	mp_limb_t	c[CIPHERTEXTS][PAILLIER_MAX_LIMBS];
+} ciphertexts;
+
+/* Encryptions of negative numbers. */
+static void
+encrypt_some(const paillier_public *pk, ciphertexts *some)
+{
+	mp_limb_t  *scratch = new_limbs(PAILLIER_BLIND_SCRATCH(pk->n2.limbs));
+	mp_limb_t  *out[CIPHERTEXTS];
+	paillier_plaintext m[CIPHERTEXTS];
+	random_source source = RANDOM_SOURCE;
+	paillier_blinder blinder;
+
+	check_int(paillier_blinder_init(&blinder, pk, NULL, random_source_read, &source, scratch), PAILLIER_OK, "blinder_init");
+	for (int i = 0; i < CIPHERTEXTS; i++)
+	{
+		mpn_zero(some->m[i], pk->limbs);
+		random_limbs(some->m[i], pk->limbs - 1);
+		m[i] = (paillier_plaintext) {true, some->m[i]};
+		out[i] = some->c[i];
+	}
+	check_int(paillier_encrypt(&blinder, out, m, CIPHERTEXTS, random_source_read, &source, scratch), PAILLIER_OK, "encrypt");
+	free(scratch);
+}
+
+/* Decrypt them, with everything secret that belongs to p or q. */
+static void
+check_decrypt(paillier_private *key, const ciphertexts *some, mp_limb_t *scratch)
+{
+	mp_limb_t	mag[CIPHERTEXTS][PAILLIER_MAX_N_LIMBS];
+	const mp_limb_t *c[CIPHERTEXTS];
+	paillier_decrypted out[CIPHERTEXTS];
 	unsigned	before = VALGRIND_COUNT_ERRORS;
 
+	for (int i = 0; i < CIPHERTEXTS; i++)
+	{
+		c[i] = some->c[i];
+		out[i].mag = mag[i];
+	}
 	mark_prime(&key->p);
 	mark_prime(&key->q);
-	result = paillier_decrypt(key, &negative, mag, c, scratch);
+	paillier_decrypt(key, out, c, CIPHERTEXTS, scratch);
 	check_no_errors(before, "decrypt");
 
-	PUBLIC_VALUE(result);
-	PUBLIC_VALUE(negative);
-	PUBLIC(mag, key->pub.limbs);
-	check_int(result, PAILLIER_OK, "decrypt");
-	check(negative && mpn_cmp(mag, m, key->pub.limbs) == 0, "decrypt gives another plaintext");
+	for (int i = 0; i < CIPHERTEXTS; i++)
+	{
+		PUBLIC_VALUE(out[i].result);
+		PUBLIC_VALUE(out[i].negative);
+		PUBLIC(mag[i], key->pub.limbs);
+		check_int(out[i].result, PAILLIER_OK, "decrypt");
+		check(out[i].negative && mpn_cmp(mag[i], some->m[i], key->pub.limbs) == 0, "decrypt gives another plaintext");
+	}
 }
 
 static void
-test_decrypt(int p_bits, int q_bits)
+test_decrypt(int p_bits, int q_bits, powers whose)
 {
 	factors		f = choose_factors(p_bits, q_bits);
 	mp_limb_t  *scratch = new_limbs(paillier_private_scratch(f.bits));
-	mp_limb_t	m[PAILLIER_MAX_N_LIMBS];
-	mp_limb_t	c[PAILLIER_MAX_LIMBS];
-	random_source source = RANDOM_SOURCE;
 	paillier_private *key = allocate(sizeof(paillier_private));
-	paillier_blinder blinder;
+	ciphertexts *some = allocate(sizeof(ciphertexts));
 
-	group_begin("decryption with primes of %d and %d bits", p_bits, q_bits);
-	check_int(paillier_private_init(key, f.p, f.p_limbs, f.q, f.q_limbs, false, scratch), PAILLIER_OK, "private_init");
-	check_int(paillier_blinder_init(&blinder, &key->pub, NULL, random_source_read, &source, scratch), PAILLIER_OK,
-			  "blinder_init");
-	mpn_zero(m, key->pub.limbs);
-	random_limbs(m, key->pub.limbs - 1);
-	check_int(paillier_encrypt(&blinder, c, true, m, random_source_read, &source, scratch), PAILLIER_OK, "encrypt");
-	check_decrypt(key, c, m, scratch);
+	group_begin("decryption with primes of %d and %d bits, %s", p_bits, q_bits, power_names[whose]);
+	check_int(paillier_private_init(key, &paillier_kernel_generic, f.p, f.p_limbs, f.q, f.q_limbs, false, scratch),
+			  PAILLIER_OK, "private_init");
+	prepare_powers(key, whose, scratch);
+	encrypt_some(&key->pub, some);
+	check_decrypt(key, some, scratch);
 	group_end();
 
+	free(some);
 	free(key);
 	free(scratch);
 	factors_clear(&f);
@@ -230,7 +317,7 @@ mark_factors(const factors *f)
 }
 
 static void
-test_private_init(int p_bits, int q_bits)
+test_private_init(int p_bits, int q_bits, powers whose)
 {
 	factors		f = choose_factors(p_bits, q_bits);
 	mp_limb_t  *scratch = new_limbs(paillier_private_scratch(f.bits));
@@ -238,11 +325,12 @@ test_private_init(int p_bits, int q_bits)
 	paillier_result result;
 	unsigned	before = VALGRIND_COUNT_ERRORS;
 
-	group_begin("preparing a key with primes of %d and %d bits", p_bits, q_bits);
+	group_begin("preparing a key with primes of %d and %d bits, %s", p_bits, q_bits, power_names[whose]);
 	mark_factors(&f);
 	preparing_key = true;
-	result = paillier_private_init(key, f.p, f.p_limbs, f.q, f.q_limbs, false, scratch);
+	result = paillier_private_init(key, &paillier_kernel_generic, f.p, f.p_limbs, f.q, f.q_limbs, false, scratch);
 	preparing_key = false;
+	prepare_powers(key, whose, scratch);
 	check_no_errors(before, "private_init");
 	PUBLIC_VALUE(result);
 	check_int(result, PAILLIER_OK, "private_init");
@@ -253,7 +341,7 @@ test_private_init(int p_bits, int q_bits)
 	factors_clear(&f);
 }
 
-/* ---- Montgomery arithmetic: secret residues, public exponents ---- */
+/* ---- Montgomery arithmetic: secret residues, and exponents ---- */
 
 #define MONT_LIMBS 15			/* too few for GMP's Toom-Cook steps */
 
@@ -272,16 +360,44 @@ test_mont(void)
 	random_limbs(b, MONT_LIMBS);
 	random_limbs(e, 4);
 	a[0] |= 1;
-	paillier_mont_init(ctx, a, MONT_LIMBS, scratch);
+	paillier_mont_init(ctx, &paillier_kernel_generic, false, a, MONT_LIMBS, scratch);
 	before = VALGRIND_COUNT_ERRORS;
 	SECRET(a, MONT_LIMBS);
 	SECRET(b, MONT_LIMBS);
+	paillier_mont_load(ctx, a, a);
 	paillier_mont_enter(ctx, a, a, scratch);
 	paillier_mont_mul(ctx, b, a, b, scratch);
 	paillier_mont_sqr(ctx, b, b, scratch);
 	paillier_mont_pow(ctx, b, b, e, 4, scratch);
+	SECRET(e, 4);
+	paillier_mont_pow_sec(ctx, b, b, e, 250, scratch);
 	paillier_mont_leave(ctx, b, b, scratch);
+	paillier_mont_store_sec(ctx, b, b, scratch);
 	check_no_errors(before, "mont");
+	group_end();
+	free(ctx);
+}
+
+static void
+test_mont8(void)
+{
+	mp_limb_t	scratch[PAILLIER_MONT_POW8_SCRATCH(MONT_LIMBS)];
+	mp_limb_t	m[MONT_LIMBS];
+	mp_limb_t	a8[8 * MONT_LIMBS];
+	mp_limb_t	e[4];
+	paillier_mont *ctx = allocate(sizeof(paillier_mont));
+	unsigned	before = VALGRIND_COUNT_ERRORS;
+
+	group_begin("eight powers of secret residues with a secret exponent");
+	random_limbs(m, MONT_LIMBS);
+	random_limbs(a8, 8 * MONT_LIMBS);
+	random_limbs(e, 4);
+	m[0] |= 1;
+	paillier_mont_init(ctx, &paillier_kernel_generic, true, m, MONT_LIMBS, scratch);
+	SECRET(a8, 8 * MONT_LIMBS);
+	SECRET(e, 4);
+	paillier_mont_pow8_sec(ctx, a8, a8, e, 250, scratch);
+	check_no_errors(before, "pow8_sec");
 	group_end();
 	free(ctx);
 }
@@ -341,10 +457,14 @@ main(int argc, char **argv)
 		test_leaks();
 		return tap_done();
 	}
-	for (int i = 0; i < LENGTH(sizes); i++)
-		test_decrypt(sizes[i][0], sizes[i][1]);
-	for (int i = 0; i < LENGTH(sizes); i++)
-		test_private_init(sizes[i][0], sizes[i][1]);
+	for (powers whose = GMP_POWERS; whose <= OWN_POWERS; whose++)
+		for (int i = 0; i < LENGTH(sizes); i++)
+			if (whose == GMP_POWERS || sizes[i][0] <= MAX_OWN_BITS)
+			{
+				test_decrypt(sizes[i][0], sizes[i][1], whose);
+				test_private_init(sizes[i][0], sizes[i][1], whose);
+			}
 	test_mont();
+	test_mont8();
 	return tap_done();
 }

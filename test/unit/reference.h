@@ -112,7 +112,38 @@ new_limbs(size_t limbs)
 	return allocate(limbs * sizeof(mp_limb_t));
 }
 
-/* Limbs full of rubbish between two fences; writing on a fence is noticed. */
+/* Where new_unaligned() puts its limbs, in words behind a multiple of 64 bytes; -1: now here, now there. */
+static int	memory_offset = -1;
+
+/* Limbs at some multiple of 8 bytes, right before the end of the memory they are in. */
+static inline mp_limb_t *
+new_unaligned(size_t limbs)
+{
+	static uint32_t turn;
+	size_t		offset = memory_offset;
+	size_t		len;
+	void	   *memory;
+
+	turn = turn * 1664525 + 1013904223;
+	if (memory_offset < 0)
+		offset = turn >> 29;
+	len = (offset + limbs) * sizeof(mp_limb_t);
+	if (posix_memalign(&memory, 64, len > 0 ? len : 1) != 0)
+		abort();
+	memset(memory, 0xa5, len);
+	return (mp_limb_t *) memory + offset;
+}
+
+static inline void
+free_unaligned(void *a)
+{
+	free((void *) ((uintptr_t) a & ~(uintptr_t) 63));
+}
+
+/*
+ * Limbs full of rubbish between two fences; writing on a fence is noticed.
+ * They stand at any multiple of 8 bytes.
+ */
 typedef struct guarded
 {
 	mp_limb_t  *a;
@@ -132,7 +163,7 @@ guarded_fill(const guarded *g)
 static inline guarded
 guarded_new(size_t limbs)
 {
-	guarded		g = {new_limbs(limbs + 2 * FENCE) + FENCE, limbs};
+	guarded		g = {new_unaligned(limbs + 2 * FENCE) + FENCE, limbs};
 
 	guarded_fill(&g);
 	return g;
@@ -148,10 +179,20 @@ guarded_intact(const guarded *g)
 	return true;
 }
 
+/* Whether nothing is left of what was written but zeros. */
+static inline bool
+guarded_wiped(const guarded *g)
+{
+	for (size_t i = 0; i < g->limbs; i++)
+		if (g->a[i] != 0 && g->a[i] != RUBBISH + FENCE + i)
+			return false;
+	return true;
+}
+
 static inline void
 guarded_free(guarded *g)
 {
-	free(g->a - FENCE);
+	free_unaligned(g->a - FENCE);
 }
 
 /* ---- numbers ---- */

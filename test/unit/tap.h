@@ -118,6 +118,19 @@ is_int(long long got, long long expected, const char *name)
 	group_end();
 }
 
+/* A line for what this machine cannot do. */
+static inline PRINTF_LIKE(2, 3) void
+skip(const char *reason, const char *name, ...)
+{
+	va_list		args;
+
+	printf("ok %d - ", ++tap.groups);
+	va_start(args, name);
+	vprintf(name, args);
+	va_end(args);
+	printf(" # SKIP %s\n", reason);
+}
+
 /* Print the plan; returns the exit status of the program. */
 static inline int
 tap_done(void)

@@ -1,14 +1,15 @@
-/* cc -std=gnu11 -Isrc test/unit/test_jwk.c src/jwk.c src/codec.c src/paillier.c src/paillier_private.c src/mont.c src/bound.c -lgmp */
+/* cc -std=gnu11 -Isrc test/unit/test_jwk.c src/jwk.c src/codec.c src/paillier*.c src/mont*.c src/bound.c -lgmp */
 /*
  * test_jwk.c
  *		JSON Web Keys: their integers, the texts written, and what is read as a key.
  */
 #include "jwk.h"
-#include "reference.h"
+#include "kernels.h"
 
 static mpz_t x,
 			expected;
 
+static const paillier_kernel *kernel;	/* that keys are read for */
 static mp_limb_t *scratch;
 static paillier_public *public_key;
 static paillier_private *private_key;
@@ -228,13 +229,13 @@ test_jwk_writers(void)
 static bool
 read_public(const paillier_jwk *pub)
 {
-	return paillier_jwk_read_public(public_key, pub, PAILLIER_MIN_BITS, scratch) != PAILLIER_ERR_JWK;
+	return paillier_jwk_read_public(public_key, kernel, pub, PAILLIER_MIN_BITS, scratch) != PAILLIER_ERR_JWK;
 }
 
 static bool
 read_private(const paillier_jwk *jwk, const paillier_jwk *pub)
 {
-	return paillier_jwk_read_private(private_key, jwk, pub, PAILLIER_MIN_BITS, source_read, NULL, scratch) !=
+	return paillier_jwk_read_private(private_key, kernel, jwk, pub, PAILLIER_MIN_BITS, source_read, NULL, scratch) !=
 		PAILLIER_ERR_JWK;
 }
 
@@ -268,7 +269,7 @@ test_jwk_members(void)
 	static const char *const wrong[] = {NULL, "", "daj", "DAJ ", "RSA", "PAI-GN", "PAI-GN1 ", "pai-gn1"};
 	paillier_jwk pub = {.kty = "DAJ", .alg = "PAI-GN1", .n = "AQ"};
 
-	group_begin("members that make a JSON Web Key");
+	group_begin("%s: members that make a JSON Web Key", kernel->name);
 	for (int set = 0; set < 16; set++)
 		check_jwk_members(set & 1, set & 2, set & 4, set & 8);
 	check_jwk_marks("DAJ", "PAI-GN1", true);
@@ -298,12 +299,13 @@ check_known(const char *p, const char *q, const char *lambda, const char *n, int
 	paillier_jwk jwk = {.kty = "DAJ", .p = p, .q = q, .lambda = lambda};
 	char		text[PAILLIER_JWK_PRIVATE_ROOM(4)];
 	uint8_t		id[PAILLIER_KEY_ID_LENGTH] = {0};
-	paillier_result result = paillier_jwk_read_private(private_key, &jwk, &pub, min_bits, source_read, NULL, scratch);
+	paillier_result result = paillier_jwk_read_private(private_key, kernel, &jwk, &pub, min_bits, source_read, NULL,
+													   scratch);
 
 	check_int(result, want, "p %s, q %s, lambda %s, n %s", p, q, lambda, n);
 	if (result != PAILLIER_OK)
 		return;
-	check_int(private_key->pub.djn, true, "the mark");
+	check_int(private_key->pub.djn, false, "the mark, which does not go with primes that are 1 modulo 4");
 	paillier_jwk_write_private(text, private_key->p.p, private_key->p.limbs, private_key->q.p, private_key->q.limbs,
 							   private_key->pub.n, private_key->pub.limbs, true, id);
 	check_member(text, "p", known_p);
@@ -314,7 +316,7 @@ check_known(const char *p, const char *q, const char *lambda, const char *n, int
 static void
 test_known_key(void)
 {
-	group_begin("a known key in both private forms, and with parts that do not fit");
+	group_begin("%s: a known key in both private forms, and with parts that do not fit", kernel->name);
 	check_known(known_p, known_q, NULL, known_n, 256, PAILLIER_OK);
 	check_known(NULL, NULL, known_lambda, known_n, 256, PAILLIER_OK);
 	check_known(known_p, NULL, known_lambda, known_n, 256, PAILLIER_OK);
@@ -332,6 +334,74 @@ test_known_key(void)
 	group_end();
 }
 
+/* ---- keys made here ---- */
+
+/* The texts of a key of p and q, read again. */
+static void
+check_read_again(const mp_limb_t *p, const mp_limb_t *q, int limbs, const mpz_t n, bool djn)
+{
+	mp_limb_t  *modulus = new_limbs_of(mpz_size(n), n);
+	char	   *text = allocate(PAILLIER_JWK_PRIVATE_ROOM(mpz_size(n)));
+	uint8_t		id[PAILLIER_KEY_ID_LENGTH] = {0};
+	paillier_jwk pub = {.kty = "DAJ", .alg = "PAI-GN1", .djn = djn};
+	paillier_jwk jwk = {.kty = "DAJ"};
+	char	   *texts[3];
+
+	paillier_jwk_write_private(text, p, limbs, q, limbs, modulus, mpz_size(n), djn, id);
+	pub.n = texts[0] = member(text, "n");
+	jwk.p = texts[1] = member(text, "p");
+	jwk.q = texts[2] = member(text, "q");
+	check_int(paillier_jwk_read_public(public_key, kernel, &pub, PAILLIER_MIN_BITS, scratch), PAILLIER_OK, "public");
+	check_limbs(public_key->n, public_key->limbs, n, "n of the public key");
+	check_int(public_key->djn, djn, "the mark of the public key");
+	check(public_key->n2.kernel == kernel, "the public key is prepared for another kernel");
+
+	check_int(paillier_jwk_read_private(private_key, kernel, &jwk, &pub, PAILLIER_MIN_BITS, source_read, NULL, scratch),
+			  PAILLIER_OK, "private");
+	check_limbs(private_key->pub.n, private_key->pub.limbs, n, "n of the private key");
+	check_int(private_key->pub.djn, djn, "the mark of the private key");
+	check(private_key->pub.n2.kernel == kernel, "the private key is prepared for another kernel");
+	for (int i = 0; i < LENGTH(texts); i++)
+		free(texts[i]);
+	free(text);
+	free(modulus);
+}
+
+static void
+test_generated_keys(void)
+{
+	static const int sizes[] = {128, 250, 256, 512};
+	mp_limb_t	p[4];
+	mp_limb_t	q[4];
+	mpz_t		n,
+				factor;
+
+	mpz_inits(n, factor, NULL);
+	group_begin("%s: keys made here, written and read", kernel->name);
+	for (int i = 0; i < LENGTH(sizes); i++)
+	{
+		int			limbs = (sizes[i] / 2 + 63) / 64;
+
+		check_int(paillier_keygen(p, q, sizes[i], source_read, NULL, scratch), PAILLIER_OK, "keygen of %d bits", sizes[i]);
+		mpz_from_limbs(n, p, limbs);
+		mpz_from_limbs(factor, q, limbs);
+		mpz_mul(n, n, factor);
+		check_read_again(p, q, limbs, n, true);
+		check_read_again(p, q, limbs, n, false);
+	}
+	group_end();
+	mpz_clears(n, factor, NULL);
+}
+
+static void
+test_reading(const paillier_kernel *kernel_to_test)
+{
+	kernel = kernel_to_test;
+	test_jwk_members();
+	test_known_key();
+	test_generated_keys();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -343,8 +413,7 @@ main(int argc, char **argv)
 
 	test_jwk_integer();
 	test_jwk_writers();
-	test_jwk_members();
-	test_known_key();
+	with_each_kernel(test_reading);
 
 	free(private_key);
 	free(public_key);

@@ -1,14 +1,16 @@
-/* cc -std=gnu11 -Isrc test/unit/test_paillier.c src/paillier.c src/paillier_private.c src/mont.c src/bound.c src/codec.c src/jwk.c -lgmp */
+/* cc -std=gnu11 -Isrc test/unit/test_paillier.c src/paillier*.c src/mont*.c src/bound.c src/codec.c src/jwk.c -lgmp */
 /*
  * test_paillier.c
  *		Both halves of the scheme against Paillier's definition on mpz_t: with
  *		lambda and mu, without remainders modulo p and q and without Montgomery
  *		forms.  Blinding factors are recomputed from the random bytes that the
- *		functions under test were given.
+ *		functions under test were given.  All of it with each kernel.
  */
 #include "jwk.h"
+#include "kernels.h"
 #include "paillier_private.h"
-#include "reference.h"
+
+static const paillier_kernel *kernel;	/* that keys are prepared for */
 
 /* ---- a key, with what the definition needs ---- */
 
@@ -17,9 +19,10 @@ typedef struct fixture
 	paillier_private *key;
 	const paillier_public *pk;
 	guarded		scratch;		/* for the public half */
+	guarded		blind_scratch;
 	guarded		private_scratch;
 	paillier_blinder blinder;
-	mp_limb_t  *table;
+	guarded		table;
 	mpz_t		h_s;			/* what the table was made from */
 	random_source source;
 
@@ -50,6 +53,13 @@ scratch_of(const fixture *f)
 }
 
 static mp_limb_t *
+blind_scratch_of(const fixture *f)
+{
+	guarded_fill(&f->blind_scratch);
+	return f->blind_scratch.a;
+}
+
+static mp_limb_t *
 private_scratch_of(const fixture *f)
 {
 	guarded_fill(&f->private_scratch);
@@ -59,7 +69,8 @@ private_scratch_of(const fixture *f)
 static void
 fences_hold(const fixture *f, const char *function)
 {
-	check(guarded_intact(&f->scratch) && guarded_intact(&f->private_scratch), "%s overran its scratch", function);
+	check(guarded_intact(&f->scratch) && guarded_intact(&f->blind_scratch) && guarded_intact(&f->private_scratch),
+		  "%s overran its scratch", function);
 }
 
 static int
@@ -96,7 +107,7 @@ init_private(paillier_private *key, const mpz_t p, const mpz_t q, bool djn, guar
 	paillier_result result;
 
 	guarded_fill(scratch);
-	result = paillier_private_init(key, p_limbs, mpz_size(p), q_limbs, mpz_size(q), djn, scratch->a);
+	result = paillier_private_init(key, kernel, p_limbs, mpz_size(p), q_limbs, mpz_size(q), djn, scratch->a);
 	check(guarded_intact(scratch), "private_init overran its scratch");
 	free(p_limbs);
 	free(q_limbs);
@@ -116,14 +127,15 @@ static void
 init_blinder(fixture *f, blinding kind)
 {
 	size_t		table_limbs = paillier_blinder_table(f->pk);
-	guarded		table = guarded_new(table_limbs);
+	mp_limb_t  *table;
 
-	check_int(table_limbs, kind == TEXTBOOK ? 0 : 2048 * mpz_size(f->n2), "limbs of the table");
-	f->table = table.a;
-	check_int(paillier_blinder_init(&f->blinder, f->pk, kind == SHORT_WITHOUT_TABLE ? NULL : table.a, random_source_read,
-									&f->source, scratch_of(f)), PAILLIER_OK, "blinder_init");
+	check_int(table_limbs, kind == TEXTBOOK ? 0 : 2048 * f->pk->n2.words, "limbs of the table");
+	f->table = guarded_new(table_limbs);
+	table = kind == SHORT_WITHOUT_TABLE ? NULL : f->table.a;
+	check_int(paillier_blinder_init(&f->blinder, f->pk, table, random_source_read, &f->source, scratch_of(f)), PAILLIER_OK,
+			  "blinder_init");
 	fences_hold(f, "blinder_init");
-	check(guarded_intact(&table), "blinder_init overran the table");
+	check(guarded_intact(&f->table), "blinder_init overran the table");
 	if (kind == SHORT)
 	{
 		last_random(f, f->h_s, bits_of(f->n));
@@ -144,6 +156,7 @@ fixture_init(fixture *f, const mpz_t p, const mpz_t q, blinding kind)
 	f->pk = &f->key->pub;
 	f->private_scratch = guarded_new(paillier_private_scratch(bits_of(f->n)));
 	f->scratch = guarded_new(PAILLIER_SCRATCH(mpz_size(f->n2)));
+	f->blind_scratch = guarded_new(PAILLIER_BLIND_SCRATCH(mpz_size(f->n2)));
 	check_int(init_private(f->key, p, q, kind != TEXTBOOK, &f->private_scratch), PAILLIER_OK, "private_init");
 	init_blinder(f, kind);
 }
@@ -153,8 +166,9 @@ fixture_clear(fixture *f)
 {
 	mpz_clears(f->p, f->q, f->n, f->n2, f->half, f->lambda, f->mu, f->h_s, NULL);
 	guarded_free(&f->scratch);
+	guarded_free(&f->blind_scratch);
 	guarded_free(&f->private_scratch);
-	guarded_free(&(guarded) {f->table, 0});
+	guarded_free(&f->table);
 	free(f->key);
 }
 
@@ -232,45 +246,121 @@ random_unit(const fixture *f, mpz_t c)
 	mpz_clear(gcd);
 }
 
-/* The plaintext is read from the place where the ciphertext goes: outputs may be the inputs. */
+/*
+ * Arrays of mpz_t by their first element.
+ *
+ * The plaintexts are read from the places where the
+ * ciphertexts go: outputs may be the inputs.
+ */
 static paillier_result
-encrypt(fixture *f, mpz_t c, const mpz_t m)
+encrypt_array(fixture *f, mpz_ptr c, mpz_srcptr m, int count)
 {
-	guarded		out = guarded_new(f->pk->n2.limbs);
+	guarded	   *out = allocate(count * sizeof(guarded));
+	mp_limb_t **outputs = allocate(count * sizeof(mp_limb_t *));
+	paillier_plaintext *inputs = allocate(count * sizeof(paillier_plaintext));
 	mpz_t		magnitude;
 	paillier_result result;
 
 	mpz_init(magnitude);
-	mpz_abs(magnitude, m);
-	mpz_to_limbs(out.a, f->pk->limbs, magnitude);
-	result = paillier_encrypt(&f->blinder, out.a, mpz_sgn(m) < 0, out.a, random_source_read, &f->source, scratch_of(f));
+	for (int i = 0; i < count; i++)
+	{
+		out[i] = guarded_new(f->pk->n2.limbs);
+		outputs[i] = out[i].a;
+		inputs[i] = (paillier_plaintext) {mpz_sgn(m + i) < 0, out[i].a};
+		mpz_abs(magnitude, m + i);
+		mpz_to_limbs(out[i].a, f->pk->limbs, magnitude);
+	}
+	result = paillier_encrypt(&f->blinder, outputs, inputs, count, random_source_read, &f->source, blind_scratch_of(f));
 	fences_hold(f, "encrypt");
-	check(guarded_intact(&out), "encrypt overran its output");
-	mpz_from_limbs(c, out.a, f->pk->n2.limbs);
-	guarded_free(&out);
+	check(guarded_wiped(&f->blind_scratch), "encrypt leaves something in its scratch");
+	for (int i = 0; i < count; i++)
+	{
+		check(guarded_intact(&out[i]), "encrypt overran an output");
+		mpz_from_limbs(c + i, out[i].a, f->pk->n2.limbs);
+		guarded_free(&out[i]);
+	}
 	mpz_clear(magnitude);
+	free(out);
+	free(outputs);
+	free(inputs);
 	return result;
+}
+
+static paillier_result
+encrypt(fixture *f, mpz_t c, const mpz_t m)
+{
+	return encrypt_array(f, c, m, 1);
+}
+
+static paillier_result
+rerandomize_array(fixture *f, mpz_ptr c, int count)
+{
+	guarded	   *out = allocate(count * sizeof(guarded));
+	mp_limb_t **outputs = allocate(count * sizeof(mp_limb_t *));
+	paillier_result result;
+
+	for (int i = 0; i < count; i++)
+	{
+		out[i] = guarded_new(f->pk->n2.limbs);
+		outputs[i] = out[i].a;
+		mpz_to_limbs(out[i].a, f->pk->n2.limbs, c + i);
+	}
+	result = paillier_rerandomize(&f->blinder, outputs, count, random_source_read, &f->source, blind_scratch_of(f));
+	fences_hold(f, "rerandomize");
+	check(guarded_wiped(&f->blind_scratch), "rerandomize leaves something in its scratch");
+	for (int i = 0; i < count; i++)
+	{
+		check(guarded_intact(&out[i]), "rerandomize overran an output");
+		mpz_from_limbs(c + i, out[i].a, f->pk->n2.limbs);
+		guarded_free(&out[i]);
+	}
+	free(out);
+	free(outputs);
+	return result;
+}
+
+/* The results go to *result, the plaintexts, where there are any, to *m. */
+static void
+decrypt_array(const fixture *f, paillier_result *result, mpz_ptr m, mpz_srcptr c, int count)
+{
+	mp_limb_t **in = allocate(count * sizeof(mp_limb_t *));
+	guarded	   *mag = allocate(count * sizeof(guarded));
+	paillier_decrypted *out = allocate(count * sizeof(paillier_decrypted));
+
+	for (int i = 0; i < count; i++)
+	{
+		in[i] = new_limbs_of(f->pk->n2.limbs, c + i);
+		mag[i] = guarded_new(f->pk->limbs);
+		out[i].mag = mag[i].a;
+	}
+	paillier_decrypt(f->key, out, (const mp_limb_t *const *) in, count, private_scratch_of(f));
+	fences_hold(f, "decrypt");
+	for (int i = 0; i < count; i++)
+	{
+		result[i] = out[i].result;
+		if (result[i] == PAILLIER_OK)
+		{
+			mpz_from_limbs(m + i, mag[i].a, f->pk->limbs);
+			check(!out[i].negative || mpz_sgn(m + i) != 0, "decrypt gives a negative zero");
+			if (out[i].negative)
+				mpz_neg(m + i, m + i);
+		}
+		check(guarded_intact(&mag[i]), "decrypt overran an output");
+		check_limbs(in[i], f->pk->n2.limbs, c + i, "decrypt changed its input");
+		free(in[i]);
+		guarded_free(&mag[i]);
+	}
+	free(in);
+	free(mag);
+	free(out);
 }
 
 static paillier_result
 decrypt(const fixture *f, mpz_t m, const mpz_t c)
 {
-	mp_limb_t  *in = new_limbs_of(f->pk->n2.limbs, c);
-	guarded		mag = guarded_new(f->pk->limbs);
-	bool		negative = false;
-	paillier_result result = paillier_decrypt(f->key, &negative, mag.a, in, private_scratch_of(f));
+	paillier_result result;
 
-	fences_hold(f, "decrypt");
-	check(guarded_intact(&mag), "decrypt overran its output");
-	if (result == PAILLIER_OK)
-	{
-		mpz_from_limbs(m, mag.a, f->pk->limbs);
-		check(!negative || mpz_sgn(m) != 0, "decrypt gives a negative zero");
-		if (negative)
-			mpz_neg(m, m);
-	}
-	free(in);
-	guarded_free(&mag);
+	decrypt_array(f, &result, m, c, 1);
 	return result;
 }
 
@@ -309,12 +399,26 @@ check_prime_fields(const fixture *f, const paillier_prime *prime, const mpz_t p,
 	mpz_mul(expected, p, p);
 	check_int(prime->square_limbs, mpz_size(expected), "limbs of the square");
 	check_limbs(prime->square, prime->square_limbs, expected, "square of %d bits", bits_of(f->n));
+	check_int(prime->vectors, kernel != &paillier_kernel_generic, "vectors");
+	if (prime->vectors)
+	{
+		check_limbs(prime->one.m, prime->one.limbs, expected, "modulus of one power");
+		check_limbs(prime->eight.m, prime->eight.limbs, expected, "modulus of eight powers");
+	}
 	mpz_clear(expected);
 }
 
 static void
 check_key_fields(const fixture *f)
 {
+	mpz_t		expected;
+
+	mpz_init_set_ui(expected, 0);
+	mpz_setbit(expected, 64 * f->pk->limbs);
+	mpz_invert(expected, expected, f->n);
+	check_limbs(f->pk->reduced_one, f->pk->limbs, expected, "1/B^limbs mod n");
+	check(f->pk->neg_inv * f->pk->n[0] == UINT64_MAX, "-1/n");
+	mpz_clear(expected);
 	check_int(f->pk->bits, bits_of(f->n), "bits");
 	check_int(f->pk->limbs, mpz_size(f->n), "limbs");
 	check_limbs(f->pk->n, f->pk->limbs, f->n, "n");
@@ -334,7 +438,7 @@ import_again(fixture *f, int min_bits)
 
 	mpn_copyi(p, f->key->p.p, f->key->p.limbs);
 	mpn_copyi(q, f->key->q.p, f->key->q.limbs);
-	return paillier_private_import(f->key, p, f->key->p.limbs, q, f->key->q.limbs, f->key->pub.djn, min_bits,
+	return paillier_private_import(f->key, kernel, p, f->key->p.limbs, q, f->key->q.limbs, f->key->pub.djn, min_bits,
 								   random_source_read, &f->source, private_scratch_of(f));
 }
 
@@ -387,7 +491,7 @@ check_generated(const mpz_t p, const mpz_t q, int bits)
 
 /* ---- encryption ---- */
 
-/* c is what the definition gives, and its blinding factor what it should be. */
+/* c is what the definition gives for the last random bytes, and its blinding factor what it should be. */
 static void
 check_ciphertext(fixture *f, const mpz_t c, const mpz_t m)
 {
@@ -470,38 +574,21 @@ check_negative_zero(fixture *f)
 {
 	mp_limb_t  *mag = new_limbs(f->pk->limbs);
 	mp_limb_t  *out = new_limbs(f->pk->n2.limbs);
+	paillier_plaintext minus_zero = {true, mag};
 	mpz_t		c,
 				zero;
 
 	mpz_inits(c, zero, NULL);
 	mpn_zero(mag, f->pk->limbs);
-	check_int(paillier_encrypt(&f->blinder, out, true, mag, random_source_read, &f->source, scratch_of(f)), PAILLIER_OK,
-			  "encrypt -0");
+	check_int(paillier_encrypt(&f->blinder, &out, &minus_zero, 1, random_source_read, &f->source, blind_scratch_of(f)),
+			  PAILLIER_OK, "encrypt -0");
 	mpz_from_limbs(c, out, f->pk->n2.limbs);
 	check(mpz_cmp(c, f->n2) < 0, "the encryption of -0 is not reduced");
 	check_ciphertext(f, c, zero);
+	check(mpn_zero_p(mag, f->pk->limbs), "encrypt changed its input");
 	mpz_clears(c, zero, NULL);
 	free(mag);
 	free(out);
-}
-
-/* Exponents a that are 0 or all ones reach every entry of the table that random ones might not. */
-static void
-check_extreme_exponents(fixture *f)
-{
-	mpz_t		c,
-				m;
-
-	mpz_inits(c, m, NULL);
-	for (int byte = 0; byte <= 255; byte += 85)
-	{
-		f->source.fixed = byte;
-		mpz_set_si(m, -byte);
-		check_int(encrypt(f, c, m), PAILLIER_OK, "encrypt with fixed bytes");
-		check_ciphertext(f, c, m);
-	}
-	f->source.fixed = -1;
-	mpz_clears(c, m, NULL);
 }
 
 /*
@@ -532,10 +619,8 @@ check_residuosity(fixture *f)
 }
 
 static void
-check_rerandomize(fixture *f, bool in_place)
+check_rerandomize(fixture *f)
 {
-	mp_limb_t  *in;
-	guarded		out = guarded_new(f->pk->n2.limbs);
 	mpz_t		c,
 				m,
 				factor,
@@ -544,23 +629,424 @@ check_rerandomize(fixture *f, bool in_place)
 	mpz_inits(c, m, factor, got, NULL);
 	random_unit(f, c);
 	reference_decrypt(f, m, c);
-	in = new_limbs_of(f->pk->n2.limbs, c);
-	mpz_to_limbs(out.a, f->pk->n2.limbs, c);
-	check_int(paillier_rerandomize(&f->blinder, out.a, in_place ? out.a : in, random_source_read, &f->source,
-								   scratch_of(f)), PAILLIER_OK, "rerandomize");
-	fences_hold(f, "rerandomize");
-	check(guarded_intact(&out), "rerandomize overran its output");
-	check_limbs(in, f->pk->n2.limbs, c, "rerandomize changed its input");
-	mpz_from_limbs(got, out.a, f->pk->n2.limbs);
+	mpz_set(got, c);
+	check_int(rerandomize_array(f, got, 1), PAILLIER_OK, "rerandomize");
 	check(mpz_cmp(got, c) != 0, "rerandomize changed nothing");
 	reference_factor(f, factor);
 	mpz_mul(factor, factor, c);
 	mpz_mod(factor, factor, f->n2);
 	check_mpz(got, factor, "rerandomize");
 	check_plaintext(f, got, m, "rerandomize");
-	guarded_free(&out);
-	free(in);
 	mpz_clears(c, m, factor, got, NULL);
+}
+
+/* ---- arrays ---- */
+
+#define MAX_COUNT 20
+
+/* Steps of eight, and what is left of them. */
+static const int array_counts[] = {1, 7, 8, 9, 16, 17};
+
+static void
+init_array(mpz_t *array)
+{
+	for (int i = 0; i < MAX_COUNT; i++)
+		mpz_init(array[i]);
+}
+
+static void
+clear_array(mpz_t *array)
+{
+	for (int i = 0; i < MAX_COUNT; i++)
+		mpz_clear(array[i]);
+}
+
+/* The extremes, then random ones. */
+static void
+choose_plaintexts(const fixture *f, mpz_t *m, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (i < 4)
+			mpz_mul_si(m[i], f->half, i % 3 - 1);
+		else
+		{
+			random_mpz_below(m[i], f->n);
+			center(f, m[i]);
+		}
+}
+
+static void
+check_all_differ(mpz_t *c, int count)
+{
+	for (int i = 0; i < count; i++)
+		for (int j = 0; j < i; j++)
+			check(mpz_cmp(c[i], c[j]) != 0, "ciphertexts %d and %d of %d are the same", i, j, count);
+}
+
+static void
+check_all_decrypt(const fixture *f, mpz_t *c, mpz_t *m, int count)
+{
+	paillier_result result[MAX_COUNT];
+	mpz_t		got[MAX_COUNT];
+
+	init_array(got);
+	decrypt_array(f, result, *got, *c, count);
+	for (int i = 0; i < count; i++)
+		if (!check_int(result[i], PAILLIER_OK, "decryption of %d of %d", i, count))
+			check_mpz(got[i], m[i], "plaintext %d of %d", i, count);
+	clear_array(got);
+}
+
+/*
+ * Random numbers are drawn in the order of the array, whole factors one after
+ * the other: an array is encrypted as its elements are.
+ */
+static void
+check_encrypt_array(fixture *f, int count)
+{
+	mpz_t		m[MAX_COUNT];
+	mpz_t		c[MAX_COUNT];
+	mpz_t		single;
+	uint64_t	before;
+	uint64_t	after;
+
+	mpz_init(single);
+	init_array(m);
+	init_array(c);
+	choose_plaintexts(f, m, count);
+	before = random_state;
+	check_int(encrypt_array(f, *c, *m, count), PAILLIER_OK, "encrypt %d", count);
+	after = random_state;
+	random_state = before;
+	for (int i = 0; i < count; i++)
+	{
+		check_int(encrypt(f, single, m[i]), PAILLIER_OK, "encrypt");
+		check_mpz(c[i], single, "%d of %d encrypted at once, and the same one by one", i, count);
+	}
+	check(random_state == after, "%d at once take other random numbers than one by one", count);
+	check_all_differ(c, count);
+	check_all_decrypt(f, c, m, count);
+	mpz_clear(single);
+	clear_array(m);
+	clear_array(c);
+}
+
+static void
+check_rerandomize_array(fixture *f, int count)
+{
+	mpz_t		m[MAX_COUNT];
+	mpz_t		c[MAX_COUNT];
+	mpz_t		again[MAX_COUNT];
+	uint64_t	before;
+
+	init_array(m);
+	init_array(c);
+	init_array(again);
+	choose_plaintexts(f, m, count);
+	check_int(encrypt_array(f, *c, *m, count), PAILLIER_OK, "encrypt");
+	for (int i = 0; i < count; i++)
+		mpz_set(again[i], c[i]);
+	before = random_state;
+	check_int(rerandomize_array(f, *again, count), PAILLIER_OK, "rerandomize %d", count);
+	random_state = before;
+	for (int i = 0; i < count; i++)
+	{
+		check(mpz_cmp(c[i], again[i]) != 0, "rerandomize changed nothing");
+		check_int(rerandomize_array(f, c[i], 1), PAILLIER_OK, "rerandomize");
+		check_mpz(again[i], c[i], "%d of %d rerandomized at once, and the same one by one", i, count);
+	}
+	check_all_differ(again, count);
+	check_all_decrypt(f, again, m, count);
+	clear_array(m);
+	clear_array(c);
+	clear_array(again);
+}
+
+/* Exponents a that are 0 or all ones reach every entry of the table that random ones might not. */
+static void
+check_extreme_exponents(fixture *f)
+{
+	mpz_t		c[MAX_COUNT];
+	mpz_t		m[MAX_COUNT];
+
+	init_array(c);
+	init_array(m);
+	for (int byte = 0; byte <= 255; byte += 85)
+	{
+		f->source.fixed = byte;
+		for (int i = 0; i < 9; i++)
+			mpz_set_si(m[i], -byte);
+		check_int(encrypt_array(f, *c, *m, 9), PAILLIER_OK, "encrypt with fixed bytes");
+		check_ciphertext(f, c[8], m[8]);
+		for (int i = 0; i < 8; i++)
+			check_mpz(c[i], c[8], "encrypted eight at a time with fixed bytes, and one by one");
+	}
+	f->source.fixed = -1;
+	clear_array(c);
+	clear_array(m);
+}
+
+/* One plaintext that is too large: nothing is encrypted, no input overwritten. */
+static void
+check_refused_array(fixture *f, int count)
+{
+	mpz_t		m[MAX_COUNT];
+	mpz_t		c[MAX_COUNT];
+	mpz_t		magnitude;
+
+	mpz_init(magnitude);
+	init_array(m);
+	init_array(c);
+	for (int position = 0; position < count; position++)
+	{
+		int			calls = f->source.calls;
+
+		choose_plaintexts(f, m, count);
+		mpz_add_ui(m[position], f->half, 1);
+		if (position % 2 == 0)
+			mpz_neg(m[position], m[position]);
+		check_int(encrypt_array(f, *c, *m, count), PAILLIER_ERR_RANGE, "%d of %d too large", position, count);
+		check_int(f->source.calls, calls, "calls for random bytes");
+		for (int i = 0; i < count; i++)
+		{
+			mpz_abs(magnitude, m[i]);
+			mpz_fdiv_r_2exp(c[i], c[i], 64 * f->pk->limbs);
+			check_mpz(c[i], magnitude, "input %d of %d was changed", i, count);
+		}
+	}
+	mpz_clear(magnitude);
+	clear_array(m);
+	clear_array(c);
+}
+
+static void
+check_empty_array(fixture *f)
+{
+	mpz_t		none;
+	int			calls = f->source.calls;
+
+	mpz_init(none);
+	check_int(encrypt_array(f, none, none, 0), PAILLIER_OK, "encrypt nothing");
+	check_int(rerandomize_array(f, none, 0), PAILLIER_OK, "rerandomize nothing");
+	decrypt_array(f, NULL, none, none, 0);
+	check_int(f->source.calls, calls, "calls for random bytes");
+	mpz_clear(none);
+}
+
+static void
+check_arrays(fixture *f)
+{
+	int			bits = bits_of(f->n);
+
+	check_empty_array(f);
+	for (int i = 0; i < LENGTH(array_counts); i++)
+	{
+		int			count = array_counts[i];
+
+		if ((bits > 512 && count != 9) || (bits > 1024 && f->blinder.table == NULL))
+			continue;
+		check_encrypt_array(f, count);
+		check_rerandomize_array(f, count);
+		check_refused_array(f, count);
+	}
+}
+
+/*
+ * What random numbers lasted for is encrypted, in steps of eight and then one by
+ * one; the rest is zero, and not what would show the plaintext.
+ */
+static void
+check_interrupted(const fixture *f, mpz_t *c, mpz_t *m, int count, int done)
+{
+	mpz_t		rest;
+
+	mpz_init(rest);
+	check(done % 8 == 0 || done >= count / 8 * 8, "interrupted after %d of %d", done, count);
+	for (int i = 0; i < done; i++)
+	{
+		mpz_mod(rest, c[i], f->n);
+		check(mpz_cmp_ui(rest, 1) != 0, "%d of %d, interrupted after %d, is not blinded", i, count, done);
+	}
+	for (int i = done; i < count; i++)
+		check(mpz_sgn(c[i]) == 0, "%d of %d, interrupted after %d, is not zero", i, count, done);
+	check_all_decrypt(f, c, m, done);
+	mpz_clear(rest);
+}
+
+/* How many numbers in front of the first zero there are. */
+static int
+count_done(mpz_t *c, int count)
+{
+	int			done = 0;
+
+	while (done < count && mpz_sgn(c[done]) != 0)
+		done++;
+	return done;
+}
+
+/* The k-th call for random bytes fails, for all k; a factor that is h_s^a takes one. */
+static void
+check_interruptions(fixture *f, int count, bool rerandomize)
+{
+	mpz_t		m[MAX_COUNT];
+	mpz_t		c[MAX_COUNT];
+	paillier_result result = PAILLIER_ERR_RANDOM;
+	int			last = 0;
+
+	init_array(m);
+	init_array(c);
+	choose_plaintexts(f, m, count);
+	for (int k = 0; result != PAILLIER_OK && k < 20 * count; k++)
+	{
+		int			done;
+
+		f->source = RANDOM_SOURCE;
+		if (rerandomize)
+			check_int(encrypt_array(f, *c, *m, count), PAILLIER_OK, "encrypt");
+		f->source.calls = 0;
+		f->source.fail_at = k;
+		result = rerandomize ? rerandomize_array(f, *c, count) : encrypt_array(f, *c, *m, count);
+		done = count_done(c, count);
+		if (f->blinder.table != NULL)
+			check_int(done, k >= count / 8 * 8 ? k : k / 8 * 8, "done of %d when call %d fails", count, k);
+		check_int(result, done == count ? PAILLIER_OK : PAILLIER_ERR_RANDOM, "call %d fails", k);
+		check_interrupted(f, c, m, count, done);
+		last = done;
+	}
+	check_int(last, count, "done in the end");
+	f->source = RANDOM_SOURCE;
+	clear_array(m);
+	clear_array(c);
+}
+
+/* ---- decryption in arrays ---- */
+
+/* What may stand in an array: its plaintext if it has one. */
+typedef struct sample
+{
+	mpz_t		c;
+	paillier_result want;
+	mpz_t		m;
+} sample;
+
+#define VALID_SAMPLES	11
+#define SAMPLES			20
+
+static void
+choose_invalid_sample(const fixture *f, int i, sample *s)
+{
+	mpz_srcptr	factors[] = {f->p, f->q, f->n};
+
+	s->want = PAILLIER_ERR_NOT_UNIT;
+	if (i < 6)
+	{
+		random_mpz_below(s->c, f->n);
+		mpz_add_ui(s->c, s->c, 1);
+		mpz_mul(s->c, s->c, factors[i % 3]);
+		if (i >= 3)
+			mpz_mul(s->c, s->c, factors[i % 3]);
+		mpz_mod(s->c, s->c, f->n2);
+		if (mpz_sgn(s->c) == 0)
+			s->want = PAILLIER_ERR_ZERO;
+	}
+	else if (i == 6)
+		s->want = PAILLIER_ERR_ZERO;
+	else
+	{
+		s->want = PAILLIER_ERR_TOO_LARGE;
+		mpz_set(s->c, f->n2);
+		if (i == 8)
+		{
+			mpz_set_ui(s->c, 0);
+			mpz_setbit(s->c, 64 * f->pk->n2.limbs);
+			mpz_sub_ui(s->c, s->c, 1);
+		}
+	}
+}
+
+static void
+choose_samples(fixture *f, sample *samples)
+{
+	for (int i = 0; i < SAMPLES; i++)
+	{
+		sample	   *s = &samples[i];
+
+		mpz_inits(s->c, s->m, NULL);
+		if (i >= VALID_SAMPLES)
+		{
+			choose_invalid_sample(f, i - VALID_SAMPLES, s);
+			continue;
+		}
+		s->want = PAILLIER_OK;
+		if (i == 0)
+			mpz_set_ui(s->c, 1);
+		else if (i == 1)
+			mpz_sub_ui(s->c, f->n2, 1);
+		else
+			random_unit(f, s->c);
+		reference_decrypt(f, s->m, s->c);
+	}
+}
+
+static void
+check_decrypt_samples(const fixture *f, const sample *samples, const int *chosen, int count)
+{
+	mpz_t		c[MAX_COUNT];
+	mpz_t		m[MAX_COUNT];
+	paillier_result result[MAX_COUNT];
+
+	init_array(c);
+	init_array(m);
+	for (int i = 0; i < count; i++)
+		mpz_set(c[i], samples[chosen[i]].c);
+	decrypt_array(f, result, *m, *c, count);
+	for (int i = 0; i < count; i++)
+	{
+		const sample *s = &samples[chosen[i]];
+
+		check_int(result[i], s->want, "sample %d as %d of %d", chosen[i], i, count);
+		if (result[i] == PAILLIER_OK && s->want == PAILLIER_OK)
+			check_mpz(m[i], s->m, "plaintext of sample %d as %d of %d", chosen[i], i, count);
+	}
+	clear_array(c);
+	clear_array(m);
+}
+
+/* Arrays of up to nine with one that is no ciphertext anywhere among them, and mixtures. */
+static void
+check_decrypt_arrays(fixture *f)
+{
+	sample		samples[SAMPLES];
+	int			chosen[MAX_COUNT];
+
+	choose_samples(f, samples);
+	for (int count = 1; count <= 9; count++)
+	{
+		for (int i = 0; i < count; i++)
+			chosen[i] = i;
+		check_decrypt_samples(f, samples, chosen, count);
+		for (int position = 0; position < count; position++)
+		{
+			for (int invalid = VALID_SAMPLES; invalid < SAMPLES; invalid++)
+			{
+				chosen[position] = invalid;
+				check_decrypt_samples(f, samples, chosen, count);
+			}
+			chosen[position] = position;
+		}
+	}
+	for (int i = 0; i < 60; i++)
+	{
+		int			count = 1 + random_int(MAX_COUNT);
+		int			valid_in_ten = random_int(11);
+
+		for (int j = 0; j < count; j++)
+			chosen[j] = random_int(10) < valid_in_ten ? random_int(VALID_SAMPLES)
+				: VALID_SAMPLES + random_int(SAMPLES - VALID_SAMPLES);
+		check_decrypt_samples(f, samples, chosen, count);
+	}
+	for (int i = 0; i < SAMPLES; i++)
+		mpz_clears(samples[i].c, samples[i].m, NULL);
 }
 
 /* ---- arithmetic on ciphertexts ---- */
@@ -840,6 +1326,27 @@ check_both_codes(const fixture *f, const mpz_t c, paillier_result want, const ch
 	check_decrypt_code(f, c, what);
 }
 
+/* Numbers that differ from 0, 1 and -1 modulo n in one limb or one bit. */
+static void
+check_near_misses(const fixture *f)
+{
+	mpz_t		c;
+
+	mpz_init(c);
+	for (int near = -1; near <= 1; near++)
+		for (int bit = 2; bit < bits_of(f->n) - 1; bit += bit < 8 ? 1 : 13)
+		{
+			mpz_mul_si(c, f->n, 1 + random_int(1000));
+			if (near < 0)
+				mpz_sub_ui(c, c, 1);
+			else
+				mpz_add_ui(c, c, near);
+			mpz_combit(c, bit);
+			check_codes_of(f, c, PAILLIER_OK, "what is nearly 0, 1 or -1 mod n");
+		}
+	mpz_clear(c);
+}
+
 static void
 check_codes(const fixture *f)
 {
@@ -861,18 +1368,30 @@ check_codes(const fixture *f)
 	mpz_add_ui(c, f->n, 1);
 	check_both_codes(f, c, PAILLIER_ERR_UNBLINDED, "n + 1");
 	mpz_sub_ui(c, f->n, 1);
-	check_both_codes(f, c, PAILLIER_OK, "n - 1");
+	check_both_codes(f, c, PAILLIER_ERR_UNBLINDED, "n - 1");
+	mpz_sub_ui(c, c, 1);
+	check_both_codes(f, c, PAILLIER_OK, "n - 2");
+	check_near_misses(f);
 	random_mpz_below(c, f->n);
+	mpz_add_ui(c, c, 1);
 	mpz_mul(c, c, f->n);
+	if (mpz_cmp(c, f->n2) == 0)
+		mpz_sub(c, c, f->n);
 	mpz_add_ui(c, c, 1);
 	check_both_codes(f, c, PAILLIER_ERR_UNBLINDED, "1 + k·n");
 	mpz_add_ui(c, c, 1);
 	check_both_codes(f, c, PAILLIER_OK, "2 + k·n");
+	mpz_sub_ui(c, c, 3);
+	check_both_codes(f, c, PAILLIER_ERR_UNBLINDED, "k·n - 1");
+	mpz_sub_ui(c, c, 1);
+	check_both_codes(f, c, PAILLIER_OK, "k·n - 2");
 	check_both_codes(f, f->n2, PAILLIER_ERR_TOO_LARGE, "n²");
 	mpz_add_ui(c, f->n2, 1);
 	check_both_codes(f, c, PAILLIER_ERR_TOO_LARGE, "n² + 1");
 	mpz_sub_ui(c, f->n2, 1);
-	check_both_codes(f, c, PAILLIER_OK, "n² - 1");
+	check_both_codes(f, c, PAILLIER_ERR_UNBLINDED, "n² - 1");
+	mpz_sub_ui(c, c, 1);
+	check_both_codes(f, c, PAILLIER_OK, "n² - 2");
 	mpz_set_ui(c, 0);
 	mpz_setbit(c, 64 * f->pk->n2.limbs);
 	mpz_sub_ui(c, c, 1);
@@ -919,13 +1438,13 @@ check_scheme(const mpz_t p, const mpz_t q, blinding kind)
 	check_key_fields(&f);
 	check_encryptions(&f, bits <= 512 ? 10 : bits <= 1024 ? 2 : 0);
 	check_negative_zero(&f);
-	check_rerandomize(&f, false);
+	check_rerandomize(&f);
 	check_homomorphisms(&f);
+	check_arrays(&f);
 	if (kind == SHORT)
 		check_extreme_exponents(&f);
 	if (bits <= 1024)
 	{
-		check_rerandomize(&f, true);
 		check_multiples(&f, f.p, "a multiple of p");
 		check_multiples(&f, f.q, "a multiple of q");
 		check_multiples(&f, f.n, "a multiple of n");
@@ -935,60 +1454,63 @@ check_scheme(const mpz_t p, const mpz_t q, blinding kind)
 	fixture_clear(&f);
 }
 
-static void
-test_generated_keys(void)
-{
-	static const int sizes[] = {128, 130, 192, 254, 256, 258, 512, 1000, 1024, 2048};
-	mpz_t		p,
-				q;
+/* Made once, for all kernels. */
+static const int key_sizes[] = {128, 130, 192, 254, 256, 258, 512, 1000, 1024, 2048, 3072};
 
-	mpz_inits(p, q, NULL);
-	for (int i = 0; i < LENGTH(sizes); i++)
+static mpz_t generated[LENGTH(key_sizes)][2];
+
+static void
+test_keygen(void)
+{
+	for (int i = 0; i < LENGTH(key_sizes); i++)
 	{
-		group_begin("key of %d bits: keygen", sizes[i]);
-		for (int j = 0; j < (sizes[i] <= 258 ? 10 : 1); j++)
+		mpz_ptr		p = generated[i][0];
+		mpz_ptr		q = generated[i][1];
+
+		mpz_inits(p, q, NULL);
+		group_begin("key of %d bits: keygen", key_sizes[i]);
+		for (int j = 0; j < (key_sizes[i] <= 258 ? 10 : 1); j++)
 		{
-			generate(p, q, sizes[i]);
-			check_generated(p, q, sizes[i]);
+			generate(p, q, key_sizes[i]);
+			check_generated(p, q, key_sizes[i]);
 		}
 		group_end();
-		for (blinding kind = TEXTBOOK; kind <= SHORT; kind++)
-		{
-			if (sizes[i] > 1024 && kind == SHORT_WITHOUT_TABLE)
-				continue;
-			group_begin("key of %d bits: encryption, arithmetic, refusals; %s", sizes[i], blinding_names[kind]);
-			check_scheme(p, q, kind);
-			group_end();
-		}
-		if (sizes[i] <= 512)
-		{
-			fixture		f;
-
-			group_begin("key of %d bits: quadratic residues among blinding factors; private_check", sizes[i]);
-			fixture_init(&f, p, q, SHORT);
-			check_residuosity(&f);
-			check_int(check_private(&f, 128), PAILLIER_OK, "private_check");
-			check_int(check_private(&f, sizes[i]), PAILLIER_OK, "private_check");
-			check_int(check_private(&f, sizes[i] + 1), PAILLIER_ERR_KEY_SIZE, "private_check");
-			fixture_clear(&f);
-			group_end();
-		}
 	}
-	mpz_clears(p, q, NULL);
 }
 
 static void
-test_3072_bits(void)
+test_generated_key(mpz_srcptr p, mpz_srcptr q, int bits)
 {
 	fixture		f;
-	mpz_t		p,
-				q,
-				m;
 
-	mpz_inits(p, q, m, NULL);
-	group_begin("key of 3072 bits: keygen, encryption, decryption, private_check");
-	generate(p, q, 3072);
-	check_generated(p, q, 3072);
+	for (blinding kind = TEXTBOOK; kind <= SHORT; kind++)
+	{
+		if (bits > 1024 && kind == SHORT_WITHOUT_TABLE)
+			continue;
+		group_begin("%s, key of %d bits: encryption, arithmetic, refusals; %s", kernel->name, bits, blinding_names[kind]);
+		check_scheme(p, q, kind);
+		group_end();
+	}
+	if (bits > 512)
+		return;
+	group_begin("%s, key of %d bits: quadratic residues among blinding factors; private_check", kernel->name, bits);
+	fixture_init(&f, p, q, SHORT);
+	check_residuosity(&f);
+	check_int(check_private(&f, 128), PAILLIER_OK, "private_check");
+	check_int(check_private(&f, bits), PAILLIER_OK, "private_check");
+	check_int(check_private(&f, bits + 1), PAILLIER_ERR_KEY_SIZE, "private_check");
+	fixture_clear(&f);
+	group_end();
+}
+
+static void
+test_3072_bits(mpz_srcptr p, mpz_srcptr q)
+{
+	fixture		f;
+	mpz_t		m;
+
+	mpz_init(m);
+	group_begin("%s, key of 3072 bits: encryption, decryption, private_check", kernel->name);
 	fixture_init(&f, p, q, SHORT);
 	check_key_fields(&f);
 	mpz_neg(m, f.half);
@@ -997,7 +1519,22 @@ test_3072_bits(void)
 	check_codes(&f);
 	fixture_clear(&f);
 	group_end();
-	mpz_clears(p, q, m, NULL);
+	mpz_clear(m);
+}
+
+static void
+test_generated_keys(void)
+{
+	for (int i = 0; i < LENGTH(key_sizes); i++)
+	{
+		mpz_srcptr	p = generated[i][0];
+		mpz_srcptr	q = generated[i][1];
+
+		if (key_sizes[i] == 3072)
+			test_3072_bits(p, q);
+		else
+			test_generated_key(p, q, key_sizes[i]);
+	}
 }
 
 /* The largest key, of primes known beforehand. */
@@ -1016,7 +1553,7 @@ test_8192_bits(void)
 	mpz_sub_ui(p, p, 2549);
 	mpz_setbit(q, 4095);
 	mpz_add_ui(q, q, 6591);
-	group_begin("key of 8192 bits: encryption, decryption, addition");
+	group_begin("%s, key of 8192 bits: encryption, decryption, addition", kernel->name);
 	fixture_init(&f, p, q, SHORT);
 	check_int(f.pk->n2.limbs, PAILLIER_MAX_LIMBS, "limbs of n²");
 	check_key_fields(&f);
@@ -1065,10 +1602,21 @@ check_imported(const mpz_t p, const mpz_t q, paillier_result want, const char *w
 }
 
 static void
+check_decryption(const mpz_t p, const mpz_t q)
+{
+	fixture		f;
+
+	fixture_init(&f, p, q, TEXTBOOK);
+	check_decrypt_arrays(&f);
+	fixture_clear(&f);
+}
+
+static void
 test_unbalanced_keys(void)
 {
 	static const int sizes[][2] = {
-		{96, 160}, {64, 65}, {63, 65}, {33, 97}, {32, 96}, {65, 191}, {127, 129}, {300, 724}, {128, 384}, {256, 257}
+		{96, 160}, {64, 65}, {63, 65}, {33, 97}, {32, 96}, {65, 191}, {127, 129}, {300, 724}, {128, 384}, {256, 257},
+		{90, 91}, {181, 182}, {206, 207}, {207, 312}, {103, 104}, {259, 260}, {233, 414}
 	};
 	mpz_t		p,
 				q;
@@ -1076,12 +1624,14 @@ test_unbalanced_keys(void)
 	mpz_inits(p, q, NULL);
 	for (int i = 0; i < LENGTH(sizes); i++)
 	{
-		group_begin("primes of %d and %d bits", sizes[i][0], sizes[i][1]);
+		group_begin("%s, primes of %d and %d bits", kernel->name, sizes[i][0], sizes[i][1]);
 		random_prime_mpz(p, sizes[i][0]);
 		random_prime_mpz(q, sizes[i][1]);
 		check_imported(p, q, PAILLIER_OK, "unbalanced");
 		check_scheme(p, q, TEXTBOOK);
 		check_scheme(q, p, SHORT);
+		check_decryption(p, q);
+		check_decryption(q, p);
 		group_end();
 	}
 	mpz_clears(p, q, NULL);
@@ -1095,7 +1645,7 @@ test_powers_of_two(void)
 				q;
 
 	mpz_inits(p, q, NULL);
-	group_begin("primes ≡ 1 modulo a large power of two");
+	group_begin("%s, primes ≡ 1 modulo a large power of two", kernel->name);
 	for (int i = 0; i < LENGTH(powers); i++)
 	{
 		random_power_of_two_plus_one(p, 128, powers[i], true);
@@ -1106,7 +1656,7 @@ test_powers_of_two(void)
 	group_end();
 
 	/* p ≡ q ≡ 1 mod 2^9 with n = 2^128 + 1: half of it is a power of two */
-	group_begin("n = 2^128 + 1");
+	group_begin("%s, n = 2^128 + 1", kernel->name);
 	mpz_set_str(p, "59649589127497217", 10);
 	mpz_set_str(q, "5704689200685129054721", 10);
 	check_imported(p, q, PAILLIER_OK, "n = 2^128 + 1");
@@ -1189,7 +1739,7 @@ test_composite_factors(void)
 				r;
 
 	mpz_inits(p, q, r, NULL);
-	group_begin("private_check: factors that are composite");
+	group_begin("%s, private_check: factors that are composite", kernel->name);
 	random_prime_mpz(q, 140);
 	for (int i = 0; i < 5; i++)
 	{
@@ -1226,7 +1776,7 @@ test_bad_private_keys(void)
 				step;
 
 	mpz_inits(p, q, start, step, NULL);
-	group_begin("private_check: a prime that divides the other's totient");
+	group_begin("%s, private_check: a prime that divides the other's totient", kernel->name);
 	random_prime_mpz(p, 80);
 	mpz_mul_ui(step, p, 2);
 	for (int bits = 1; bits <= 80; bits += 9)
@@ -1238,7 +1788,7 @@ test_bad_private_keys(void)
 	}
 	group_end();
 
-	group_begin("private_check: primes that are too small, small factors");
+	group_begin("%s, private_check: primes that are too small, small factors", kernel->name);
 	random_prime_mpz(q, 216);
 	random_prime_mpz(p, 40);
 	check_imported(p, q, PAILLIER_ERR_PRIMES_UNBALANCED, "40 of 256 bits");
@@ -1282,7 +1832,7 @@ test_private_init_refusals(void)
 				q;
 
 	mpz_inits(p, q, NULL);
-	group_begin("private_init: equal, even, dependent and oversized factors");
+	group_begin("%s, private_init: equal, even, dependent and oversized factors", kernel->name);
 	random_prime_mpz(p, 130);
 	check_init_refused(p, p, PAILLIER_ERR_PRIMES_EQUAL, "equal");
 	mpz_mul_ui(q, p, 2);
@@ -1313,6 +1863,85 @@ test_private_init_refusals(void)
 	check_init_refused(p, q, PAILLIER_ERR_KEY_SIZE, "129 limbs and 1");
 	group_end();
 	mpz_clears(p, q, NULL);
+}
+
+/* A prime ≡ 3 mod 4 of the given bits for which p - 1 is a multiple of 2·divisor, divisor odd. */
+static void
+random_prime_with_divisor(mpz_t p, int bits, const mpz_t divisor)
+{
+	do
+	{
+		random_mpz(p, bits - mpz_sizeinbase(divisor, 2) - 1);
+		mpz_setbit(p, bits - mpz_sizeinbase(divisor, 2) - 2);
+		mpz_setbit(p, 0);
+		mpz_mul(p, p, divisor);
+		mpz_mul_2exp(p, p, 1);
+		mpz_add_ui(p, p, 1);
+	} while (!mpz_probab_prime_p(p, 20));
+}
+
+/* What becomes of the mark of keys made here, either way round; without it none appears. */
+static void
+check_mark(const mpz_t p, const mpz_t q, bool kept)
+{
+	mpz_srcptr	factors[] = {p, q};
+
+	for (int i = 0; i <= 1; i++)
+		for (int djn = 0; djn <= 1; djn++)
+		{
+			fixture		f;
+
+			fixture_init(&f, factors[i], factors[1 - i], djn ? SHORT_WITHOUT_TABLE : TEXTBOOK);
+			check_int(f.pk->djn, djn, "the mark before import");
+			check_int(check_private(&f, PAILLIER_MIN_BITS), PAILLIER_OK, "private_import");
+			check_int(f.pk->djn, djn && kept, "the mark of primes of %d and %d bits, %lu and %lu mod 4, given as %d",
+					  bits_of(factors[i]), bits_of(factors[1 - i]), mpz_fdiv_ui(factors[i], 4), mpz_fdiv_ui(factors[1 - i], 4),
+					  djn);
+			fixture_clear(&f);
+		}
+}
+
+static void
+test_marks(void)
+{
+	static const int sizes[][2] = {{64, 64}, {65, 129}, {100, 150}, {64, 192}, {129, 128}};
+	static const int divisors[] = {3, 5, 15, 101};
+	mpz_t		p,
+				q,
+				divisor;
+
+	mpz_inits(p, q, divisor, NULL);
+	group_begin("%s, private_import: the mark of keys made here", kernel->name);
+	check_mark(generated[0][0], generated[0][1], true);
+	check_mark(generated[1][0], generated[1][1], true);
+	check_mark(generated[6][0], generated[6][1], true);
+	for (int i = 0; i < LENGTH(sizes); i++)
+	{
+		random_power_of_two_plus_one(p, sizes[i][0], 1, true);
+		random_power_of_two_plus_one(q, sizes[i][1], 2, true);
+		check_mark(p, q, false);
+		random_power_of_two_plus_one(p, sizes[i][0], 9, true);
+		check_mark(p, q, false);
+		for (int j = 0; j < LENGTH(divisors); j++)
+		{
+			mpz_set_ui(divisor, divisors[j]);
+			random_prime_with_divisor(p, sizes[i][0], divisor);
+			random_prime_with_divisor(q, sizes[i][1], divisor);
+			check_mark(p, q, false);
+		}
+		random_prime_mpz(divisor, 40);
+		random_prime_with_divisor(p, sizes[i][0], divisor);
+		random_prime_with_divisor(q, sizes[i][1], divisor);
+		check_mark(p, q, false);
+	}
+
+	/* (p - 1)/2 divides (q - 1)/2 */
+	random_power_of_two_plus_one(p, 64, 1, true);
+	mpz_tdiv_q_2exp(divisor, p, 1);
+	random_prime_with_divisor(q, 150, divisor);
+	check_mark(p, q, false);
+	group_end();
+	mpz_clears(p, q, divisor, NULL);
 }
 
 /* ---- moduli ---- */
@@ -1445,7 +2074,7 @@ check_limit(const mpz_t n, const char *what)
 				half;
 
 	mpz_inits(x, half, NULL);
-	paillier_public_init(pk, a, mpz_size(n), false, scratch.a);
+	paillier_public_init(pk, kernel, a, mpz_size(n), false, scratch.a);
 	check(guarded_intact(&scratch), "public_init overran its scratch");
 	mpz_tdiv_q_2exp(half, n, 1);
 	mpz_set_ui(x, pk->limit.mantissa);
@@ -1471,7 +2100,7 @@ test_limits(void)
 	mpz_t		n;
 
 	mpz_init(n);
-	group_begin("the limit of bounds: canonical and just below n/2");
+	group_begin("%s, the limit of bounds: canonical and just below n/2", kernel->name);
 	for (int bits = 128; bits <= 8192; bits += 1 + random_int(200))
 	{
 		random_modulus(n, bits);
@@ -1479,7 +2108,7 @@ test_limits(void)
 	}
 	group_end();
 
-	group_begin("the limit of bounds for a modulus next to a power of two");
+	group_begin("%s, the limit of bounds for a modulus next to a power of two", kernel->name);
 	for (int bits = 129; bits <= 8192; bits += 500)
 	{
 		mpz_set_ui(n, 0);
@@ -1693,6 +2322,8 @@ ask(asking what, fixture *f, fixture *textbook)
 {
 	mp_limb_t	out[8] = {1};
 	mp_limb_t	other[8];
+	mp_limb_t  *c = out;
+	paillier_plaintext m = {false, f->pk->half};
 	paillier_blinder blinder;
 
 	switch (what)
@@ -1704,14 +2335,13 @@ ask(asking what, fixture *f, fixture *textbook)
 		case ASK_CHECK:
 			return import_again(f, 128);
 		case ASK_BLINDER:
-			return paillier_blinder_init(&blinder, f->pk, f->table, random_source_read, &f->source, scratch_of(f));
+			return paillier_blinder_init(&blinder, f->pk, f->table.a, random_source_read, &f->source, scratch_of(f));
 		case ASK_ENCRYPT_SHORT:
-			return paillier_encrypt(&f->blinder, out, false, f->pk->half, random_source_read, &f->source, scratch_of(f));
+			return paillier_encrypt(&f->blinder, &c, &m, 1, random_source_read, &f->source, blind_scratch_of(f));
 		case ASK_ENCRYPT:
-			return paillier_encrypt(&textbook->blinder, out, false, f->pk->half, random_source_read, &f->source,
-									scratch_of(f));
+			return paillier_encrypt(&textbook->blinder, &c, &m, 1, random_source_read, &f->source, blind_scratch_of(f));
 		default:
-			return paillier_rerandomize(&f->blinder, out, out, random_source_read, &f->source, scratch_of(f));
+			return paillier_rerandomize(&f->blinder, &c, 1, random_source_read, &f->source, blind_scratch_of(f));
 	}
 }
 
@@ -1734,7 +2364,7 @@ test_random_failures(void)
 		uint64_t	state = random_state;
 		paillier_result result = PAILLIER_ERR_RANDOM;
 
-		group_begin("%s: the k-th call for random bytes fails, for all k", names[what]);
+		group_begin("%s, %s: the k-th call for random bytes fails, for all k", kernel->name, names[what]);
 		fixture_init(&f, p, q, SHORT);
 		fixture_init(&textbook, p, q, TEXTBOOK);
 		for (int k = 0; result != PAILLIER_OK && k < 2000; k++)
@@ -1758,6 +2388,89 @@ test_random_failures(void)
 	mpz_clears(p, q, NULL);
 }
 
+static void
+test_interruptions(void)
+{
+	for (blinding kind = TEXTBOOK; kind <= SHORT; kind++)
+	{
+		fixture		f;
+
+		group_begin("%s, %s: arrays when random bytes run out", kernel->name, blinding_names[kind]);
+		fixture_init(&f, generated[0][0], generated[0][1], kind);
+		for (int i = 0; i < LENGTH(array_counts); i++)
+			for (int rerandomize = 0; rerandomize <= 1; rerandomize++)
+				check_interruptions(&f, array_counts[i], rerandomize);
+		fixture_clear(&f);
+		group_end();
+	}
+}
+
+static void
+test_decrypt_arrays(void)
+{
+	for (int i = 0; key_sizes[i] <= 512; i++)
+	{
+		group_begin("%s, key of %d bits: decryption in arrays", kernel->name, key_sizes[i]);
+		check_decryption(generated[i][0], generated[i][1]);
+		group_end();
+	}
+}
+
+/* ---- the kernels against each other ---- */
+
+/* Everything from the same random bytes. */
+static void
+encrypt_with(const paillier_kernel *with, mpz_t *c, const mpz_t p, const mpz_t q, blinding kind, uint64_t state)
+{
+	const paillier_kernel *before = kernel;
+	fixture		f;
+	mpz_t		m[MAX_COUNT];
+
+	init_array(m);
+	kernel = with;
+	random_state = state;
+	fixture_init(&f, p, q, kind);
+	choose_plaintexts(&f, m, 17);
+	check_int(encrypt_array(&f, *c, *m, 17), PAILLIER_OK, "encrypt");
+	fixture_clear(&f);
+	kernel = before;
+	clear_array(m);
+}
+
+static void
+check_agreement(const mpz_t p, const mpz_t q, blinding kind)
+{
+	uint64_t	state = random64();
+	mpz_t		c[MAX_COUNT];
+	mpz_t		expected[MAX_COUNT];
+
+	init_array(c);
+	init_array(expected);
+	encrypt_with(&paillier_kernel_generic, expected, p, q, kind, state);
+	encrypt_with(kernel, c, p, q, kind, state);
+	for (int i = 0; i < 17; i++)
+		check_mpz(c[i], expected[i], "ciphertext %d", i);
+	clear_array(c);
+	clear_array(expected);
+}
+
+static void
+test_agreement(void)
+{
+	if (kernel == &paillier_kernel_generic)
+		return;
+	for (int i = 0; key_sizes[i] <= 2048; i++)
+		for (blinding kind = TEXTBOOK; kind <= SHORT; kind++)
+		{
+			if (key_sizes[i] > 1024 && kind != SHORT)
+				continue;
+			group_begin("%s and generic, key of %d bits, %s: the same ciphertexts", kernel->name, key_sizes[i],
+						blinding_names[kind]);
+			check_agreement(generated[i][0], generated[i][1], kind);
+			group_end();
+		}
+}
+
 /* ---- a known answer ---- */
 
 /* The example key of python-paillier's documentation; the ciphertext was computed by its formula in Python. */
@@ -1777,7 +2490,7 @@ test_known_answer(void)
 				m;
 
 	mpz_inits(n, lambda, p, q, c, m, NULL);
-	group_begin("known answer: the key in python-paillier's documentation");
+	group_begin("%s, known answer: the key in python-paillier's documentation", kernel->name);
 	check_int(paillier_jwk_integer(a, 4, &used, n_text), PAILLIER_OK, "n");
 	mpz_from_limbs(n, a, used);
 	check_int(bits_of(n), 256, "bits of n");
@@ -1803,26 +2516,39 @@ test_known_answer(void)
 	mpz_clears(n, lambda, p, q, c, m, NULL);
 }
 
+static void
+test_kernel(const paillier_kernel *kernel_to_test)
+{
+	kernel = kernel_to_test;
+	test_known_answer();
+	test_generated_keys();
+	test_8192_bits();
+	test_unbalanced_keys();
+	test_powers_of_two();
+	test_decrypt_arrays();
+	test_composite_factors();
+	test_bad_private_keys();
+	test_private_init_refusals();
+	test_marks();
+	test_limits();
+	test_random_failures();
+	test_interruptions();
+	test_agreement();
+}
+
 int
 main(int argc, char **argv)
 {
 	tap_begin(argc, argv);
 
-	test_known_answer();
-	test_generated_keys();
-	test_3072_bits();
-	test_8192_bits();
-	test_unbalanced_keys();
-	test_powers_of_two();
-	test_composite_factors();
-	test_bad_private_keys();
-	test_private_init_refusals();
 	test_small_factors();
 	test_public_check();
-	test_limits();
 	test_factor_lambda();
 	test_random_below();
-	test_random_failures();
+	test_keygen();
+	with_each_kernel(test_kernel);
 
+	for (int i = 0; i < LENGTH(key_sizes); i++)
+		mpz_clears(generated[i][0], generated[i][1], NULL);
 	return tap_done();
 }
