@@ -563,10 +563,13 @@ COMMENT ON FUNCTION @extschema@.staging_partition(int) IS 'the staging partition
 CREATE FUNCTION @extschema@.purge(partition regclass, sealed_until timestamptz) RETURNS void
 	LANGUAGE plpgsql SET search_path FROM CURRENT
 	AS $$
+DECLARE
+	kept bigint;
 BEGIN
 	EXECUTE format('INSERT INTO @extschema@.reading_spare SELECT * FROM %s WHERE read_at >= $1', partition)
 		USING sealed_until;
-	IF FOUND THEN
+	GET DIAGNOSTICS kept = ROW_COUNT;
+	IF kept > 0 THEN
 		EXECUTE format('TRUNCATE %s', partition);
 		EXECUTE format('INSERT INTO %s SELECT * FROM @extschema@.reading_spare', partition);
 		TRUNCATE @extschema@.reading_spare;
