@@ -1,0 +1,170 @@
+"""The database beside the model: every table and view of the pipeline, exactly.
+
+Each method of Comparison reads one of them and raises Difference where it does
+not hold what the model says, or where something that is written once has changed.
+"""
+from datetime import datetime, timezone
+from decimal import Decimal
+from functools import lru_cache
+from math import inf
+
+from model import HOUR, HourLog, RegionHour, WindowLog
+
+
+class Difference(Exception):
+    def __init__(self, what, got, expected):
+        def listed(items):
+            items = sorted(map(str, items))
+            return ''.join(f'\n    {item}' for item in items[:12]) + (f'\n    … {len(items)} in all' if len(items) > 12 else '')
+
+        if isinstance(expected, dict):
+            got, expected = set(got.items()), set(expected.items())
+        if isinstance(expected, (set, frozenset)):
+            got, expected = got - expected, expected - got
+            super().__init__(f'{what}\n  only in the database:{listed(got)}\n  only in the model:{listed(expected)}')
+        else:
+            super().__init__(f'{what}\n  database: {got}\n  model:    {expected}')
+
+
+def same(what, got, expected):
+    if got != expected:
+        raise Difference(what, got, expected)
+
+
+def iso(t):
+    return f'{"-" if t < 0 else ""}infinity' if abs(t) == inf else datetime.fromtimestamp(t, timezone.utc).isoformat(sep=' ')
+
+
+def number(text):
+    return None if text is None else int(text)
+
+
+def seconds(column):
+    return f'EXTRACT(epoch FROM {column})::bigint'
+
+
+@lru_cache(maxsize=100000)
+def times_of_bitmap(bitmap, interval):
+    """Seconds from the window's start of the readings in a received bitmap, an array of one integer an hour."""
+    hours = [int(hour) for hour in bitmap.strip('{}').split(',') if hour]
+    return [h * HOUR + i * interval for h, bits in enumerate(hours) for i in range(64) if bits >> i & 1]
+
+
+class Comparison:
+    def __init__(self, model, tariffs, unit):
+        self.model, self.tariffs, self.unit = model, tariffs, unit
+        self.region_totals, self.bill_totals = {}, {}   # row -> what must never change of it
+        self.acknowledged_until = {}                    # meter -> latest promise
+
+    def connect(self, admin, collector):
+        self.admin, self.collector = admin, collector
+
+    def everything(self):
+        self.progress()
+        self.staging()
+        self.promises()
+        self.region_hours()
+        self.bill_windows()
+        self.log()
+
+    def progress(self):
+        same('progress', self.progress_on_disk(), (self.model.sealed_until, self.model.billed_until))
+
+    def staging(self):
+        rows = self.admin.rows('SELECT (SELECT count(*) FROM metering.reading), (SELECT COALESCE(sum(readings), 0) FROM metering.partial),'
+                               ' (SELECT count(*) FROM metering.reading_spare), (SELECT count(*) FROM metering.partial_spare)')
+        same('readings staged, in partial totals, left in spare tables', tuple(map(int, rows[0])),
+             (len(self.model.staged_copies()), len(self.model.partial), 0, 0))
+
+    def promises(self):
+        """What is missing, what is acknowledged, and that no acknowledgement is ever taken back."""
+        now, gap = self._at_a_time('metering.gap', 'read_at')
+        same('gap', gap, self.model.gap(now))
+        for meter, t in gap:
+            if t < self.acknowledged_until.get(meter, t):
+                raise Difference(f'{meter} had been told it may forget', t, self.acknowledged_until[meter])
+        now, acknowledged = self._at_a_time('metering.acknowledged', 'until')
+        same('acknowledged', dict(acknowledged), self.model.acknowledged(now))
+        for meter, t in acknowledged:
+            self.acknowledged_until[meter] = max(t, self.acknowledged_until.get(meter, t))
+
+    def _at_a_time(self, view, column):
+        """Rows of meter and time as the collector sees them, and when."""
+        rows = self.collector.rows(f'SELECT NULL, EXTRACT(epoch FROM now()) UNION ALL SELECT meter_id, {seconds(column)} FROM {view}')
+        listed = [(meter, int(t)) for meter, t in rows if meter is not None]
+        same(f'{view} lists something twice', len(listed), len(set(listed)))
+        return next(float(t) for meter, t in rows if meter is None), set(listed)
+
+    def region_hours(self):
+        rows = self.admin.rows(f"""
+            SELECT region, {seconds('hour')}, h.key_id, paillier_decrypt(total, private), meters, readings, md5(h::text)
+            FROM metering.region_hour h LEFT JOIN fleet.key k ON k.key_id = h.key_id""")
+        same('region hours', {(r[0], int(r[1])): RegionHour(r[2], number(r[3]), int(r[4]), int(r[5])) for r in rows},
+             self.model.region_hours)
+        self._unchanged('region_hour', self.region_totals, {(r[0], r[1]): r[6] for r in rows})
+
+    def _unchanged(self, table, before, now):
+        for row, value in before.items():
+            if now.get(row) != value:
+                raise Difference(f'{table} {row} has changed', now.get(row), value)
+        before.update(now)
+
+    def bill_windows(self):
+        rows = self.admin.rows(f"""
+            SELECT meter_id, {seconds('window_start')}, b.key_id, paillier_decrypt(total, private), readings, carried,
+                expected, counted, received, md5(concat_ws(' ', total, readings, carried))
+            FROM metering.bill_window b LEFT JOIN fleet.key k ON k.key_id = b.key_id""")
+        got, received = {}, {}
+        for meter, start, key, total, readings, carried, expected, counted, bitmap, _ in rows:
+            row = meter, int(start), key
+            window = self.model.windows.get(int(start))
+            times = times_of_bitmap(bitmap, window.interval if window else HOUR)
+            got[row] = number(total), int(readings), int(carried), int(expected), int(counted)
+            received[row] = frozenset(int(start) + t for t in times)
+        same('bill windows (total, readings, carried, expected, counted)', got, {
+            row: (bill.total, bill.readings, bill.carried, bill.expected, len(bill.received))
+            for row, bill in self.model.bills.items()})
+        for row, bill in self.model.bills.items():
+            same(f'received bitmap of {row}', received[row], bill.received)
+        self._unchanged('bill_window', self.bill_totals, {r[:3]: r[9] for r in rows})
+        rows = self.admin.rows(f"SELECT {seconds('window_start')}, {seconds('window_end')}, key_id, {seconds('reading_interval')}"
+                               " FROM metering.sealed_window")
+        same('sealed windows', {int(r[0]): (int(r[0]), int(r[1]), r[2], int(r[3])) for r in rows},
+             {start: tuple(window) for start, window in self.model.windows.items()})
+
+    def log(self):
+        rows = self.admin.rows(f"SELECT step, {seconds('starts')}, meters, readings, duplicates, refused, late, suppressed"
+                               " FROM metering.rollup_log ORDER BY id")
+        steps = {step: [tuple(map(number, row[1:])) for row in rows if row[0] == step]
+                 for step in ('hour', 'window')}
+        same('hours in the log, each once', len(steps['hour']), len({row[0] for row in steps['hour']}))
+        same('log of hours', {row[0]: HourLog(*row[1:]) for row in steps['hour']}, self.model.hour_log)
+        same('log of windows', {row[0]: WindowLog(row[1], row[2], row[5]) for row in steps['window']}, self.model.window_log)
+        same('log of restarts, and of late readings (taken, duplicates, refused)', self.log_on_disk(),
+             (self.model.restarts, self.model.late_log))
+
+    def progress_on_disk(self):
+        row, = self.admin.rows(f"SELECT {seconds('sealed_until')}, {seconds('billed_until')} FROM metering.progress")
+        return tuple(map(number, row))
+
+    def log_on_disk(self):
+        """Restarts noticed, and late readings taken, found twice, refused."""
+        late = [f"COALESCE(sum({column}) FILTER (WHERE step = 'late'), 0)" for column in ('readings', 'duplicates', 'refused')]
+        row, = self.admin.rows(f"SELECT count(*) FILTER (WHERE step = 'restart'), {', '.join(late)} FROM metering.rollup_log")
+        return int(row[0]), [int(count) for count in row[1:]]
+
+    def sums(self):
+        """All that was billed of each meter."""
+        return dict(self.admin.rows("""
+            SELECT m.meter_id, sum(paillier_decrypt(total, private)) FROM metering.meter m
+            LEFT JOIN metering.bill_window b USING (meter_id) LEFT JOIN fleet.key k ON k.key_id = b.key_id GROUP BY 1"""))
+
+    def bills(self):
+        """The bills of all months: amounts to the last digit."""
+        rows = self.admin.rows("""
+            SELECT meter_id, period, tariff, key_id, paillier_decrypt(amount, private), paillier_decrypt(energy, private),
+                readings, carried, missing
+            FROM metering.bill LEFT JOIN fleet.key USING (key_id)""")
+        got = {row[:4]: tuple(value and Decimal(value) for value in row[4:6]) + tuple(map(int, row[6:])) for row in rows}
+        same('bills (amount, energy, readings, carried, missing)', got,
+             {row: tuple(bill) for row, bill in self.model.month_bills(self.tariffs, self.unit).items()})

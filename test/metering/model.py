@@ -1,0 +1,438 @@
+"""What the metering pipeline must hold, in plain integers.
+
+The model takes the same events as the database (readings staged, roll-ups,
+changes of settings and meters, crashes) and says exactly what every table and
+view must show.  It is written from the rules of the pipeline, not from its
+code: bill windows come from local dates, sets of readings stand for bitmaps.
+
+Times are seconds since 1970, values and totals are integers, keys are key ids.
+"""
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from math import inf
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+HOUR = 3600
+RING = 48  # hours the staging ring holds: hours so far apart share a partition
+
+
+def hour_of(t):
+    return t - t % HOUR
+
+
+def slot_of(t):
+    return t // HOUR % RING
+
+
+class Copy(NamedTuple):
+    """A reading as it was sent; a reading may be sent in several copies."""
+    meter: str
+    read_at: int
+    value: int
+    key: str
+
+    @property
+    def reading(self):
+        return self.meter, self.read_at
+
+
+class Regime(NamedTuple):
+    """What holds up to a time."""
+    until: float
+    key: str
+    interval: int
+    window_hours: int
+    zone: str
+
+
+class Window(NamedTuple):
+    start: int
+    end: int
+    key: str
+    interval: int
+
+    @property
+    def readings(self):
+        return (self.end - self.start) // self.interval
+
+
+class History:
+    """A property of a meter: what it is now, and what it was up to a time."""
+
+    def __init__(self, value):
+        self.present = value
+        self.past = []
+
+    def change(self, value, from_time):
+        if value == self.present:
+            return
+        if not any(until == from_time for until, _ in self.past):
+            self.past.append((from_time, self.present))
+        self.present = value
+
+    def at(self, t):
+        return min(((until, value) for until, value in self.past if until > t), default=(inf, self.present))[1]
+
+
+class Meter:
+    def __init__(self, name, region, tariff, begins=-inf, ends=inf):
+        self.name, self.begins, self.ends = name, begins, ends
+        self.region, self.tariff = History(region), History(tariff)
+
+    def active(self, t):
+        return self.begins <= t < self.ends
+
+    def overlaps(self, start, end):
+        return self.begins < end and start < self.ends
+
+
+class RegionHour(NamedTuple):
+    key: str
+    total: int
+    meters: int
+    readings: int
+
+
+@dataclass
+class Bill:
+    """A row of bill_window; received holds the times of its own window's readings that count."""
+    total: int = None
+    readings: int = 0
+    carried: int = 0
+    expected: int = 0
+    received: set = field(default_factory=set)
+
+
+class HourLog(NamedTuple):
+    meters: int
+    readings: int
+    duplicates: int
+    refused: int
+    late: int
+    suppressed: int
+
+
+class WindowLog(NamedTuple):
+    meters: int
+    readings: int
+    carried: int
+
+
+class Model:
+    def __init__(self, regime, grace, min_meters, min_readings, retention, starts_at=None):
+        self.regimes = [regime]
+        self.grace, self.min_meters, self.min_readings, self.retention = grace, min_meters, min_readings, retention
+        self.starts_at = starts_at
+        self.sealed_until = self.billed_until = None
+        self.meters = {}
+        self.staged = {slot: [] for slot in range(RING)}
+        self.partial = {}          # reading -> its copy: taken from staging, not billed yet
+        self.received = set()      # readings in totals on disk
+        self.region_hours = {}     # (region, hour) -> RegionHour
+        self.windows = {}          # start -> Window, the sealed ones
+        self.bills = {}            # (meter, window start, key) -> Bill
+        self.hour_log, self.window_log = {}, {}
+        self.late_log = [0, 0, 0]  # readings, duplicates, refused
+        self.crashed = False       # staging has been lost at some time …
+        self.restart_pending = False  # … and no roll-up has noticed yet
+        self.restarts = 0
+        self.events = {}           # what happened how often, for the record
+        self._window = {}
+
+    def note(self, event, times=1):
+        if times:
+            self.events[event] = self.events.get(event, 0) + times
+
+    # ---- settings ----
+
+    @property
+    def present(self):
+        return self.regimes[-1]
+
+    def regime_at(self, t):
+        return next(regime for regime in self.regimes if regime.until > t)
+
+    def change_regime(self, t, **changes):
+        """Settings change at the end of the bill window that is open at t; before that, what held first is kept."""
+        until = self.window_of(t).end
+        former = self.regimes.pop()
+        if not any(regime.until == until for regime in self.regimes):
+            self.regimes.append(former._replace(until=until))
+        self.regimes.append(former._replace(**changes))
+        self._window.clear()
+
+    def window_of(self, t):
+        """The bill window of t: the run of hours with the same local date and stretch of the day."""
+        hour = hour_of(t)
+        if hour not in self._window:
+            label, start, end = self._label(hour), hour, hour + HOUR
+            while self._label(start - HOUR) == label:
+                start -= HOUR
+            while self._label(end) == label:
+                end += HOUR
+            self._window[hour] = Window(start, end, label[0].key, label[0].interval)
+        return self._window[hour]
+
+    def _label(self, hour):
+        regime = self.regime_at(hour)
+        local = datetime.fromtimestamp(hour, ZoneInfo(regime.zone))
+        return regime, local.date(), local.hour // regime.window_hours
+
+    def reading_times(self, start, end):
+        """The grid of readings from start, which lies on it, up to end."""
+        while start < end:
+            yield start
+            start += self.regime_at(start).interval
+
+    # ---- the door ----
+
+    def refusals(self, meter, read_at, key, now):
+        """Why a reading must be refused: parts of messages, none where it must be accepted."""
+        regime = self.regime_at(read_at)
+        known = self.meters.get(meter)
+        reasons = {
+            'is not on the grid': read_at % HOUR % regime.interval,
+            'lies in the future': read_at + regime.interval > now + 60,
+            'older than the retention': read_at < now - self.retention,
+            'before the start of metering': self.starts_at is not None and read_at < self.starts_at,
+            'is not registered': known is None,
+            'outside the active range': known is not None and not known.active(read_at),
+            'is under key': key not in (regime.key, self.present.key),
+        }
+        return {reason for reason, holds in reasons.items() if holds}
+
+    def stage(self, copies):
+        for copy in copies:
+            self.staged[slot_of(copy.read_at)].append(copy)
+
+    def staged_copies(self):
+        return [copy for copies in self.staged.values() for copy in copies]
+
+    # ---- what is missing ----
+
+    def missing(self, start, end, now):
+        """Readings from start up to end that are expected by now and neither staged nor received."""
+        staged = {copy.reading for copy in self.staged_copies()}
+        times = [t for t in self.reading_times(start, end)
+                 if t >= now - self.retention and t + self.regime_at(t).interval <= now]
+        return {(meter.name, t) for meter in self.meters.values() for t in times if meter.active(t)
+                } - staged - self.partial.keys() - self.received
+
+    def gap(self, now):
+        if self.starts_at is None:
+            return set()
+        until = min(now, max((meter.ends for meter in self.meters.values()), default=now))
+        return self.missing(self.starts_at, until, now)
+
+    def acknowledged(self, now):
+        """For each meter the time before which all its readings are on disk."""
+        if self.billed_until is None:
+            return {}
+        not_counted = {}
+        for t in self.reading_times(self.starts_at, self.billed_until):
+            for meter in self.meters.values():
+                if meter.active(t) and t >= now - self.retention and (meter.name, t) not in self.received:
+                    not_counted.setdefault(meter.name, t)
+        return {name: not_counted.get(name, self.billed_until) for name in self.meters}
+
+    # ---- the roll-up ----
+
+    def rollup(self, as_of, now, busy=(), until=None):
+        """Everything that is due as of a time.
+
+        busy: partitions that somebody is writing to.  until: stop at this
+        (sealed_until, billed_until), where a crash has stopped the roll-up.
+        """
+        if (self.sealed_until, self.billed_until) == until:
+            return
+        self._begin()
+        while (self.sealed_until, self.billed_until) != until:
+            step, starts = self._next_step(as_of, now)
+            if step != 'hour':
+                self._sweep(as_of, busy)
+            if step is None:
+                break
+            if step == 'window':
+                self._seal_window(starts)
+            elif slot_of(starts) in busy:
+                self.note('hour left to the next roll-up because it is written to')
+                break
+            else:
+                self._seal_hour(starts)
+
+    def _begin(self):
+        """Notice a restart; start with the window of the first reading, or where the settings say so."""
+        self.restarts += self.restart_pending
+        self.restart_pending = False
+        if self.sealed_until is None:
+            first = min((copy.read_at for copy in self.staged_copies()), default=None)
+            first = first if self.starts_at is None else self.starts_at
+            if first is not None:
+                self.starts_at = self.sealed_until = self.billed_until = self.window_of(first).start
+
+    def _next_step(self, as_of, now):
+        if self.sealed_until is None:
+            return None, None
+        window = self.window_of(self.billed_until)
+        if self.sealed_until >= window.end:
+            step, starts, ends = 'window', window.start, window.end
+        elif self.sealed_until + HOUR + self.grace <= as_of:
+            step, starts, ends = 'hour', self.sealed_until, self.sealed_until + HOUR
+        else:
+            return None, None
+        # the grace of a simulated run is either much longer than the run, or none
+        if self.crashed and self.grace > 0 and self.missing(starts, ends, now):
+            self.note(f'{step} waits for lost readings')
+            return None, None
+        return step, starts
+
+    def _sweep(self, as_of, busy):
+        """Take late readings, except from partitions of hours that are being written now."""
+        if self.sealed_until is None:
+            return
+        last = min(as_of, self.sealed_until + (RING - 1) * HOUR)
+        live = {slot_of(hour) for hour in range(self.sealed_until, int(last) + 1, HOUR)}
+        for slot in set(range(RING)) - live - set(busy):
+            late = [copy for copy in self.staged[slot] if copy.read_at < self.sealed_until]
+            if late:
+                self.staged[slot] = [copy for copy in self.staged[slot] if copy.read_at >= self.sealed_until]
+                taken, duplicates, refused = self._take_late(late)
+                self.late_log = [a + b for a, b in zip(self.late_log, (taken, duplicates, refused))]
+
+    def _take_late(self, copies):
+        """Count readings of sealed hours once; returns how many, how many not, and how many may not be."""
+        taken = refused = 0
+        for copy in copies:
+            if copy.read_at < self.starts_at:
+                refused += 1
+            elif copy.reading not in self.partial and copy.reading not in self.received:
+                self.partial[copy.reading] = copy
+                taken += 1
+                self.note('reading of a sealed window' if copy.read_at < self.billed_until else
+                          'reading of a sealed hour in an open window' if copy.read_at < self.sealed_until else
+                          'reading under another key than its hour')
+            else:
+                sealed = copy.read_at < self.sealed_until
+                self.note('duplicate after sealing' if sealed else 'duplicate before sealing')
+        duplicates = len(copies) - taken - refused
+        self.note('reading before the start dropped', refused)
+        return taken, duplicates, refused
+
+    def _seal_hour(self, hour):
+        key, slot = self.window_of(hour).key, slot_of(hour)
+        due = [copy for copy in self.staged[slot] if copy.read_at < hour + HOUR]
+        self.staged[slot] = [copy for copy in self.staged[slot] if copy.read_at >= hour + HOUR]
+        self.note('partition with readings of a later hour emptied', bool(self.staged[slot]))
+        own, others = {}, []
+        for copy in due:
+            if copy.read_at >= hour and copy.key == key and copy.reading not in own:
+                own[copy.reading] = copy
+            else:
+                others.append(copy)
+        self.partial.update(own)
+        meters, suppressed = self._seal_regions(hour, key, own.values())
+        late, duplicates, refused = self._take_late(others)
+        self.hour_log[hour] = HourLog(meters, len(own), duplicates, refused, late, suppressed)
+        self.sealed_until = hour + HOUR
+
+    def _seal_regions(self, hour, key, copies):
+        regions = {meter.region.at(hour): [] for meter in self.meters.values() if meter.overlaps(hour, hour + HOUR)}
+        for copy in copies:
+            meter = self.meters[copy.meter]
+            if meter.overlaps(hour, hour + HOUR):
+                regions[meter.region.at(hour)].append(copy)
+        contributors = suppressed = 0
+        for region, own in regions.items():
+            meters = len({copy.meter for copy in own})
+            enough = meters >= self.min_meters
+            total = sum(copy.value for copy in own) if enough else None
+            self.region_hours[region, hour] = RegionHour(key, total, meters, len(own))
+            contributors += meters
+            suppressed += not enough
+        self.note('region hour below min_meters', suppressed)
+        return contributors, suppressed
+
+    def _seal_window(self, start):
+        window = self.window_of(start)
+        touched = {(meter.name, window) for meter in self.meters.values() if meter.overlaps(window.start, window.end)}
+        groups = {}
+        for copy in self.partial.values():
+            groups.setdefault((copy.meter, copy.key), []).append(copy)
+        for (meter, key), copies in groups.items():
+            if len(copies) < min(self.min_readings, window.readings):
+                self.note('too few readings for a total')
+                continue
+            carried = sum(copy.read_at < start for copy in copies)
+            bill = self.bills.setdefault((meter, start, key), Bill())
+            bill.total, bill.readings, bill.carried = sum(copy.value for copy in copies), len(copies), carried
+            self.note('carried reading', carried)
+            self.note('total under another key than its window', key != window.key)
+            for copy in copies:
+                own = self.window_of(copy.read_at)
+                touched.add((meter, own))
+                self._bill(meter, own).received.add(copy.read_at)
+                self.received.add(copy.reading)
+                del self.partial[copy.reading]
+        for meter, own in touched:
+            self._expect(self.meters[meter], own)
+        rows = [bill for (_, at, _), bill in self.bills.items() if at == start]
+        self.window_log[start] = WindowLog(sum(bill.total is not None for bill in rows),
+                                           sum(bill.readings for bill in rows), sum(bill.carried for bill in rows))
+        self.windows[start] = window
+        self.billed_until = window.end
+
+    def _bill(self, meter, window):
+        """The row of a meter that says what its window expects and has received."""
+        return self.bills.setdefault((meter, window.start, window.key), Bill())
+
+    def _expect(self, meter, window):
+        """Expected is what has been received, also from outside an active range that was cut short later, and what is missing."""
+        bill = self._bill(meter.name, window)
+        bill.expected = len(bill.received | set(filter(meter.active, self.reading_times(window.start, window.end))))
+
+    # ---- crashes ----
+
+    def crash(self, progress, restarts, late, as_of=None, now=None):
+        """Staging is lost.
+
+        Where a roll-up was under way (as_of), it came as far as progress on disk
+        says; and so do the log's restarts and late readings, which leave no other trace.
+        """
+        if as_of is not None:
+            self.rollup(as_of, now, until=progress)
+            if self.restart_pending:
+                self.restarts = min(restarts, self.restarts + 1)
+            self.late_log = late
+        self.partial.clear()
+        for copies in self.staged.values():
+            copies.clear()
+        self.crashed = self.restart_pending = True
+
+    # ---- bills ----
+
+    def month_bills(self, tariffs, unit):
+        """(meter, month, tariff, key) -> (amount, energy, readings, carried, missing), amounts in exact decimals."""
+        result = {}
+        for (name, start, key), bill in self.bills.items():
+            tariff = self.meters[name].tariff.at(start)
+            local = datetime.fromtimestamp(start, ZoneInfo(tariffs[tariff].zone))
+            row = result.setdefault((name, f'{local:%Y-%m}-01', tariff, key), [None, None, 0, 0, 0])
+            if bill.total is not None:
+                row[0] = (row[0] or 0) + bill.total * tariffs[tariff].price(local) * unit
+                row[1] = (row[1] or 0) + bill.total
+            row[2] += bill.readings
+            row[3] += bill.carried
+            row[4] += bill.expected - len(bill.received)
+        return result
+
+
+class Tariff(NamedTuple):
+    zone: str
+    rates: dict  # local time of day 'HH:MM' -> price
+
+    def price(self, local):
+        """The rate that began last: today, or else the last one of yesterday."""
+        begun = [begins for begins in sorted(self.rates) if begins <= f'{local:%H:%M}']
+        return Decimal(self.rates[begun[-1] if begun else max(self.rates)])

@@ -1,0 +1,161 @@
+#!/usr/bin/env bash
+# metering_dump.t
+#	A dump of a database that meters: all that is durable is in it and goes on
+#	where it is restored; readings are not, and are asked for again.
+
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+here=$(dirname "${BASH_SOURCE[0]}")
+own_server
+export PGOPTIONS='-c paillier.min_key_bits=128 -c client_min_messages=warning -c jit=off'
+fresh dump_live 'paillier_metering CASCADE'
+psql -Xq -v ON_ERROR_STOP=1 -f "$here/metering.psql"
+
+# ---- a pipeline in the middle of everything ----
+
+h=$(sql "SELECT date_bin('2 hours', now() - interval '30 hours', '2000-01-01 00:00Z')")
+rollup() {
+	sql "CALL metering.rollup('$h'::timestamptz + $1 * interval '1 hour')"
+}
+sql - >/dev/null <<-SQL
+	SELECT begin_metering(\$\$retention = '40 days', min_readings = 3, unit_kwh = 0.01\$\$);
+	INSERT INTO metering.tariff VALUES ('flat', 'one price', 'Europe/Berlin'), ('night', NULL, 'UTC');
+	INSERT INTO metering.rate VALUES ('flat', '00:00', 0.3), ('night', '06:00', 0.4), ('night', '22:00', 0.2);
+	SELECT add_meters('m', 4, 'one', 'flat'), add_meters('"q''u,o\te', 1, 'two', 'night');
+	SELECT send('.*', '$h', '$h'::timestamptz + interval '5 hours');
+	-- one that comes late, and one that never does
+	DELETE FROM metering.reading WHERE meter_id = 'm1' AND read_at IN ('$h', '$h'::timestamptz + interval '2 hours');
+	DELETE FROM sent WHERE meter_id = 'm1' AND read_at IN ('$h', '$h'::timestamptz + interval '2 hours');
+	CREATE ROLE dump_collector; CREATE ROLE dump_biller;
+	SELECT metering.grant_access('dump_collector', 'collector'), metering.grant_access('dump_biller', 'biller');
+	UPDATE metering.meter SET collector = 'dump_collector' WHERE meter_id = 'm3';
+SQL
+rollup 3.5
+sql - >/dev/null <<-SQL
+	SELECT send('m1', '$h', '$h'::timestamptz + interval '5 min', is_late => true);
+	UPDATE metering.meter SET region = 'two' WHERE meter_id = 'm4';
+	UPDATE metering.meter SET tariff = 'night' WHERE meter_id = 'm2';
+	UPDATE metering.setting SET bill_window = '4 hours';
+SQL
+staged=$(sql 'SELECT count(*) FROM metering.reading')
+is "$(sql 'SELECT count(*) > 0 FROM metering.partial')|$staged|$(sql 'SELECT sealed_until - billed_until FROM metering.progress')" "t|121|01:00:00" "readings are staged, and an hour is sealed whose window is not"
+tables=$(sql "SELECT c.relname FROM pg_extension e, unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'paillier_metering' AND c.relkind = 'r' ORDER BY 1")
+is "$(wc -w <<<"$tables")" 12 "durable tables"
+
+# every row of every durable table
+durable() {
+	local table
+	for table in $tables; do echo "$table $(sql "COPY metering.$table TO STDOUT" | sort | md5sum) $(sql "SELECT count(*) FROM metering.$table")"; done
+	sql "SELECT key_id, name FROM paillier_key ORDER BY 1"
+}
+live=$(durable)
+is "$(grep -c ' 0$' <<<"$live")" 0 "all of which have rows"
+missing=$(sql "SELECT md5(string_agg(meter_id || read_at, ',' ORDER BY meter_id, read_at)) FROM sent, metering.progress WHERE read_at >= billed_until OR late")
+sql "COPY (SELECT energy FROM metering.reading UNION ALL SELECT total FROM metering.partial) TO STDOUT" >"$scratch/fine"
+sql "COPY (SELECT total FROM metering.bill_window WHERE total IS NOT NULL UNION ALL SELECT total FROM metering.region_load) TO STDOUT" >"$scratch/totals"
+
+# ---- dumps ----
+
+# not even a roll-up in the middle of a step holds a dump up, nor does the dump see half of it
+mkfifo "$scratch/statements"
+psql -XAtq <"$scratch/statements" >"$scratch/answers" &
+exec 9>"$scratch/statements"
+echo "BEGIN; SELECT metering.seal_hour(sealed_until) FROM metering.progress;" >&9
+for ((i = 0; i < 200; i++)); do
+	[ -s "$scratch/answers" ] && break
+	sleep 0.05
+done
+is "$(cat "$scratch/answers")" t "an hour is being sealed"
+pg_dump --lock-wait-timeout=5s >"$scratch/plain.sql"
+ok $? "pg_dump, plain, meanwhile"
+pg_dump --lock-wait-timeout=5s -Fc -Z0 -f "$scratch/custom"
+ok $? "pg_dump, custom"
+pg_dump --lock-wait-timeout=5s --inserts -t 'metering.*' -f "$scratch/tables.sql" 2>/dev/null
+ok $? "pg_dump of all tables of the schema by name"
+echo 'ROLLBACK;' >&9
+exec 9>&-
+wait
+for file in plain.sql custom tables.sql; do
+	is "$(grep -caFf "$scratch/fine" "$scratch/$file") $(grep -oaFf "$scratch/totals" "$scratch/$file" | sort -u | wc -l)" "0 $(wc -l <"$scratch/totals")" \
+		"$file: no staged reading, no partial total, all totals"
+done
+is "$(sort -u "$scratch/fine" | wc -l)" $((staged + 5)) "which were there"
+
+# ---- what is restored ----
+
+check() {
+	local how=$1
+	is "$(durable)" "$live" "$how: every durable table is whole"
+	is "$(sql 'SELECT count(*) FROM metering.setting') $(sql 'SELECT count(*) FROM metering.progress')" "1 1" "$how: settings and progress are one row"
+	is "$(sql 'SELECT count(*) FROM metering.reading') $(sql 'SELECT count(*) FROM metering.partial')" "0 0" "$how: staging is empty"
+	is "$(sql "SELECT count(*) FROM pg_class WHERE relnamespace = 'metering'::regnamespace AND relkind = 'r' AND relpersistence = 'u'")" 52 "$how: and unlogged"
+	is "$(error 'ALTER TABLE metering.partial SET LOGGED') $(error 'DELETE FROM metering.bill_window') $(error 'UPDATE metering.region_hour SET meters = 1')" "55000 55000 55000" "$how: the guards are up"
+	is "$(sql "SELECT has_table_privilege('dump_collector', 'metering.reading', 'INSERT'), has_table_privilege('dump_collector', 'metering.reading', 'SELECT'),
+		has_table_privilege('dump_biller', 'metering.bill', 'SELECT'), has_schema_privilege('dump_biller', 'metering', 'USAGE'), has_table_privilege('public', 'metering.reading', 'INSERT'),
+		has_function_privilege('public', 'metering.seal_hour(timestamptz)', 'EXECUTE')")" "t|f|t|t|f|f" "$how: rights are as they were"
+	is "$(sql "SELECT md5(string_agg(meter_id || read_at, ',' ORDER BY meter_id, read_at)) FROM metering.gap JOIN sent USING (meter_id, read_at)")" "$missing" "$how: what was staged is missing"
+	is "$(sql "SELECT string_agg(format('%s %s', meter_id, read_at - '$h'), ', ' ORDER BY read_at) FROM metering.gap LEFT JOIN sent USING (meter_id, read_at)
+		WHERE sent.read_at IS NULL AND read_at < '$h'::timestamptz + interval '5 hours'")" "m1 02:00:00" "$how: and what was missing before"
+	# nobody is hurried: readings that were lost get the time of grace
+	rollup 5.5
+	is "$(sql 'SELECT sealed_until - billed_until FROM metering.progress') $(sql 'SELECT step FROM metering.rollup_log ORDER BY id DESC LIMIT 1')" "01:00:00 restart" "$how: the loss of staging is noticed, and hours wait"
+	sql "INSERT INTO metering.reading SELECT meter_id, read_at, encrypted(value) FROM metering.gap JOIN sent USING (meter_id, read_at)"
+	rollup 5.5
+	sql "UPDATE metering.staging_since SET since = since - interval '1 hour'"
+	rollup 5.5
+	rollup 12
+	is "$(sql 'SELECT wrong_meters()')" "" "$how: when they are sent again every bill is exact"
+	is "$(sql "SELECT decrypted(sum(amount)) = (SELECT sum(value * 0.01 * 0.3) FROM sent WHERE meter_id = 'm3') FROM metering.bill WHERE meter_id = 'm3'")" t "$how: to the last digit of its amount"
+	is "$(sql "SELECT count(*) FROM metering.region_hour WHERE hour < '$h'::timestamptz + interval '5 hours' AND readings > 0")" 10 "$how: roll-up goes on"
+	is "$(sql "SELECT string_agg(DISTINCT format('%s %s', region, meters), ', ') FROM metering.region_hour WHERE hour < '$h'::timestamptz + interval '5 hours'")" "one 4, two 1" "$how: meters are where they were then"
+	is "$(sql "SELECT count(*) - count(DISTINCT id) FROM metering.rollup_log")" 0 "$how: with new numbers in the log"
+	is "$(sql "SELECT sum(counted)::int - sum(expected)::int FROM metering.bill_window WHERE window_start < '$h'::timestamptz + interval '4 hours'")" -1 "$how: only what never came is missing"
+}
+
+fresh dump_plain
+psql -Xq -v ON_ERROR_STOP=1 -f "$scratch/plain.sql" >/dev/null
+ok $? "restored by psql"
+check plain
+fresh dump_custom
+pg_restore -e -d dump_custom "$scratch/custom"
+ok $? "restored by pg_restore"
+check custom
+fresh dump_jobs
+pg_restore -e -j 4 -d dump_jobs "$scratch/custom"
+ok $? "restored by several jobs"
+is "$(durable)" "$live" "by several jobs: every durable table is whole"
+
+# ---- a dump of what was restored holds the same ----
+
+fresh dump_again
+pg_dump dump_jobs | psql -Xq -v ON_ERROR_STOP=1 >/dev/null
+is "$(durable)" "$live" "a dump of a restored database, restored"
+
+# ---- the original goes on ----
+
+PGDATABASE=dump_live
+rollup 5.5
+rollup 12
+is "$(sql 'SELECT wrong_meters()')" "" "the original goes on meanwhile"
+
+# ---- extensions that depend on each other ----
+
+is "$(error 'DROP EXTENSION paillier')" 2BP01 "paillier stays while metering depends on it"
+is "$(error 'DROP SCHEMA metering CASCADE; CREATE EXTENSION paillier_metering')" none "the schema is dropped with all that is in it, and made again"
+is "$(sql 'SELECT count(*) FROM metering.bill_window') $(sql 'SELECT key_id IS NULL FROM metering.setting')" "0 t" "empty"
+PGDATABASE=dump_plain
+is "$(error 'DROP EXTENSION paillier_metering; CREATE EXTENSION paillier_metering; DROP EXTENSION paillier_metering')" none "so is the extension"
+PGDATABASE=dump_custom
+is "$(error 'DROP TABLE pipeline_key; DROP FUNCTION encrypted; DROP FUNCTION decrypted; DROP EXTENSION paillier CASCADE')" none "DROP … CASCADE takes both"
+is "$(sql "SELECT count(*) FROM pg_event_trigger") $(sql "SELECT count(*) FROM pg_class WHERE relnamespace = 'metering'::regnamespace")" "0 0" "and leaves nothing"
+is "$(error 'CREATE EXTENSION paillier_metering CASCADE')" none "both are made again"
+sql - >/dev/null <<-SQL
+	DROP TABLE sent;
+	DROP FUNCTION begin_metering, add_meters, send, wrong_regions, wrong_meters;
+	\\i $here/metering.psql
+	SELECT begin_metering(), add_meters('m', 2, 'one');
+	SELECT send('m.', '$h', '$h'::timestamptz + interval '2 hours');
+SQL
+rollup 3
+is "$(sql 'SELECT wrong_regions() UNION ALL SELECT wrong_meters()') $(sql 'SELECT count(*) FROM metering.bill_window WHERE readings = 24')" " 2" "and work"
+
+finish
