@@ -95,7 +95,7 @@ CREATE TABLE @extschema@.tariff (
 COMMENT ON TABLE @extschema@.tariff IS 'tariffs; a bill covers months of the tariff''s time zone';
 
 CREATE TABLE @extschema@.rate (
-	tariff    text NOT NULL REFERENCES @extschema@.tariff,
+	tariff    text NOT NULL,
 	from_time time NOT NULL DEFAULT '00:00',
 	price     numeric NOT NULL CHECK (price NOT IN ('NaN')),
 	PRIMARY KEY (tariff, from_time)
@@ -108,7 +108,7 @@ COMMENT ON COLUMN @extschema@.rate.price IS 'price of one kWh';
 CREATE TABLE @extschema@.meter (
 	meter_id  text PRIMARY KEY CHECK (meter_id <> '' AND octet_length(meter_id) < 64),
 	region    text NOT NULL,
-	tariff    text REFERENCES @extschema@.tariff,
+	tariff    text,
 	active    tstzrange NOT NULL DEFAULT '(,)'
 		CHECK (NOT isempty(active) AND (lower_inc(active) OR lower_inf(active)) AND NOT upper_inc(active)),
 	collector name
@@ -198,6 +198,15 @@ BEGIN
 END
 $$;
 
+CREATE VIEW @extschema@.staging_table AS
+	SELECT c.oid::regclass AS staging_table, c.relpersistence = 'u' AS unlogged
+	FROM pg_class c
+	WHERE c.oid IN (SELECT t.relid FROM pg_partition_tree('@extschema@.reading') t WHERE t.isleaf)
+		OR c.oid IN ('@extschema@.reading_spare'::regclass, '@extschema@.partial'::regclass,
+			'@extschema@.partial_spare'::regclass, '@extschema@.staging_since'::regclass);
+
+COMMENT ON VIEW @extschema@.staging_table IS 'every table of staging, and whether it is unlogged, as it must be';
+
 -- ---- totals: all that is kept ----
 
 CREATE TABLE @extschema@.region_hour (
@@ -273,8 +282,12 @@ CREATE TABLE @extschema@.rollup_log (
 );
 
 COMMENT ON TABLE @extschema@.rollup_log IS 'what each step of the roll-up did';
+COMMENT ON COLUMN @extschema@.rollup_log.finished_at IS 'when the step was done';
+COMMENT ON COLUMN @extschema@.rollup_log.duration IS 'how long it took';
 COMMENT ON COLUMN @extschema@.rollup_log.step IS 'hour: an hour was sealed; late: late readings were taken; window: a bill window was sealed; restart: staging was found lost';
 COMMENT ON COLUMN @extschema@.rollup_log.starts IS 'start of the hour or window';
+COMMENT ON COLUMN @extschema@.rollup_log.meters IS 'meters that contributed';
+COMMENT ON COLUMN @extschema@.rollup_log.readings IS 'readings in the totals';
 COMMENT ON COLUMN @extschema@.rollup_log.duplicates IS 'readings dropped because they had been received before';
 COMMENT ON COLUMN @extschema@.rollup_log.refused IS 'readings dropped because they lie before the start of metering';
 COMMENT ON COLUMN @extschema@.rollup_log.late IS 'readings taken for hours that had been sealed';
@@ -353,11 +366,15 @@ $$;
 COMMENT ON FUNCTION @extschema@.window_of(timestamptz) IS 'the bill window that a time lies in, with its key and reading interval';
 
 -- One row only; the row of a dump that is restored replaces the one made here.
+-- Where progress is restored staging is not: it counts as lost.
 CREATE FUNCTION @extschema@.replace_row() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 	AS $$
 BEGIN
 	EXECUTE format('DELETE FROM %s', TG_RELID::regclass);
+	IF TG_RELID = '@extschema@.progress'::regclass THEN
+		DELETE FROM @extschema@.staging_since;
+	END IF;
 	RETURN NEW;
 END
 $$;
@@ -404,6 +421,31 @@ COMMENT ON FUNCTION @extschema@.change_setting() IS 'checks a change of settings
 
 CREATE TRIGGER change_setting BEFORE UPDATE ON @extschema@.setting
 	FOR EACH ROW EXECUTE FUNCTION @extschema@.change_setting();
+
+-- No foreign keys: a dump is restored table by table, in any order.
+CREATE FUNCTION @extschema@.change_tariff() RETURNS trigger
+	LANGUAGE plpgsql SET search_path FROM CURRENT
+	AS $$
+BEGIN
+	IF TG_OP <> 'DELETE' THEN
+		PERFORM now() AT TIME ZONE NEW.zone;
+	END IF;
+	IF TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND NEW.tariff = OLD.tariff) THEN
+		RETURN NEW;
+	END IF;
+	IF EXISTS (SELECT FROM @extschema@.meter m WHERE m.tariff = OLD.tariff)
+		OR EXISTS (SELECT FROM @extschema@.tariff_past x WHERE x.tariff = OLD.tariff) THEN
+		RAISE EXCEPTION 'tariff "%" has meters that are billed by it', OLD.tariff
+			USING ERRCODE = 'foreign_key_violation';
+	END IF;
+	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.change_tariff() IS 'checks the time zone of a tariff, and that none is taken away that meters are billed by';
+
+CREATE TRIGGER change_tariff BEFORE INSERT OR UPDATE OR DELETE ON @extschema@.tariff
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.change_tariff();
 
 -- A meter counts in one region in any hour, and by one tariff in any window.
 CREATE FUNCTION @extschema@.change_meter() RETURNS trigger
@@ -452,7 +494,7 @@ CREATE TRIGGER write_once_delete BEFORE DELETE ON @extschema@.bill_window
 	FOR EACH ROW EXECUTE FUNCTION @extschema@.refuse_change();
 CREATE TRIGGER write_once BEFORE UPDATE ON @extschema@.bill_window
 	FOR EACH ROW
-	WHEN (paillier_bytes(OLD.total) IS DISTINCT FROM paillier_bytes(NEW.total) OR (OLD.readings, OLD.carried) <> (NEW.readings, NEW.carried)
+	WHEN (paillier_ciphertext_send(OLD.total) IS DISTINCT FROM paillier_ciphertext_send(NEW.total) OR (OLD.readings, OLD.carried) <> (NEW.readings, NEW.carried)
 		OR (OLD.meter_id, OLD.window_start, OLD.key_id) <> (NEW.meter_id, NEW.window_start, NEW.key_id))
 	EXECUTE FUNCTION @extschema@.refuse_change();
 CREATE TRIGGER write_once_truncate BEFORE TRUNCATE ON @extschema@.region_hour
@@ -472,7 +514,8 @@ CREATE VIEW @extschema@.open_reading AS
 	CROSS JOIN LATERAL (
 		SELECT x.reading_interval FROM @extschema@.regime x WHERE x.until > h.hour ORDER BY x.until LIMIT 1) AS r
 	CROSS JOIN LATERAL generate_series(0, (3600 / EXTRACT(epoch FROM r.reading_interval))::int - 1) AS i (i)
-	WHERE h.hour + r.reading_interval * (i.i + 1) <= now();
+	WHERE h.hour + r.reading_interval * (i.i + 1) <= now()
+		AND h.hour + r.reading_interval * i.i >= s.starts_at;
 
 COMMENT ON VIEW @extschema@.open_reading IS 'times of the readings that belong to bill windows not sealed yet';
 
@@ -490,8 +533,8 @@ CREATE VIEW @extschema@.missed_reading AS
 
 COMMENT ON VIEW @extschema@.missed_reading IS 'readings that were expected in sealed bill windows and have not been counted yet';
 
-CREATE VIEW @extschema@.gap AS
-	SELECT m.meter_id, e.read_at
+CREATE VIEW @extschema@.gap_of_all AS
+	SELECT m.meter_id, e.read_at, m.collector
 	FROM (
 		SELECT m.meter_id, o.hour, o.read_at, o.bit FROM @extschema@.meter m CROSS JOIN @extschema@.open_reading o
 		UNION ALL
@@ -501,12 +544,19 @@ CREATE VIEW @extschema@.gap AS
 	CROSS JOIN @extschema@.setting s
 	WHERE m.active @> e.read_at
 		AND e.read_at >= now() - s.retention
-		AND (m.collector IS NULL OR pg_has_role(m.collector, 'MEMBER'))
 		AND NOT EXISTS (
 			SELECT FROM @extschema@.partial p
 			WHERE p.meter_id = e.meter_id AND p.hour = e.hour AND p.received & e.bit <> 0)
 		AND NOT EXISTS (
 			SELECT FROM @extschema@.reading r WHERE r.meter_id = e.meter_id AND r.read_at = e.read_at);
+
+COMMENT ON VIEW @extschema@.gap_of_all IS 'readings expected and not received, of the meters of every collector';
+
+-- The name of a role is kept rather than its number, for dumps; the role may be gone.
+CREATE VIEW @extschema@.gap AS
+	SELECT e.meter_id, e.read_at FROM @extschema@.gap_of_all e
+	WHERE e.collector IS NULL OR EXISTS (
+		SELECT FROM pg_roles r WHERE r.rolname = e.collector AND pg_has_role(r.oid, 'USAGE'));
 
 COMMENT ON VIEW @extschema@.gap IS 'readings expected and not received: what to send again';
 COMMENT ON COLUMN @extschema@.gap.read_at IS 'start of the interval of the reading';
@@ -525,7 +575,8 @@ CREATE VIEW @extschema@.acknowledged AS
 		WHERE active @> e.read_at AND e.read_at >= now() - retention
 		GROUP BY e.meter_id) AS x ON x.meter_id = m.meter_id
 	WHERE g.billed_until IS NOT NULL
-		AND (m.collector IS NULL OR pg_has_role(m.collector, 'MEMBER'));
+		AND (m.collector IS NULL OR EXISTS (
+			SELECT FROM pg_roles r WHERE r.rolname = m.collector AND pg_has_role(r.oid, 'USAGE')));
 
 COMMENT ON VIEW @extschema@.acknowledged IS 'up to when a meter may forget its readings: all before are counted in totals on disk';
 COMMENT ON COLUMN @extschema@.acknowledged.until IS 'readings that start before this will never be asked for again';
@@ -558,6 +609,27 @@ CREATE FUNCTION @extschema@.staging_partition(slot int) RETURNS regclass
 
 COMMENT ON FUNCTION @extschema@.staging_partition(int) IS 'the staging partition of a slot of the ring';
 
+-- Sealing reads what was committed before it had the lock: an older snapshot
+-- would miss readings that the purge then destroys.
+CREATE FUNCTION @extschema@.check_isolation() RETURNS void
+	LANGUAGE plpgsql SET search_path FROM CURRENT
+	AS $$
+BEGIN
+	IF current_setting('transaction_isolation') <> 'read committed' THEN
+		RAISE EXCEPTION 'a roll-up step cannot run in isolation level %', current_setting('transaction_isolation')
+			USING ERRCODE = 'invalid_transaction_state', HINT = 'Use CALL rollup(), or isolation level read committed.';
+	END IF;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.check_isolation() IS 'refuses to seal by an old snapshot';
+
+-- The door has accepted them already, and may not any more: a meter has ended.
+CREATE FUNCTION @extschema@.put_back(partition regclass) RETURNS void
+	AS 'MODULE_PATHNAME', 'paillier_metering_put_back' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION @extschema@.put_back(regclass) IS 'moves the readings of reading_spare into a staging partition, without the check at the door';
+
 -- Empty a locked staging partition.  Readings of hours that are not sealed yet
 -- (the ring has come round because the roll-up is far behind) are put back.
 CREATE FUNCTION @extschema@.purge(partition regclass, sealed_until timestamptz) RETURNS void
@@ -571,7 +643,7 @@ BEGIN
 	GET DIAGNOSTICS kept = ROW_COUNT;
 	IF kept > 0 THEN
 		EXECUTE format('TRUNCATE %s', partition);
-		EXECUTE format('INSERT INTO %s SELECT * FROM @extschema@.reading_spare', partition);
+		PERFORM @extschema@.put_back(partition);
 		TRUNCATE @extschema@.reading_spare;
 	ELSE
 		EXECUTE format('TRUNCATE %s', partition);
@@ -699,19 +771,25 @@ DECLARE
 	late       bigint := 0;
 	suppressed bigint;
 BEGIN
+	PERFORM @extschema@.check_isolation();
 	PERFORM FROM @extschema@.progress WHERE sealed_until = starts FOR UPDATE;
 	IF NOT FOUND THEN
 		RETURN true;	-- somebody else has sealed it
+	END IF;
+	IF next_hour + (SELECT s.grace FROM @extschema@.setting s) > clock_timestamp() THEN
+		RAISE EXCEPTION 'hour % is not due', starts
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'An hour is sealed when it has ended and its time of grace has passed.';
 	END IF;
 	IF NOT @extschema@.lock_staging(partition) THEN
 		RAISE NOTICE 'hour % is still being written to: it will be sealed by the next roll-up', starts;
 		RETURN false;
 	END IF;
 	SELECT * INTO w FROM @extschema@.window_of(starts);
-	one_key := NOT EXISTS (SELECT FROM @extschema@.setting s WHERE s.key_id <> w.key_id);
-	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE read_at < $1), count(*) FILTER (WHERE read_at < $3) FROM %s
-		WHERE read_at < $2', partition)
-		INTO staged, staged_late, refused USING starts, next_hour, (SELECT s.starts_at FROM @extschema@.setting s);
+	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE read_at < $1), count(*) FILTER (WHERE read_at < $3),
+		COALESCE(bool_and(paillier_key_id(energy) = $4), true) FROM %s WHERE read_at < $2', partition)
+		INTO staged, staged_late, refused, one_key
+		USING starts, next_hour, (SELECT s.starts_at FROM @extschema@.setting s), w.key_id;
 
 	taken := @extschema@.take_hour(partition, starts, w.key_id, (EXTRACT(epoch FROM w.reading_interval) / 60)::int, one_key);
 	suppressed := @extschema@.seal_regions(starts, w.key_id);
@@ -747,6 +825,7 @@ DECLARE
 	refused      bigint;
 	late         bigint;
 BEGIN
+	PERFORM @extschema@.check_isolation();
 	SELECT g.sealed_until INTO sealed_until FROM @extschema@.progress g FOR UPDATE;
 	IF NOT @extschema@.lock_staging(partition) THEN
 		RETURN;		-- the next roll-up will find them
@@ -755,52 +834,64 @@ BEGIN
 		INTO staged, refused USING sealed_until, (SELECT s.starts_at FROM @extschema@.setting s);
 	late := @extschema@.take_late(partition, sealed_until);
 	PERFORM @extschema@.purge(partition, sealed_until);
+	IF staged = 0 THEN
+		RETURN;
+	END IF;
 	INSERT INTO @extschema@.rollup_log (duration, step, readings, duplicates, refused, late)
 	VALUES (clock_timestamp() - began, 'late', late, staged - late - refused, refused, late);
 	RAISE NOTICE 'late readings: % taken, % duplicates', late, staged - late - refused;
 END
 $$;
 
-COMMENT ON FUNCTION @extschema@.sweep(int) IS 'takes the late readings out of a staging partition';
+COMMENT ON FUNCTION @extschema@.sweep(int) IS 'takes the late readings out of a staging partition, and purges what was refused there';
 
--- Partitions with readings of sealed hours.  Those of hours that collectors may
--- be writing to now are left alone: sealing these hours takes what is late in them.
+-- Partitions with readings of sealed hours, or with nothing but the bytes of
+-- readings that were refused.  Those of hours that collectors may be writing to
+-- now are left alone: sealing these hours takes what is late in them.
 CREATE FUNCTION @extschema@.late_slots(as_of timestamptz) RETURNS SETOF int
 	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT
 	AS $$
 DECLARE
 	sealed_until timestamptz := (SELECT g.sealed_until FROM @extschema@.progress g);
 	live         int[];
-	found_late   boolean;
+	partition    regclass;
+	due          boolean;
 BEGIN
 	live := ARRAY(SELECT @extschema@.slot(h)
 		FROM generate_series(sealed_until, least(as_of, sealed_until + interval '47 hours'), interval '1 hour') AS h);
 	FOR slot IN 0 .. 47 LOOP
 		CONTINUE WHEN slot = ANY (live);
-		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE read_at < $1)', @extschema@.staging_partition(slot))
-			INTO found_late USING sealed_until;
-		IF found_late THEN
+		partition := @extschema@.staging_partition(slot);
+		CONTINUE WHEN (SELECT pg_relation_size(c.oid) + COALESCE(pg_relation_size(NULLIF(c.reltoastrelid, 0)), 0) = 0
+			FROM pg_class c WHERE c.oid = partition);
+		EXECUTE format('SELECT COALESCE(min(read_at) < $1, true) FROM %s', partition) INTO due USING sealed_until;
+		IF due THEN
 			RETURN NEXT slot;
 		END IF;
 	END LOOP;
 END
 $$;
 
-COMMENT ON FUNCTION @extschema@.late_slots(timestamptz) IS 'staging partitions that hold late readings';
+COMMENT ON FUNCTION @extschema@.late_slots(timestamptz) IS 'staging partitions that hold late or refused readings';
 
-CREATE FUNCTION @extschema@.expected_readings(active tstzrange, starts timestamptz, ends timestamptz, step interval)
+-- What was received is expected too: the active range may have been cut short since.
+CREATE FUNCTION @extschema@.expected_readings(active tstzrange, starts timestamptz, ends timestamptz, step interval,
+		received bigint[] DEFAULT '{}')
 	RETURNS int
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	AS $$
 		SELECT CASE WHEN active @> pg_catalog.tstzrange(starts, ends)
-			THEN EXTRACT(epoch FROM ends - starts) / EXTRACT(epoch FROM step)
-			ELSE greatest(0,
-				pg_catalog.ceil(EXTRACT(epoch FROM least(pg_catalog.upper(active), ends) - starts) / EXTRACT(epoch FROM step))
-				- pg_catalog.ceil(EXTRACT(epoch FROM greatest(pg_catalog.lower(active), starts) - starts) / EXTRACT(epoch FROM step)))
-			END::int
+			THEN (EXTRACT(epoch FROM ends - starts) / EXTRACT(epoch FROM step))::int
+			ELSE (
+				SELECT pg_catalog.count(*)::int
+				FROM pg_catalog.generate_series(0, (EXTRACT(epoch FROM ends - starts) / EXTRACT(epoch FROM step))::int - 1) AS i
+				CROSS JOIN LATERAL (SELECT step * i, EXTRACT(epoch FROM step)::int * i) AS t (after, seconds)
+				WHERE active @> starts + t.after
+					OR received[t.seconds / 3600 + 1] >> (t.seconds % 3600 / EXTRACT(epoch FROM step)::int) & 1 = 1)
+			END
 	$$;
 
-COMMENT ON FUNCTION @extschema@.expected_readings(tstzrange, timestamptz, timestamptz, interval) IS 'how many readings a meter should send in a stretch of time';
+COMMENT ON FUNCTION @extschema@.expected_readings(tstzrange, timestamptz, timestamptz, interval, bigint[]) IS 'how many readings a meter should send in a stretch of time, with those it has sent outside of its active range';
 
 CREATE FUNCTION @extschema@.add_received(received bigint[], place int, bits bigint) RETURNS bigint[]
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
@@ -833,18 +924,22 @@ BEGIN
 	LOOP
 		INSERT INTO @extschema@.bill_window AS b (meter_id, window_start, key_id, expected, counted, received)
 		SELECT p.meter_id, late.window_start, late.key_id,
-			COALESCE(@extschema@.expected_readings(m.active, late.window_start, late.window_end, late.reading_interval), 0),
-			@extschema@.bits(p.bits), @extschema@.add_received('{}', late.place, p.bits)
+			@extschema@.expected_readings(m.active, late.window_start, late.window_end, late.reading_interval, r.received),
+			@extschema@.bits(p.bits), r.received
 		FROM (
 			SELECT meter_id, bit_or(received) AS bits FROM @extschema@.partial
 			WHERE hour = late.hour AND (hour < starts OR key_id <> window_key)
 				AND NOT EXISTS (SELECT FROM @extschema@.partial_spare s
 					WHERE s.meter_id = partial.meter_id AND s.key_id = partial.key_id)
 			GROUP BY meter_id) AS p
+		CROSS JOIN LATERAL @extschema@.add_received('{}', late.place, p.bits) AS r (received)
 		LEFT JOIN @extschema@.meter m USING (meter_id)
 		ON CONFLICT (meter_id, window_start, key_id) DO UPDATE
 			SET counted = b.counted + EXCLUDED.counted,
-				received = @extschema@.add_received(b.received, late.place, EXCLUDED.received[late.place]);
+				received = @extschema@.add_received(b.received, late.place, EXCLUDED.received[late.place]),
+				expected = @extschema@.expected_readings((SELECT m.active FROM @extschema@.meter m WHERE m.meter_id = b.meter_id),
+					late.window_start, late.window_end, late.reading_interval,
+					@extschema@.add_received(b.received, late.place, EXCLUDED.received[late.place]));
 	END LOOP;
 	SELECT COALESCE(sum(carried), 0) INTO number FROM @extschema@.bill_window WHERE window_start = starts;
 	RETURN number;
@@ -868,11 +963,20 @@ DECLARE
 BEGIN
 	-- what a meter may forget must be on disk
 	SET LOCAL synchronous_commit = on;
+	PERFORM @extschema@.check_isolation();
 	PERFORM FROM @extschema@.progress WHERE billed_until = starts FOR UPDATE;
 	IF NOT FOUND THEN
 		RETURN true;	-- somebody else has sealed it
 	END IF;
 	SELECT * INTO w FROM @extschema@.window_of(starts);
+	IF EXISTS (SELECT FROM @extschema@.progress WHERE sealed_until < w.window_end) THEN
+		RAISE EXCEPTION 'bill window % has hours that are not sealed', starts
+			USING ERRCODE = 'object_not_in_prerequisite_state';
+	END IF;
+	IF NOT @extschema@.lock_staging('@extschema@.partial') THEN
+		RAISE NOTICE 'bill window % is being read: it will be sealed by the next roll-up', starts;
+		RETURN false;
+	END IF;
 	hours := EXTRACT(epoch FROM w.window_end - starts) / 3600;
 	full_ := EXTRACT(epoch FROM w.window_end - starts) / EXTRACT(epoch FROM w.reading_interval);
 
@@ -886,7 +990,8 @@ BEGIN
 	EXECUTE format($query$
 		INSERT INTO @extschema@.bill_window (meter_id, window_start, key_id, total, readings, carried, expected, counted, received)
 		SELECT COALESCE(m.meter_id, t.meter_id), $1, COALESCE(t.key_id, $2), paillier_rerandomize(t.total),
-			COALESCE(t.readings, 0), COALESCE(t.carried, 0), COALESCE(m.expected, 0),
+			COALESCE(t.readings, 0), COALESCE(t.carried, 0),
+			CASE WHEN COALESCE(t.key_id, $2) = $2 THEN @extschema@.expected_readings(m.active, $1, $3, $4, t.received) ELSE 0 END,
 			CASE WHEN t.key_id = $2 THEN t.readings - t.carried ELSE 0 END,
 			CASE WHEN t.key_id = $2 THEN t.received ELSE '{}' END
 		FROM (
@@ -898,8 +1003,7 @@ BEGIN
 			GROUP BY meter_id, key_id
 		) AS t
 		FULL JOIN (
-			SELECT meter_id, @extschema@.expected_readings(active, $1, $3, $4) AS expected
-			FROM @extschema@.meter WHERE active && tstzrange($1, $3)
+			SELECT meter_id, active FROM @extschema@.meter WHERE active && tstzrange($1, $3)
 		) AS m ON m.meter_id = t.meter_id AND t.key_id = $2
 		$query$, (
 			SELECT string_agg(format('COALESCE(bit_or(received) FILTER (WHERE hour = $1 + interval ''%s hours''), 0)', h),
@@ -972,7 +1076,7 @@ BEGIN
 		ends := g.sealed_until + interval '1 hour';
 	END IF;
 	IF starts < staged_since AND clock_timestamp() < staged_since + grace AND EXISTS (
-		SELECT FROM @extschema@.gap x WHERE x.read_at >= starts AND x.read_at < ends) THEN
+		SELECT FROM @extschema@.gap_of_all x WHERE x.read_at >= starts AND x.read_at < ends) THEN
 		RAISE NOTICE '% % waits for readings that were lost', step, starts;
 		step := NULL;
 		starts := NULL;
@@ -983,31 +1087,39 @@ $$;
 COMMENT ON FUNCTION @extschema@.next_step(timestamptz) IS 'the hour or bill window that is to be sealed next';
 
 -- No SET and no SECURITY DEFINER: either would forbid COMMIT.  Everything with
--- a right to it is in the functions above.
+-- a right to it is in the functions above.  Each step has a transaction of its
+-- own, also that which only looks for late readings: it reads every partition.
 CREATE PROCEDURE @extschema@.rollup(as_of timestamptz DEFAULT now())
 	LANGUAGE plpgsql
 	AS $$
 DECLARE
-	due  record;
-	slot int;
-	done boolean;
+	due   record;
+	slots int[];
+	slot  int;
+	done  boolean;
 BEGIN
 	LOOP
+		COMMIT;
+		SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 		SELECT * INTO due FROM @extschema@.next_step(least(as_of, pg_catalog.clock_timestamp()));
 		COMMIT;
 		IF due.step IS NULL OR due.step OPERATOR(pg_catalog.=) 'window' THEN
-			FOR slot IN SELECT * FROM @extschema@.late_slots(least(as_of, pg_catalog.clock_timestamp())) LOOP
+			SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+			slots := ARRAY(SELECT @extschema@.late_slots(least(as_of, pg_catalog.clock_timestamp())));
+			COMMIT;
+			FOREACH slot IN ARRAY slots LOOP
+				SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 				PERFORM @extschema@.sweep(slot);
 				COMMIT;
 			END LOOP;
 		END IF;
 		EXIT WHEN due.step IS NULL;
+		SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 		IF due.step OPERATOR(pg_catalog.=) 'window' THEN
 			done := @extschema@.seal_window(due.starts);
 		ELSE
 			done := @extschema@.seal_hour(due.starts);
 		END IF;
-		COMMIT;
 		EXIT WHEN NOT done;
 	END LOOP;
 END
@@ -1025,6 +1137,7 @@ CREATE VIEW @extschema@.health AS
 		CASE WHEN h.gaps > 0 THEN format('%s readings of %s meters are missing', h.gaps, h.meters_with_gaps) END,
 		CASE WHEN h.suppressed_last_day > 0
 			THEN format('%s regional hours of the last day have no total for want of meters', h.suppressed_last_day) END,
+		CASE WHEN h.meters_without_tariff > 0 THEN format('%s meters have a tariff that does not exist', h.meters_without_tariff) END,
 		CASE WHEN h.staging_logged > 0 THEN format('%s staging tables are logged: readings leave traces', h.staging_logged) END
 		], NULL) AS problems
 	FROM @extschema@.setting s
@@ -1038,12 +1151,11 @@ CREATE VIEW @extschema@.health AS
 				WHERE r.total IS NULL AND r.hour >= g.sealed_until - interval '1 day') AS suppressed_last_day,
 			(SELECT max(l.finished_at) FROM @extschema@.rollup_log l
 				WHERE l.step = 'restart' AND l.finished_at > now() - interval '1 day') AS staging_lost_at,
-			(SELECT count(*) FROM pg_class c WHERE c.relpersistence <> 'u'
-				AND (c.oid IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = '@extschema@.reading'::regclass)
-					OR c.oid IN ('@extschema@.partial'::regclass, '@extschema@.partial_spare'::regclass,
-						'@extschema@.reading_spare'::regclass))) AS staging_logged
+			(SELECT count(*) FROM @extschema@.meter m
+				WHERE NOT EXISTS (SELECT FROM @extschema@.tariff t WHERE t.tariff = m.tariff) AND m.tariff IS NOT NULL) AS meters_without_tariff,
+			(SELECT count(*) FROM @extschema@.staging_table WHERE NOT unlogged) AS staging_logged
 		FROM @extschema@.progress g
-		CROSS JOIN (SELECT count(*) AS gaps, count(DISTINCT meter_id) AS meters_with_gaps FROM @extschema@.gap
+		CROSS JOIN (SELECT count(*) AS gaps, count(DISTINCT meter_id) AS meters_with_gaps FROM @extschema@.gap_of_all
 			WHERE read_at < (SELECT sealed_until FROM @extschema@.progress)) AS x) AS h;
 
 COMMENT ON VIEW @extschema@.health IS 'is anything wrong? one row; problems is empty when nothing is';
@@ -1051,23 +1163,22 @@ COMMENT ON COLUMN @extschema@.health.oldest_unsealed_hour IS 'the hour that is s
 COMMENT ON COLUMN @extschema@.health.hours_overdue IS 'hours that could have been sealed and have not been';
 COMMENT ON COLUMN @extschema@.health.staged_bytes IS 'size of the staging table';
 COMMENT ON COLUMN @extschema@.health.gaps IS 'missing readings of sealed hours';
+COMMENT ON COLUMN @extschema@.health.meters_with_gaps IS 'meters that they are missing from';
 COMMENT ON COLUMN @extschema@.health.suppressed_last_day IS 'regional hours of the last 24 sealed hours without a total';
 COMMENT ON COLUMN @extschema@.health.staging_lost_at IS 'when the roll-up last found staging lost, within a day';
+COMMENT ON COLUMN @extschema@.health.meters_without_tariff IS 'meters whose tariff is not in metering.tariff';
 COMMENT ON COLUMN @extschema@.health.staging_logged IS 'staging tables that are not unlogged, which must be none';
 COMMENT ON COLUMN @extschema@.health.problems IS 'what is wrong and what to do';
 
--- Staging must stay out of the WAL and of publications.
+-- Staging must stay out of the WAL and of publications.  Runs as its owner:
+-- it sees every command, also of roles that have nothing to do with metering.
 CREATE FUNCTION @extschema@.guard_staging() RETURNS event_trigger
-	LANGUAGE plpgsql SET search_path FROM CURRENT
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 	AS $$
 DECLARE
 	offender text;
 BEGIN
-	SELECT c.oid::regclass INTO offender FROM pg_class c
-	WHERE c.relkind = 'r' AND c.relpersistence <> 'u'
-		AND (c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = '@extschema@.reading'::regclass)
-			OR c.oid IN ('@extschema@.partial'::regclass, '@extschema@.partial_spare'::regclass,
-				'@extschema@.reading_spare'::regclass, '@extschema@.staging_since'::regclass));
+	SELECT c.relname INTO offender FROM @extschema@.staging_table t JOIN pg_class c ON c.oid = t.staging_table WHERE NOT t.unlogged;
 	IF FOUND THEN
 		RAISE EXCEPTION '% must stay unlogged', offender
 			USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -1097,6 +1208,9 @@ CREATE VIEW @extschema@.region_load AS
 	SELECT region, hour, total, meters, readings, key_id FROM @extschema@.region_hour WHERE total IS NOT NULL;
 
 COMMENT ON VIEW @extschema@.region_load IS 'encrypted energy of each region and UTC hour with enough meters; decrypt total with paillier_decrypt()';
+COMMENT ON COLUMN @extschema@.region_load.total IS 'encrypted energy, in units of the readings';
+COMMENT ON COLUMN @extschema@.region_load.meters IS 'meters that contributed';
+COMMENT ON COLUMN @extschema@.region_load.readings IS 'readings in the total';
 
 -- The price of a window is the one at its start, in the tariff's local time.
 CREATE VIEW @extschema@.bill AS
@@ -1106,10 +1220,12 @@ CREATE VIEW @extschema@.bill AS
 	FROM @extschema@.bill_window b
 	CROSS JOIN @extschema@.setting s
 	JOIN @extschema@.meter m ON m.meter_id = b.meter_id
-	LEFT JOIN LATERAL (
-		SELECT x.tariff FROM @extschema@.tariff_past x
-		WHERE x.meter_id = b.meter_id AND x.until > b.window_start ORDER BY x.until LIMIT 1) AS past ON true
-	JOIN @extschema@.tariff t ON t.tariff = COALESCE(past.tariff, m.tariff)
+	CROSS JOIN LATERAL (
+		SELECT y.tariff FROM (
+			SELECT x.until, x.tariff FROM @extschema@.tariff_past x WHERE x.meter_id = b.meter_id AND x.until > b.window_start
+			UNION ALL SELECT 'infinity', m.tariff) AS y
+		ORDER BY y.until LIMIT 1) AS x
+	JOIN @extschema@.tariff t ON t.tariff = x.tariff
 	LEFT JOIN LATERAL (
 		SELECT x.price FROM @extschema@.rate x WHERE x.tariff = t.tariff
 		ORDER BY x.from_time <= (b.window_start AT TIME ZONE t.zone)::time DESC, x.from_time DESC LIMIT 1) AS r ON true

@@ -1904,7 +1904,7 @@ check_mark(const mpz_t p, const mpz_t q, bool kept)
 static void
 test_marks(void)
 {
-	static const int sizes[][2] = {{64, 64}, {65, 129}, {100, 150}, {64, 192}, {129, 128}};
+	static const int sizes[][2] = {{66, 66}, {65, 129}, {100, 150}, {66, 192}, {129, 128}};
 	static const int divisors[] = {3, 5, 15, 101};
 	mpz_t		p,
 				q,
