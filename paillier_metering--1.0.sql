@@ -1089,6 +1089,7 @@ COMMENT ON FUNCTION @extschema@.next_step(timestamptz) IS 'the hour or bill wind
 -- No SET and no SECURITY DEFINER: either would forbid COMMIT.  Everything with
 -- a right to it is in the functions above.  Each step has a transaction of its
 -- own, also that which only looks for late readings: it reads every partition.
+-- The isolation level must be set before anything else is evaluated.
 CREATE PROCEDURE @extschema@.rollup(as_of timestamptz DEFAULT now())
 	LANGUAGE plpgsql
 	AS $$
@@ -1103,18 +1104,18 @@ BEGIN
 		SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 		SELECT * INTO due FROM @extschema@.next_step(least(as_of, pg_catalog.clock_timestamp()));
 		COMMIT;
+		SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 		IF due.step IS NULL OR due.step OPERATOR(pg_catalog.=) 'window' THEN
-			SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 			slots := ARRAY(SELECT @extschema@.late_slots(least(as_of, pg_catalog.clock_timestamp())));
 			COMMIT;
+			SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 			FOREACH slot IN ARRAY slots LOOP
-				SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 				PERFORM @extschema@.sweep(slot);
 				COMMIT;
+				SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 			END LOOP;
 		END IF;
 		EXIT WHEN due.step IS NULL;
-		SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 		IF due.step OPERATOR(pg_catalog.=) 'window' THEN
 			done := @extschema@.seal_window(due.starts);
 		ELSE
