@@ -23,6 +23,7 @@ class Collector:
         self.sent = []         # readings that were sent, as often as they were
         self.files = []
         self.accepted = set()  # readings that were accepted and not lost since
+        self.mislaid = set()   # readings that are not sent again, though they are missing
 
     def chance(self, probability):
         return self.draw.random() < probability
@@ -120,7 +121,7 @@ class Collector:
 
     def resend(self, until, share):
         """Send again what is missing before a time: all, or a part."""
-        readings = [reading for reading in self.missing(until) if self.chance(share)]
+        readings = [reading for reading in self.missing(until) if reading not in self.mislaid and self.chance(share)]
         if readings:
             self.model.note('resend from the gap')
             self.send_file(self.file_of(readings))

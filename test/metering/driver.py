@@ -100,6 +100,8 @@ class Run:
             self.outbox.append((t, reading))
         elif chance > 0.03:
             self.outbox.append((t + self.draw.randrange(3 * self.scenario.window_hours * HOUR), reading))
+        elif self.scenario.readings_expire and t < self.scenario.start + self.scenario.hours * HOUR // 4:
+            self.collector.mislaid.add(reading)
 
     def chance(self, probability):
         return self.draw.random() < probability
@@ -213,7 +215,9 @@ class Run:
 
     def expire_readings(self):
         """A short retention: what has not come until now is given up."""
-        expired = self.scenario.start + self.draw.randrange(self.scenario.hours // 2) * HOUR + 1
+        mislaid = [t for _, t in self.collector.mislaid if t >= self.model.starts_at]
+        expired = max(self.scenario.start + self.draw.randrange(self.scenario.hours // 2) * HOUR, max(mislaid, default=0)) + 1
+        self.collector.mislaid.clear()
         self.model.retention = time.time() - expired
         self.server.operator.run(f"UPDATE metering.setting SET retention = '{self.model.retention} s'")
         times = self.model.reading_times(self.model.starts_at, expired)
