@@ -143,7 +143,9 @@ is "$(cut -d ' ' -f 1 "$scratch/answer")" 26 "it decrypts"
 
 # errors while the key is in use
 while IFS=: read -r name state statement; do
-	found=$(records bound "$statement" "SET statement_timeout = '500ms'" </dev/null)
+	limit=
+	[ "$name" != 'a statement timeout' ] || limit="SET statement_timeout = '500ms'"
+	found=$(records bound "$statement" "$limit" </dev/null)
 	if [ "$name" = 'the key is no number' ]; then
 		# the server's own functions know nothing of secrets
 		is "$found" " log" "$name: the server's own message has it"
