@@ -216,6 +216,7 @@ CREATE TABLE @extschema@.region_hour (
 	total    paillier_ciphertext,
 	meters   int NOT NULL,
 	readings bigint NOT NULL,
+	expected bigint NOT NULL DEFAULT 0,
 	PRIMARY KEY (region, hour)
 );
 
@@ -223,6 +224,7 @@ COMMENT ON TABLE @extschema@.region_hour IS 'encrypted energy of each region and
 COMMENT ON COLUMN @extschema@.region_hour.total IS 'NULL where fewer than min_meters contributed';
 COMMENT ON COLUMN @extschema@.region_hour.meters IS 'meters that contributed';
 COMMENT ON COLUMN @extschema@.region_hour.readings IS 'readings in the total';
+COMMENT ON COLUMN @extschema@.region_hour.expected IS 'readings that the meters of the region should have sent';
 
 CREATE TABLE @extschema@.sealed_window (
 	window_start     timestamptz PRIMARY KEY,
@@ -731,18 +733,20 @@ CREATE FUNCTION @extschema@.seal_regions(hour timestamptz, key_id text) RETURNS 
 	LANGUAGE sql SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off SET enable_nestloop = off
 	AS $$
 		WITH place AS (
-			SELECT m.meter_id, COALESCE(x.region, m.region) AS region
+			SELECT m.meter_id, COALESCE(x.region, m.region) AS region,
+				@extschema@.expected_readings(m.active, $1, $1 + interval '1 hour',
+					(SELECT reading_interval FROM @extschema@.window_of($1))) AS expected
 			FROM @extschema@.meter m
 			LEFT JOIN (
 				SELECT DISTINCT ON (meter_id) meter_id, region FROM @extschema@.region_past
 				WHERE until > $1 ORDER BY meter_id, until) AS x USING (meter_id)
 			WHERE m.active && tstzrange($1, $1 + interval '1 hour')
 		), sealed AS (
-			INSERT INTO @extschema@.region_hour (region, hour, key_id, total, meters, readings)
+			INSERT INTO @extschema@.region_hour (region, hour, key_id, total, meters, readings, expected)
 			SELECT region, $1, $2,
 				CASE WHEN count(p.meter_id) >= (SELECT min_meters FROM @extschema@.setting)
 					THEN paillier_rerandomize(sum(p.total)) END,
-				count(p.meter_id), COALESCE(sum(p.readings), 0)
+				count(p.meter_id), COALESCE(sum(p.readings), 0), sum(place.expected)
 			FROM place LEFT JOIN @extschema@.partial p
 				ON p.meter_id = place.meter_id AND p.hour = $1 AND p.key_id = $2
 			GROUP BY region
@@ -1206,12 +1210,500 @@ COMMENT ON EVENT TRIGGER paillier_metering_guard IS 'keeps staging out of the WA
 -- ---- views for those who hold the key ----
 
 CREATE VIEW @extschema@.region_load AS
-	SELECT region, hour, total, meters, readings, key_id FROM @extschema@.region_hour WHERE total IS NOT NULL;
+	SELECT region, hour, total, meters, readings, expected, key_id FROM @extschema@.region_hour WHERE total IS NOT NULL;
 
 COMMENT ON VIEW @extschema@.region_load IS 'encrypted energy of each region and UTC hour with enough meters; decrypt total with paillier_decrypt()';
-COMMENT ON COLUMN @extschema@.region_load.total IS 'encrypted energy, in units of the readings';
+COMMENT ON COLUMN @extschema@.region_load.total IS 'encrypted energy of the hour; total / meters is the mean of a meter';
 COMMENT ON COLUMN @extschema@.region_load.meters IS 'meters that contributed';
 COMMENT ON COLUMN @extschema@.region_load.readings IS 'readings in the total';
+COMMENT ON COLUMN @extschema@.region_load.expected IS 'readings that the meters of the region should have sent: readings / expected is the coverage';
+
+-- ---- statistics ----
+--
+-- All that follows is made from the totals in region_hour, each of at least
+-- min_meters meters, and from nothing finer: however results are added to or
+-- taken from one another, what comes out is a combination of these totals.
+-- Nothing here runs as its owner but views.  Ciphertexts of two keys are never
+-- added: there is a row for each key.
+
+-- Days, weeks and months by one rule; region_day and its like show one of them.
+CREATE VIEW @extschema@.region_period AS
+	SELECT u.unit, h.region, pg_catalog.date_trunc(u.unit, h.hour AT TIME ZONE s.zone)::date AS starts_on,
+		sum(h.total) AS total, count(h.total)::int AS hours, (count(*) - count(h.total))::int AS hours_suppressed,
+		COALESCE(sum(h.meters) FILTER (WHERE h.total IS NOT NULL), 0) AS meter_hours,
+		COALESCE(sum(h.readings) FILTER (WHERE h.total IS NOT NULL), 0) AS readings,
+		COALESCE(sum(h.expected) FILTER (WHERE h.total IS NOT NULL), 0) AS expected, h.key_id
+	FROM @extschema@.region_hour h
+	CROSS JOIN @extschema@.setting s
+	CROSS JOIN (VALUES ('day'), ('week'), ('month')) AS u (unit)
+	GROUP BY u.unit, h.region, starts_on, h.key_id;
+
+COMMENT ON VIEW @extschema@.region_period IS 'what region_day, region_week and region_month have in common';
+
+DO $do$
+DECLARE
+	unit text;
+BEGIN
+	FOREACH unit IN ARRAY ARRAY['day', 'week', 'month'] LOOP
+		EXECUTE format($sql$
+			CREATE VIEW @extschema@.region_%1$s AS
+				SELECT region, starts_on AS %1$s, total, hours, hours_suppressed, meter_hours, readings, expected, key_id
+				FROM @extschema@.region_period WHERE unit = '%1$s' AND total IS NOT NULL;
+
+			COMMENT ON VIEW @extschema@.region_%1$s IS 'encrypted energy of each region and %1$s; decrypt total with paillier_decrypt()';
+			COMMENT ON COLUMN @extschema@.region_%1$s.%1$s IS 'its first day, in the time zone of the settings';
+			COMMENT ON COLUMN @extschema@.region_%1$s.total IS 'encrypted energy of the hours that have a total; total / meter_hours is the mean of a meter and hour';
+			COMMENT ON COLUMN @extschema@.region_%1$s.hours IS 'hours in the total';
+			COMMENT ON COLUMN @extschema@.region_%1$s.hours_suppressed IS 'hours that have none for want of meters';
+			COMMENT ON COLUMN @extschema@.region_%1$s.meter_hours IS 'meters that contributed, added up over the hours';
+			COMMENT ON COLUMN @extschema@.region_%1$s.readings IS 'readings in the total';
+			COMMENT ON COLUMN @extschema@.region_%1$s.expected IS 'readings that should be in it';
+			$sql$, unit);
+	END LOOP;
+END
+$do$;
+
+CREATE VIEW @extschema@.region_week_profile AS
+	SELECT h.region, EXTRACT(isodow FROM h.hour AT TIME ZONE s.zone)::int AS weekday,
+		EXTRACT(hour FROM h.hour AT TIME ZONE s.zone)::int AS hour_of_day,
+		sum(h.total) AS total, count(*)::int AS hours, sum(h.meters) AS meter_hours, h.key_id
+	FROM @extschema@.region_load h
+	CROSS JOIN @extschema@.setting s
+	GROUP BY h.region, weekday, hour_of_day, h.key_id;
+
+COMMENT ON VIEW @extschema@.region_week_profile IS 'encrypted load of each region by hour of the week: total / hours is the mean';
+COMMENT ON COLUMN @extschema@.region_week_profile.weekday IS '1 for Monday to 7 for Sunday, in the time zone of the settings';
+COMMENT ON COLUMN @extschema@.region_week_profile.hour_of_day IS '0 to 23, in the time zone of the settings';
+COMMENT ON COLUMN @extschema@.region_week_profile.total IS 'encrypted energy of all such hours';
+COMMENT ON COLUMN @extschema@.region_week_profile.hours IS 'hours in the total';
+COMMENT ON COLUMN @extschema@.region_week_profile.meter_hours IS 'meters that contributed, added up over the hours';
+
+CREATE VIEW @extschema@.region_profile AS
+	SELECT region, hour_of_day, sum(total) AS total, sum(hours)::int AS hours, sum(meter_hours) AS meter_hours, key_id
+	FROM @extschema@.region_week_profile GROUP BY region, hour_of_day, key_id;
+
+COMMENT ON VIEW @extschema@.region_profile IS 'encrypted load of each region by hour of the day: total / hours is the mean';
+COMMENT ON COLUMN @extschema@.region_profile.hour_of_day IS '0 to 23, in the time zone of the settings';
+COMMENT ON COLUMN @extschema@.region_profile.total IS 'encrypted energy of all such hours';
+COMMENT ON COLUMN @extschema@.region_profile.hours IS 'hours in the total';
+COMMENT ON COLUMN @extschema@.region_profile.meter_hours IS 'meters that contributed, added up over the hours';
+
+-- ---- regions of regions ----
+
+CREATE TABLE @extschema@.region (
+	region text PRIMARY KEY,
+	parent text NOT NULL
+);
+
+COMMENT ON TABLE @extschema@.region IS 'which region is part of which';
+COMMENT ON COLUMN @extschema@.region.region IS 'a region of meters, or one that has parts itself';
+COMMENT ON COLUMN @extschema@.region.parent IS 'the region it is part of';
+
+-- One writer at a time: two changes, each without a cycle, could make one together.
+CREATE FUNCTION @extschema@.refuse_cycle() RETURNS trigger
+	LANGUAGE plpgsql SET search_path FROM CURRENT
+	AS $$
+BEGIN
+	PERFORM pg_advisory_xact_lock('@extschema@.region'::regclass::oid::bigint);
+	IF EXISTS (
+		WITH RECURSIVE above AS (
+			SELECT NEW.parent AS region
+			UNION
+			SELECT r.parent FROM @extschema@.region r JOIN above USING (region) WHERE r.region <> NEW.region
+		)
+		SELECT FROM above WHERE region = NEW.region) THEN
+		RAISE EXCEPTION 'region "%" cannot be part of "%"', NEW.region, NEW.parent
+			USING ERRCODE = 'check_violation', DETAIL = 'That would make it a part of itself.';
+	END IF;
+	RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.refuse_cycle() IS 'refuses to make a region a part of itself';
+
+CREATE TRIGGER refuse_cycle BEFORE INSERT OR UPDATE ON @extschema@.region
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.refuse_cycle();
+
+CREATE VIEW @extschema@.region_part AS
+	WITH RECURSIVE below AS (
+		SELECT region AS whole, region AS part FROM @extschema@.region
+		UNION
+		SELECT parent, parent FROM @extschema@.region
+		UNION
+		SELECT b.whole, r.region FROM below b JOIN @extschema@.region r ON r.parent = b.part
+	)
+	SELECT whole, part FROM below;
+
+COMMENT ON VIEW @extschema@.region_part IS 'every region of the tree with all of its parts, itself and parts of parts among them';
+
+-- Parts without a total are not in the sum: it is one of totals that are
+-- released anyway, and taking these from it leaves nothing.
+CREATE VIEW @extschema@.region_tree_load AS
+	SELECT p.whole AS region, h.hour, sum(h.total) AS total,
+		sum(h.meters) FILTER (WHERE h.total IS NOT NULL) AS meters,
+		sum(h.readings) FILTER (WHERE h.total IS NOT NULL) AS readings,
+		sum(h.expected) FILTER (WHERE h.total IS NOT NULL) AS expected,
+		count(h.total)::int AS parts, (count(*) - count(h.total))::int AS parts_suppressed, h.key_id
+	FROM @extschema@.region_part p JOIN @extschema@.region_hour h ON h.region = p.part
+	GROUP BY p.whole, h.hour, h.key_id
+	HAVING count(h.total) > 0;
+
+COMMENT ON VIEW @extschema@.region_tree_load IS 'encrypted energy of each region of the tree and UTC hour, its parts included';
+COMMENT ON COLUMN @extschema@.region_tree_load.total IS 'sum of the totals of its parts, as far as they have one';
+COMMENT ON COLUMN @extschema@.region_tree_load.meters IS 'meters in the total';
+COMMENT ON COLUMN @extschema@.region_tree_load.readings IS 'readings in the total';
+COMMENT ON COLUMN @extschema@.region_tree_load.expected IS 'readings that should be in it';
+COMMENT ON COLUMN @extschema@.region_tree_load.parts IS 'regions in the total';
+COMMENT ON COLUMN @extschema@.region_tree_load.parts_suppressed IS 'regions that are not in it for want of meters';
+
+-- ---- forecasts: weighted sums of past hours ----
+
+CREATE TABLE @extschema@.forecast_model (
+	model       text PRIMARY KEY,
+	description text NOT NULL
+);
+
+COMMENT ON TABLE @extschema@.forecast_model IS 'the forecast models';
+
+CREATE TABLE @extschema@.forecast_weight (
+	model  text NOT NULL,
+	step   int NOT NULL CHECK (step BETWEEN 0 AND 168),
+	lag    int NOT NULL CHECK (lag BETWEEN 1 AND 8784 AND lag >= step),
+	weight numeric NOT NULL CHECK (weight BETWEEN -1e12 AND 1e12),
+	PRIMARY KEY (model, step, lag)
+);
+
+COMMENT ON TABLE @extschema@.forecast_weight IS 'what a model makes a forecast of: sum(load of lag hours before * weight) / sum(weight)';
+COMMENT ON COLUMN @extschema@.forecast_weight.step IS 'how many hours ahead the weight is for, 1 for the next one; 0: any number';
+COMMENT ON COLUMN @extschema@.forecast_weight.lag IS 'hours between the past hour and the one that is forecast; where that past is yet to come, whole days more';
+COMMENT ON COLUMN @extschema@.forecast_weight.weight IS 'whole numbers are fastest; only their proportions matter';
+
+CREATE TABLE @extschema@.region_model (
+	region text PRIMARY KEY,
+	model  text NOT NULL
+);
+
+COMMENT ON TABLE @extschema@.region_model IS 'the forecast model of each region that is to have another than "seasonal"';
+
+INSERT INTO @extschema@.forecast_model VALUES
+	('seasonal', 'yesterday and the same hour of four weeks, 2 : 4 : 2 : 2 : 2'),
+	('last_week', 'the same hour of the week before'),
+	('last_day', 'the same hour of the day before');
+INSERT INTO @extschema@.forecast_weight VALUES
+	('seasonal', 0, 24, 2), ('seasonal', 0, 168, 4), ('seasonal', 0, 336, 2), ('seasonal', 0, 504, 2), ('seasonal', 0, 672, 2),
+	('last_week', 0, 168, 1),
+	('last_day', 0, 24, 1);
+
+-- The models that come with the extension stay as they are documented, and a
+-- dump does not hold them.
+CREATE FUNCTION @extschema@.keep_model() RETURNS trigger
+	LANGUAGE plpgsql SET search_path FROM CURRENT
+	AS $$
+DECLARE
+	changed text;
+BEGIN
+	FOREACH changed IN ARRAY CASE TG_OP
+		WHEN 'INSERT' THEN ARRAY[NEW.model] WHEN 'DELETE' THEN ARRAY[OLD.model] ELSE ARRAY[OLD.model, NEW.model] END
+	LOOP
+		IF changed IN ('seasonal', 'last_week', 'last_day') THEN
+			RAISE EXCEPTION 'model "%" cannot be changed', changed
+				USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Add a model of another name.';
+		END IF;
+	END LOOP;
+	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.keep_model() IS 'refuses to change a forecast model that comes with the extension';
+
+CREATE TRIGGER keep_model BEFORE INSERT OR UPDATE OR DELETE ON @extschema@.forecast_model
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.keep_model();
+CREATE TRIGGER keep_model BEFORE INSERT OR UPDATE OR DELETE ON @extschema@.forecast_weight
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.keep_model();
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.region', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.region_model', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.forecast_model', $$WHERE model NOT IN ('seasonal', 'last_week', 'last_day')$$);
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.forecast_weight', $$WHERE model NOT IN ('seasonal', 'last_week', 'last_day')$$);
+
+-- The functions that follow give weights to insert into forecast_weight.
+
+CREATE FUNCTION @extschema@.moving_average(days int) RETURNS TABLE (step int, lag int, weight numeric)
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	AS $$ SELECT 0, 24 * d, 1::numeric FROM pg_catalog.generate_series(1, days) AS d $$;
+
+COMMENT ON FUNCTION @extschema@.moving_average(int) IS 'weights of the mean of the same hour of so many days';
+
+-- Least squares over whole weeks before the forecast, one mean an hour of the
+-- week and, if wanted, a slope that all have in common.  With weeks counted
+-- j = 0 .. W-1 the slope is sum((j - (W-1)/2) y) / (168 W (W^2-1) / 12) a week, and
+-- the forecast lies (W+1)/2 weeks from their middle.  Times 168 W (W-1):
+--		168 (W-1) for the same hour of each week, 3 (2j - W + 1) for every hour
+CREATE FUNCTION @extschema@.calendar_regression(weeks int, trend boolean DEFAULT true, steps int DEFAULT 24)
+	RETURNS TABLE (step int, lag int, weight numeric)
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	AS $$
+		SELECT 0, 168 * w, 1::numeric FROM pg_catalog.generate_series(1, weeks) AS w WHERE NOT trend
+		UNION ALL
+		SELECT x.step, x.lag, x.weight
+		FROM (
+			SELECT s AS step, b + s - 1 AS lag, CASE WHEN (b + s - 1) % 168 = 0 THEN 168 * (weeks - 1) ELSE 0 END
+				+ 3 * (2 * (weeks - 1 - (b - 1) / 168) - weeks + 1)::numeric AS weight
+			FROM pg_catalog.generate_series(1, steps) AS s, pg_catalog.generate_series(1, 168 * weeks) AS b
+			WHERE trend) AS x
+		WHERE x.weight <> 0
+	$$;
+
+COMMENT ON FUNCTION @extschema@.calendar_regression(int, boolean, int) IS 'weights of the least-squares fit of one level an hour of the week, with or without a linear trend, over so many weeks (a trend takes two at least)';
+
+-- Additive Holt-Winters in error-correction form, with e the error of the
+-- forecast of y one hour before:
+--		level' = level + slope + alpha e,  slope' = slope + alpha beta e,  season' = season + gamma e
+-- run over the last `periods` periods only.  It starts from the mean of the first
+-- as level, what the second lies above it as slope, and the first's
+-- differences from its mean as season.  The forecast is linear in y; its weights
+-- are found by going through the hours backwards with the derivatives of the
+-- forecast by level, slope and season.
+CREATE FUNCTION @extschema@.holt_winters(alpha float8 DEFAULT 0.02, beta float8 DEFAULT 0, gamma float8 DEFAULT 0.3,
+		period int DEFAULT 168, periods int DEFAULT 4, steps int DEFAULT 24, unit int DEFAULT 1000000)
+	RETURNS TABLE (step int, lag int, weight numeric)
+	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path FROM CURRENT
+	AS $$
+DECLARE
+	hours   int := period * periods;
+	level   float8;
+	slope   float8;
+	season  float8[];
+	by_y    float8[];
+	change  float8;
+	place   int;
+BEGIN
+	IF NOT (alpha BETWEEN 0 AND 1 AND beta BETWEEN 0 AND 1 AND gamma BETWEEN 0 AND 1 AND period >= 2 AND periods >= 2) THEN
+		RAISE EXCEPTION 'alpha, beta and gamma must be from 0 to 1, period and periods at least 2'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	FOR s IN 1 .. steps LOOP
+		level := 1;
+		slope := s;
+		season := array_fill(0::float8, ARRAY[period]);
+		season[(s - 1) % period + 1] := 1;
+		by_y := array_fill(0::float8, ARRAY[hours]);
+		FOR t IN REVERSE hours .. period + 1 LOOP
+			place := (t - 1) % period + 1;
+			change := alpha * level + alpha * beta * slope + gamma * season[place];
+			slope := slope + level - change;
+			level := level - change;
+			season[place] := season[place] - change;
+			by_y[t] := change;
+		END LOOP;
+		slope := slope / period / period;
+		level := (level - (SELECT sum(x) FROM unnest(season) AS x)) / period;
+		FOR t IN 1 .. period LOOP
+			by_y[t] := level + season[t] - slope;
+			by_y[t + period] := by_y[t + period] + slope;
+		END LOOP;
+		RETURN QUERY SELECT s, hours - t::int + s, round((y * unit)::numeric)
+			FROM unnest(by_y) WITH ORDINALITY AS w (y, t) WHERE round((y * unit)::numeric) <> 0;
+	END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.holt_winters(float8, float8, float8, int, int, int, int) IS 'weights of additive Holt-Winters smoothing with fixed parameters over the last periods, as whole numbers of which `unit` are one';
+
+CREATE VIEW @extschema@.forecast_lag AS
+	SELECT model, step, lag, sum(weight) AS weight
+	FROM (
+		SELECT model, step, lag, weight FROM @extschema@.forecast_weight WHERE step > 0
+		UNION ALL
+		SELECT w.model, s.step, w.lag + 24 * ((greatest(s.step - w.lag, 0) + 23) / 24), w.weight
+		FROM @extschema@.forecast_weight w CROSS JOIN generate_series(1, 168) AS s (step) WHERE w.step = 0) AS x
+	GROUP BY model, step, lag
+	HAVING sum(weight) <> 0;
+
+COMMENT ON VIEW @extschema@.forecast_lag IS 'the weights of each model for each hour ahead, with all lags in the past';
+COMMENT ON COLUMN @extschema@.forecast_lag.step IS 'how many hours ahead, 1 for the next one';
+COMMENT ON COLUMN @extschema@.forecast_lag.lag IS 'hours between the past hour and the one that is forecast';
+
+-- Hours without a total are left out of numerator and divisor alike.  A model
+-- is used where the weights of the missing hours, all taken as positive, are at
+-- most half of its divisor, under one key; otherwise the week before, and then
+-- the day before.
+CREATE FUNCTION @extschema@.forecast(hours int DEFAULT 24, as_of timestamptz DEFAULT NULL, with_model text DEFAULT NULL)
+	RETURNS TABLE (region text, hour timestamptz, forecast paillier_ciphertext, divisor numeric, model text,
+		hours_used int, hours_missing int, key_id text)
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path FROM CURRENT SET jit = off
+	AS $$
+#variable_conflict use_column
+DECLARE
+	origin timestamptz := (SELECT max(h.hour) + interval '1 hour' FROM @extschema@.region_hour h);
+BEGIN
+	IF hours IS NULL OR hours NOT BETWEEN 1 AND 168 THEN
+		RAISE EXCEPTION 'a forecast of % hours is not possible', COALESCE(hours::text, 'NULL')
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'From 1 to 168 hours are.';
+	END IF;
+	IF with_model IS NOT NULL AND NOT EXISTS (SELECT FROM @extschema@.forecast_weight w WHERE w.model = with_model) THEN
+		RAISE EXCEPTION 'model "%" has no weights', with_model USING ERRCODE = 'undefined_object';
+	END IF;
+	origin := least(origin, @extschema@.utc_hour(as_of));
+	RETURN QUERY
+	WITH place AS MATERIALIZED (
+		SELECT r.region, COALESCE(with_model, m.model, 'seasonal') AS model
+		FROM (SELECT DISTINCT h.region FROM @extschema@.region_hour h
+			WHERE h.hour >= origin - interval '7 days' AND h.hour < origin) AS r
+		LEFT JOIN @extschema@.region_model m ON m.region = r.region
+	), candidate AS MATERIALIZED (
+		SELECT region, model, 1 AS choice FROM place
+		UNION ALL SELECT region, 'last_week', 2 FROM place
+		UNION ALL SELECT region, 'last_day', 3 FROM place
+	), weight AS MATERIALIZED (
+		SELECT l.model, l.step, l.lag, l.weight, sum(abs(l.weight) - l.weight / 2) OVER w AS needed, count(*) OVER w AS lags
+		FROM @extschema@.forecast_lag l
+		WHERE l.step <= forecast.hours AND l.model IN (SELECT model FROM candidate)
+		WINDOW w AS (PARTITION BY l.model, l.step)
+	), made AS (
+		SELECT DISTINCT ON (region, step) * FROM (
+			SELECT c.region, w.step, c.choice, c.model, h.key_id, sum(h.total, w.weight) AS forecast,
+				sum(w.weight) AS divisor, sum(abs(w.weight)) AS share, count(*)::int AS used, w.lags, max(h.hour) AS latest
+			FROM candidate c
+			JOIN weight w USING (model)
+			JOIN @extschema@.region_hour h ON h.region = c.region AND h.hour = origin + interval '1 hour' * (w.step - 1 - w.lag)
+			WHERE h.total IS NOT NULL
+			GROUP BY c.region, w.step, c.choice, c.model, h.key_id, w.needed, w.lags
+			HAVING sum(abs(w.weight)) >= w.needed AND sum(w.weight) > 0) AS x
+		ORDER BY region, step, choice, share DESC, latest DESC
+	)
+	SELECT p.region, origin + interval '1 hour' * (s.step - 1), m.forecast, m.divisor, COALESCE(m.model, 'none'),
+		COALESCE(m.used, 0), COALESCE(m.lags - m.used, w.lags, 0)::int, m.key_id
+	FROM place p
+	CROSS JOIN generate_series(1, forecast.hours) AS s (step)
+	LEFT JOIN made m ON m.region = p.region AND m.step = s.step
+	LEFT JOIN (SELECT DISTINCT model, step, lags FROM weight) AS w ON w.model = p.model AND w.step = s.step
+	ORDER BY 1, 2;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.forecast(int, timestamptz, text) IS 'encrypted load of the next hours of every region metered in the week before, by its model or a given one, as of the last sealed hour or an earlier time';
+
+CREATE VIEW @extschema@.region_forecast AS
+	SELECT region, hour, forecast, divisor, model, hours_used, hours_missing, key_id FROM @extschema@.forecast();
+
+COMMENT ON VIEW @extschema@.region_forecast IS 'encrypted load of the next 24 hours of every region: paillier_decrypt(forecast, key) / divisor';
+COMMENT ON COLUMN @extschema@.region_forecast.forecast IS 'encrypted weighted sum of past hours; NULL where there are too few of them';
+COMMENT ON COLUMN @extschema@.region_forecast.divisor IS 'sum of the weights of these hours';
+COMMENT ON COLUMN @extschema@.region_forecast.model IS 'model that was used: the region''s own; "last_week" or "last_day" where too many of its past hours are missing; "none"';
+COMMENT ON COLUMN @extschema@.region_forecast.hours_used IS 'past hours in the forecast';
+COMMENT ON COLUMN @extschema@.region_forecast.hours_missing IS 'past hours that the model would have used besides: not there, without a total or under another key';
+
+-- ---- statistics that need the key ----
+--
+-- Pass the private key as a parameter of the statement, not as a literal in it:
+-- statements are logged, shown to other sessions and kept in statistics.  The
+-- hours are those under that key.
+
+CREATE FUNCTION @extschema@.decrypted_load(key paillier_private_key, starts timestamptz DEFAULT '-infinity',
+		ends timestamptz DEFAULT 'infinity', of_region text DEFAULT NULL)
+	RETURNS TABLE (region text, hour timestamptz, energy numeric, meters int, readings bigint, expected bigint)
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000 SET search_path FROM CURRENT SET jit = off
+	AS $$
+		SELECT r.region, x.hour, x.energy, x.meters, x.readings, x.expected
+		FROM (
+			SELECT l.region, array_agg(l.hour ORDER BY l.hour) AS hours, array_agg(l.total ORDER BY l.hour) AS totals,
+				array_agg(l.meters ORDER BY l.hour) AS meters, array_agg(l.readings ORDER BY l.hour) AS readings,
+				array_agg(l.expected ORDER BY l.hour) AS expected
+			FROM @extschema@.region_load l
+			WHERE l.hour >= starts AND l.hour < ends AND (of_region IS NULL OR l.region = of_region)
+				AND l.key_id = paillier_key_id(key)
+			GROUP BY l.region) AS r
+		CROSS JOIN LATERAL unnest(r.hours, paillier_decrypt_array(r.totals, key), r.meters, r.readings, r.expected)
+			AS x (hour, energy, meters, readings, expected)
+		ORDER BY 1, 2
+	$$;
+
+COMMENT ON FUNCTION @extschema@.decrypted_load(paillier_private_key, timestamptz, timestamptz, text) IS 'region_load decrypted, all regions or one';
+
+CREATE FUNCTION @extschema@.region_statistics(key paillier_private_key, starts timestamptz DEFAULT '-infinity',
+		ends timestamptz DEFAULT 'infinity', of_region text DEFAULT NULL)
+	RETURNS TABLE (region text, hours int, energy numeric, mean_load numeric, mean_per_meter numeric,
+		peak numeric, peak_at timestamptz, low numeric, low_at timestamptz, load_factor numeric,
+		rise numeric, rise_at timestamptz, fall numeric, fall_at timestamptz, coverage numeric)
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT SET jit = off
+	AS $$
+		SELECT l.region, count(*)::int, sum(l.energy), round(avg(l.energy), 3), round(sum(l.energy) / sum(l.meters), 3),
+			max(l.energy), (array_agg(l.hour ORDER BY l.energy DESC, l.hour))[1],
+			min(l.energy), (array_agg(l.hour ORDER BY l.energy, l.hour))[1],
+			round(avg(l.energy) / nullif(max(l.energy), 0), 4),
+			max(l.ramp), (array_agg(l.hour ORDER BY l.ramp DESC NULLS LAST, l.hour) FILTER (WHERE l.ramp IS NOT NULL))[1],
+			min(l.ramp), (array_agg(l.hour ORDER BY l.ramp NULLS LAST, l.hour) FILTER (WHERE l.ramp IS NOT NULL))[1],
+			round(sum(l.readings) / nullif(sum(l.expected), 0), 4)
+		FROM (
+			SELECT d.*, CASE WHEN d.hour - lag(d.hour) OVER w = interval '1 hour' THEN d.energy - lag(d.energy) OVER w END AS ramp
+			FROM @extschema@.decrypted_load(key, starts, ends, of_region) AS d
+			WINDOW w AS (PARTITION BY d.region ORDER BY d.hour)) AS l
+		GROUP BY l.region ORDER BY l.region
+	$$;
+
+COMMENT ON FUNCTION @extschema@.region_statistics(paillier_private_key, timestamptz, timestamptz, text) IS 'energy, mean, peak, low, load factor (mean / peak), largest change from one hour to the next and coverage (readings received / expected) of each region over a time';
+
+CREATE FUNCTION @extschema@.region_quantiles(key paillier_private_key, starts timestamptz DEFAULT '-infinity',
+		ends timestamptz DEFAULT 'infinity', of_region text DEFAULT NULL,
+		shares numeric[] DEFAULT '{0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1}')
+	RETURNS TABLE (region text, share numeric, load numeric)
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT SET jit = off
+	AS $$
+		SELECT l.region, s.share, l.loads[greatest(1, ceil(s.share * cardinality(l.loads)))::int]
+		FROM (
+			SELECT d.region, array_agg(d.energy ORDER BY d.energy DESC) AS loads
+			FROM @extschema@.decrypted_load(key, starts, ends, of_region) AS d GROUP BY d.region) AS l
+		CROSS JOIN unnest(shares) AS s (share)
+		ORDER BY 1, 2
+	$$;
+
+COMMENT ON FUNCTION @extschema@.region_quantiles(paillier_private_key, timestamptz, timestamptz, text, numeric[]) IS 'load duration of each region: the load that is reached or exceeded in a share (0 to 1) of the hours';
+
+-- As if a forecast of 24 hours had been made every day at the hour of the start.
+CREATE FUNCTION @extschema@.backtest(key paillier_private_key, starts timestamptz DEFAULT '-infinity',
+		ends timestamptz DEFAULT 'infinity', of_region text DEFAULT NULL, with_model text DEFAULT NULL)
+	RETURNS TABLE (region text, model text, hours int, mape numeric, bias numeric, rmse numeric)
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT SET jit = off SET work_mem = '256MB'
+	AS $$
+		WITH load AS MATERIALIZED (
+			SELECT d.region, d.hour, d.energy
+			FROM @extschema@.decrypted_load(key, starts - interval '8784 hours', ends, of_region) AS d
+		), candidate AS MATERIALIZED (
+			SELECT r.region, COALESCE(with_model, m.model, 'seasonal') AS model
+			FROM (SELECT DISTINCT region FROM load) AS r LEFT JOIN @extschema@.region_model m ON m.region = r.region
+			UNION SELECT DISTINCT region, unnest(ARRAY['last_week', 'last_day']) FROM load
+		), weight AS MATERIALIZED (
+			SELECT l.model, l.step, l.lag, l.weight,
+				sum(abs(l.weight) - l.weight / 2) OVER (PARTITION BY l.model, l.step) AS needed
+			FROM @extschema@.forecast_lag l
+			WHERE l.step <= 24 AND l.model IN (SELECT c.model FROM candidate c)
+		), target AS MATERIALIZED (
+			SELECT l.region, l.hour, l.energy,
+				(EXTRACT(epoch FROM l.hour - greatest(starts, min(l.hour) OVER (PARTITION BY l.region))) / 3600)::int % 24 + 1 AS step
+			FROM load l
+		), made AS (
+			SELECT t.region, t.hour, t.energy, w.model, sum(p.energy * w.weight) / sum(w.weight) AS forecast,
+				count(*) OVER (PARTITION BY t.region, t.hour) AS models
+			FROM target t
+			JOIN candidate c USING (region)
+			JOIN weight w ON w.model = c.model AND w.step = t.step
+			JOIN load p ON p.region = t.region AND p.hour = t.hour - interval '1 hour' * w.lag
+			WHERE t.hour >= starts AND t.energy <> 0
+			GROUP BY t.region, t.hour, t.energy, w.model, w.needed
+			HAVING sum(abs(w.weight)) >= w.needed AND sum(w.weight) > 0
+		)
+		SELECT m.region, m.model, count(*)::int, round(100 * avg(abs((m.forecast - m.energy) / m.energy)), 2),
+			round(avg(m.forecast - m.energy), 3), round(sqrt(avg((m.forecast - m.energy) ^ 2)), 3)
+		FROM made m
+		WHERE m.models = (SELECT count(*) FROM candidate c WHERE c.region = m.region)
+		GROUP BY m.region, m.model ORDER BY 1, 4
+	$$;
+
+COMMENT ON FUNCTION @extschema@.backtest(paillier_private_key, timestamptz, timestamptz, text, text) IS 'how far off day-ahead forecasts would have been, by the region''s model or a given one beside "last_week" and "last_day", over the same hours: mean absolute error in percent, mean error and root mean square error in units of the readings';
+
+
+-- ---- bills ----
 
 -- The price of a window is the one at its start, in the tariff's local time.
 CREATE VIEW @extschema@.bill AS
@@ -1262,7 +1754,24 @@ BEGIN
 			'SELECT, INSERT, UPDATE, DELETE ON @extschema@.tariff', 'SELECT, INSERT, UPDATE, DELETE ON @extschema@.rate',
 			'SELECT ON @extschema@.gap', 'SELECT ON @extschema@.acknowledged', 'SELECT ON @extschema@.health', 'SELECT ON @extschema@.progress', 'SELECT ON @extschema@.rollup_log',
 			'SELECT ON @extschema@.regime']
-		WHEN 'analyst' THEN ARRAY['SELECT ON @extschema@.region_load', 'SELECT ON @extschema@.region_hour']
+		WHEN 'analyst' THEN ARRAY[
+			'SELECT ON @extschema@.region_load', 'SELECT ON @extschema@.region_hour',
+			'SELECT ON @extschema@.region_day', 'SELECT ON @extschema@.region_week', 'SELECT ON @extschema@.region_month',
+			'SELECT ON @extschema@.region_profile', 'SELECT ON @extschema@.region_week_profile',
+			'SELECT, INSERT, UPDATE, DELETE ON @extschema@.region', 'SELECT ON @extschema@.region_part',
+			'SELECT ON @extschema@.region_tree_load',
+			'SELECT, INSERT, UPDATE, DELETE ON @extschema@.forecast_model',
+			'SELECT, INSERT, UPDATE, DELETE ON @extschema@.forecast_weight',
+			'SELECT, INSERT, UPDATE, DELETE ON @extschema@.region_model',
+			'SELECT ON @extschema@.forecast_lag', 'SELECT ON @extschema@.region_forecast',
+			'EXECUTE ON FUNCTION @extschema@.moving_average(int)',
+			'EXECUTE ON FUNCTION @extschema@.calendar_regression(int, boolean, int)',
+			'EXECUTE ON FUNCTION @extschema@.holt_winters(float8, float8, float8, int, int, int, int)',
+			'EXECUTE ON FUNCTION @extschema@.forecast(int, timestamptz, text)',
+			'EXECUTE ON FUNCTION @extschema@.decrypted_load(paillier_private_key, timestamptz, timestamptz, text)',
+			'EXECUTE ON FUNCTION @extschema@.region_statistics(paillier_private_key, timestamptz, timestamptz, text)',
+			'EXECUTE ON FUNCTION @extschema@.region_quantiles(paillier_private_key, timestamptz, timestamptz, text, numeric[])',
+			'EXECUTE ON FUNCTION @extschema@.backtest(paillier_private_key, timestamptz, timestamptz, text, text)']
 		WHEN 'biller' THEN ARRAY[
 			'SELECT ON @extschema@.bill', 'SELECT ON @extschema@.bill_window', 'SELECT ON @extschema@.sealed_window',
 			'SELECT ON @extschema@.meter', 'SELECT ON @extschema@.tariff', 'SELECT ON @extschema@.rate']
