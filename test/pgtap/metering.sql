@@ -22,9 +22,11 @@ SELECT c.* FROM pg_class c JOIN member ON classid = 'pg_class'::regclass AND obj
 SELECT bag_eq($$ SELECT relname::text, relkind::text, relpersistence::text FROM member_relation WHERE relkind <> 'v' AND relname !~ '^reading_[0-9]' $$,
 	$$ VALUES ('setting', 'r', 'p'), ('setting_past', 'r', 'p'), ('tariff', 'r', 'p'), ('rate', 'r', 'p'), ('meter', 'r', 'p'), ('region_past', 'r', 'p'), ('tariff_past', 'r', 'p'),
 		('reading', 'p', 'p'), ('reading_spare', 'r', 'u'), ('partial', 'r', 'u'), ('partial_spare', 'r', 'u'), ('staging_since', 'r', 'u'),
-		('region_hour', 'r', 'p'), ('sealed_window', 'r', 'p'), ('bill_window', 'r', 'p'), ('progress', 'r', 'p'), ('rollup_log', 'r', 'p'), ('rollup_log_id_seq', 'S', 'p') $$,
+		('region_hour', 'r', 'p'), ('sealed_window', 'r', 'p'), ('bill_window', 'r', 'p'), ('progress', 'r', 'p'), ('rollup_log', 'r', 'p'), ('rollup_log_id_seq', 'S', 'p'),
+		('region', 'r', 'p'), ('region_model', 'r', 'p'), ('forecast_model', 'r', 'p'), ('forecast_weight', 'r', 'p') $$,
 	'tables: staging is unlogged, totals and settings are logged');
-SELECT set_has('SELECT relname::text FROM member_relation WHERE relkind = ''v''', $$ VALUES ('gap'), ('acknowledged'), ('health'), ('region_load'), ('bill'), ('regime') $$, 'views');
+SELECT set_has('SELECT relname::text FROM member_relation WHERE relkind = ''v''', $$ VALUES ('gap'), ('acknowledged'), ('health'), ('region_load'), ('bill'), ('regime'),
+	('region_day'), ('region_week'), ('region_month'), ('region_profile'), ('region_week_profile'), ('region_part'), ('region_tree_load'), ('region_forecast') $$, 'views');
 SELECT bag_eq($$ SELECT relname::text, relkind::text, relpersistence::text, pg_get_expr(relpartbound, oid) FROM member_relation WHERE relname ~ '^reading_[0-9]' $$,
 	$$ SELECT format('reading_%s', to_char(i, 'FM00')) AS a, 'r' AS b, 'u' AS c, format('FOR VALUES IN (%s)', i) AS d FROM generate_series(0, 47) i $$,
 	'a ring of 48 unlogged partitions');
@@ -43,7 +45,10 @@ SELECT is((SELECT string_agg(format('%s.%s', c.relname, a.attname), ', ') FROM m
 SELECT is((SELECT array_agg(c.relname::text ORDER BY c.relname) FROM pg_extension, unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'paillier_metering'),
 	(SELECT array_agg(relname::text ORDER BY relname) FROM member_relation WHERE relkind IN ('r', 'S') AND relpersistence = 'p'),
 	'a dump holds the rows of every logged table, and of no other');
-SELECT is((SELECT extcondition FROM pg_extension WHERE extname = 'paillier_metering'), array_fill(''::text, ARRAY[13]), 'all of their rows');
+SELECT is((SELECT string_agg(format('%s %s', o::regclass, condition), ', ' ORDER BY o::regclass::text) FROM pg_extension, unnest(extconfig, extcondition) c (o, condition)
+	WHERE extname = 'paillier_metering' AND condition <> ''),
+	$$metering.forecast_model WHERE model NOT IN ('seasonal', 'last_week', 'last_day'), metering.forecast_weight WHERE model NOT IN ('seasonal', 'last_week', 'last_day')$$,
+	'all of their rows, but for the models that the extension brings');
 
 -- ---- comments ----
 
@@ -52,9 +57,10 @@ SELECT is((SELECT string_agg(object, ', ') FROM member WHERE obj_description(obj
 SELECT is((SELECT string_agg(format('%s.%s', c.relname, a.attname), ', ' ORDER BY c.relname, a.attnum)
 	FROM member_relation c JOIN pg_attribute a ON a.attrelid = c.oid
 	WHERE c.relname IN ('setting', 'meter', 'tariff', 'rate', 'reading', 'region_hour', 'bill_window', 'progress', 'rollup_log', 'gap', 'acknowledged',
-			'health', 'region_load', 'bill')
+			'health', 'region_load', 'bill', 'region', 'region_day', 'region_week', 'region_month', 'region_profile', 'region_week_profile', 'region_tree_load',
+			'forecast_model', 'forecast_weight', 'region_model', 'region_forecast')
 		AND a.attnum > 0 AND col_description(c.oid, a.attnum) IS NULL
-		AND a.attname NOT IN ('meter_id', 'region', 'hour', 'window_start', 'tariff', 'description', 'zone', 'key_id', 'id', 'only_row')),
+		AND a.attname NOT IN ('meter_id', 'region', 'hour', 'window_start', 'tariff', 'description', 'zone', 'key_id', 'id', 'only_row', 'model')),
 	NULL, 'every column that people meet has a comment, unless its name says it all');
 
 -- ---- functions: who may call them, and as whom they run ----
@@ -73,7 +79,7 @@ SELECT is((SELECT string_agg(proname, ', ') FROM member_function JOIN pg_languag
 	'so has every function in PL/pgSQL but rollup(), which commits');
 SELECT is((SELECT prosecdef OR proconfig IS NOT NULL FROM member_function WHERE proname = 'rollup'), false, 'which has neither and so may commit');
 SELECT is((SELECT array_agg(proname::text ORDER BY proname) FROM member_function WHERE provolatile = 'i'),
-	ARRAY['add_received', 'bits', 'expected_readings', 'reading_bit', 'slot', 'utc_hour'], 'what depends on nothing but its arguments');
+	ARRAY['add_received', 'bits', 'calendar_regression', 'expected_readings', 'holt_winters', 'moving_average', 'reading_bit', 'slot', 'utc_hour'], 'what depends on nothing but its arguments');
 
 -- ---- privileges ----
 
@@ -101,7 +107,13 @@ FROM (
 WHERE grantee::regrole::text LIKE 'surface_%' GROUP BY 1;
 
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_collector'), 'SELECT acknowledged, SELECT gap, INSERT reading, USAGE schema', 'a collector');
-SELECT is((SELECT rights FROM granted WHERE role = 'surface_analyst'), 'SELECT region_hour, SELECT region_load, USAGE schema', 'an analyst');
+SELECT is((SELECT rights FROM granted WHERE role = 'surface_analyst'), 
+	'EXECUTE backtest, EXECUTE calendar_regression, EXECUTE decrypted_load, EXECUTE forecast, SELECT forecast_lag, '
+	'DELETE forecast_model, INSERT forecast_model, SELECT forecast_model, UPDATE forecast_model, '
+	'DELETE forecast_weight, INSERT forecast_weight, SELECT forecast_weight, UPDATE forecast_weight, EXECUTE holt_winters, EXECUTE moving_average, '
+	'DELETE region, INSERT region, SELECT region, UPDATE region, SELECT region_day, SELECT region_forecast, SELECT region_hour, SELECT region_load, '
+	'DELETE region_model, INSERT region_model, SELECT region_model, UPDATE region_model, SELECT region_month, SELECT region_part, SELECT region_profile, '
+	'EXECUTE region_quantiles, EXECUTE region_statistics, SELECT region_tree_load, SELECT region_week, SELECT region_week_profile, USAGE schema', 'an analyst');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_biller'),
 	'SELECT bill, SELECT bill_window, SELECT meter, SELECT rate, USAGE schema, SELECT sealed_window, SELECT tariff', 'a biller');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_operator'),
