@@ -326,6 +326,9 @@ allowed = {
     'analyst': {'SELECT region_load', 'SELECT region_hour'},
     'biller': {f'SELECT {t}' for t in ('bill', 'bill_window', 'sealed_window', 'meter', 'tariff', 'rate')},
     'nobody': set()}
+models = {'region', 'region_model', 'forecast_model', 'forecast_weight'}
+allowed['analyst'] |= {f'{c} {t}' for c in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'LOCK') for t in models} | {f'SELECT {t}' for t in (
+    'region_day', 'region_week', 'region_month', 'region_profile', 'region_week_profile', 'region_part', 'region_tree_load', 'forecast_lag', 'region_forecast')}
 for role, session in sessions.items():
     can = set()
     for relation in relations:
@@ -348,6 +351,7 @@ everybody = {'accept', 'bits', 'reading_bit', 'slot', 'utc_hour', 'window_label'
 may_call = {role: everybody for role in ('collector', 'analyst', 'biller')}
 may_call['operator'] = everybody | {'rollup', 'next_step', 'late_slots', 'sweep', 'seal_hour', 'seal_window'}
 may_call['nobody'] = set()
+may_call['analyst'] = everybody | {'moving_average', 'calendar_regression', 'holt_winters', 'forecast', 'decrypted_load', 'region_statistics', 'region_quantiles', 'backtest'}
 for role, session in sessions.items():
     is_(sorted(name for name, call in functions if sqlstate(session.run, call) != '42501'), sorted(may_call[role]), f'{role}: functions')
 
