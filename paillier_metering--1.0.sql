@@ -1660,45 +1660,55 @@ CREATE FUNCTION @extschema@.region_quantiles(key paillier_private_key, starts ti
 
 COMMENT ON FUNCTION @extschema@.region_quantiles(paillier_private_key, timestamptz, timestamptz, text, numeric[]) IS 'load duration of each region: the load that is reached or exceeded in a share (0 to 1) of the hours';
 
--- As if a forecast of 24 hours had been made every day at the hour of the start.
+-- As if a forecast of 24 hours had been made every day at the hour that is the first.
 CREATE FUNCTION @extschema@.backtest(key paillier_private_key, starts timestamptz DEFAULT '-infinity',
 		ends timestamptz DEFAULT 'infinity', of_region text DEFAULT NULL, with_model text DEFAULT NULL)
 	RETURNS TABLE (region text, model text, hours int, mape numeric, bias numeric, rmse numeric)
-	LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT SET jit = off SET work_mem = '256MB'
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path FROM CURRENT SET jit = off SET work_mem = '256MB'
 	AS $$
-		WITH load AS MATERIALIZED (
-			SELECT d.region, d.hour, d.energy
-			FROM @extschema@.decrypted_load(key, starts - interval '8784 hours', ends, of_region) AS d
-		), candidate AS MATERIALIZED (
-			SELECT r.region, COALESCE(with_model, m.model, 'seasonal') AS model
-			FROM (SELECT DISTINCT region FROM load) AS r LEFT JOIN @extschema@.region_model m ON m.region = r.region
-			UNION SELECT DISTINCT region, unnest(ARRAY['last_week', 'last_day']) FROM load
-		), weight AS MATERIALIZED (
-			SELECT l.model, l.step, l.lag, l.weight,
-				sum(abs(l.weight) - l.weight / 2) OVER (PARTITION BY l.model, l.step) AS needed
-			FROM @extschema@.forecast_lag l
-			WHERE l.step <= 24 AND l.model IN (SELECT c.model FROM candidate c)
-		), target AS MATERIALIZED (
-			SELECT l.region, l.hour, l.energy,
-				(EXTRACT(epoch FROM l.hour - greatest(starts, min(l.hour) OVER (PARTITION BY l.region))) / 3600)::int % 24 + 1 AS step
-			FROM load l
-		), made AS (
-			SELECT t.region, t.hour, t.energy, w.model, sum(p.energy * w.weight) / sum(w.weight) AS forecast,
-				count(*) OVER (PARTITION BY t.region, t.hour) AS models
-			FROM target t
-			JOIN candidate c USING (region)
-			JOIN weight w ON w.model = c.model AND w.step = t.step
-			JOIN load p ON p.region = t.region AND p.hour = t.hour - interval '1 hour' * w.lag
-			WHERE t.hour >= starts AND t.energy <> 0
-			GROUP BY t.region, t.hour, t.energy, w.model, w.needed
-			HAVING sum(abs(w.weight)) >= w.needed AND sum(w.weight) > 0
-		)
-		SELECT m.region, m.model, count(*)::int, round(100 * avg(abs((m.forecast - m.energy) / m.energy)), 2),
-			round(avg(m.forecast - m.energy), 3), round(sqrt(avg((m.forecast - m.energy) ^ 2)), 3)
-		FROM made m
-		WHERE m.models = (SELECT count(*) FROM candidate c WHERE c.region = m.region)
-		GROUP BY m.region, m.model ORDER BY 1, 4
-	$$;
+#variable_conflict use_column
+BEGIN
+	IF with_model IS NOT NULL AND NOT EXISTS (SELECT FROM @extschema@.forecast_weight w WHERE w.model = with_model) THEN
+		RAISE EXCEPTION 'model "%" has no weights', with_model USING ERRCODE = 'undefined_object';
+	END IF;
+	RETURN QUERY
+	WITH load AS MATERIALIZED (
+		SELECT d.region, d.hour, (EXTRACT(epoch FROM d.hour) / 3600)::int AS number, d.energy
+		FROM @extschema@.decrypted_load(key, starts - interval '8784 hours', ends, of_region) AS d
+	), candidate AS MATERIALIZED (
+		SELECT r.region, COALESCE(with_model, m.model, 'seasonal') AS model
+		FROM (SELECT DISTINCT region FROM load) AS r LEFT JOIN @extschema@.region_model m ON m.region = r.region
+		UNION SELECT DISTINCT region, unnest(ARRAY['last_week', 'last_day']) FROM load
+	), weight AS MATERIALIZED (
+		SELECT l.model, l.step, l.lag, l.weight,
+			sum(abs(l.weight) - l.weight / 2) OVER (PARTITION BY l.model, l.step) AS needed
+		FROM @extschema@.forecast_lag l
+		WHERE l.step <= 24 AND l.model IN (SELECT c.model FROM candidate c)
+	), task AS MATERIALIZED (
+		SELECT row_number() OVER () AS id, t.*, c.model
+		FROM (
+			SELECT l.*, (l.number - min(l.number) FILTER (WHERE l.hour >= starts) OVER (PARTITION BY l.region)) % 24 + 1 AS step
+			FROM load l) AS t
+		JOIN candidate c ON c.region = t.region
+		WHERE t.hour >= starts AND t.energy <> 0
+	), made AS (
+		SELECT t.*, f.forecast, count(*) OVER (PARTITION BY t.region, t.hour) AS models
+		FROM (
+			SELECT k.id, sum(p.energy * w.weight) / sum(w.weight) AS forecast
+			FROM task k
+			JOIN weight w ON w.model = k.model AND w.step = k.step
+			JOIN load p ON p.region = k.region AND p.number = k.number - w.lag
+			GROUP BY k.id
+			HAVING sum(abs(w.weight)) >= max(w.needed) AND sum(w.weight) > 0) AS f
+		JOIN task t ON t.id = f.id
+	)
+	SELECT m.region, m.model, count(*)::int, round(100 * avg(abs((m.forecast - m.energy) / m.energy)), 2),
+		round(avg(m.forecast - m.energy), 3), round(sqrt(avg((m.forecast - m.energy) ^ 2)), 3)
+	FROM made m
+	WHERE m.models = (SELECT count(*) FROM candidate c WHERE c.region = m.region)
+	GROUP BY m.region, m.model ORDER BY 1, 4;
+END
+$$;
 
 COMMENT ON FUNCTION @extschema@.backtest(paillier_private_key, timestamptz, timestamptz, text, text) IS 'how far off day-ahead forecasts would have been, by the region''s model or a given one beside "last_week" and "last_day", over the same hours: mean absolute error in percent, mean error and root mean square error in units of the readings';
 

@@ -113,7 +113,7 @@ BEGIN
 	RETURN 'none';
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
-	RETURN concat_ws(' ', message, detail, hint, split_part(context, 'SQL statement', 1));
+	RETURN concat_ws(' ', message, detail, hint, context);
 END $$;
 -- a total that does not decrypt: a number beyond its declared bound
 INSERT INTO metering.region_hour (region, hour, key_id, total, meters, readings)

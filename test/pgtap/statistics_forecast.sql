@@ -208,6 +208,7 @@ SELECT is((SELECT min(hour) FROM metering.region_forecast), (SELECT max(hour) FR
 SELECT is((SELECT min(hour) FROM metering.forecast(as_of => '2030-01-01')), (SELECT max(hour) FROM truth) + interval '1 hour', 'and never later');
 SELECT throws_ok(format('SELECT * FROM metering.forecast(%s)', v), '22023', format('a forecast of %s hours is not possible', v), v || ' hours are refused') FROM unnest(ARRAY['0', '169', '-1', 'NULL']) v;
 SELECT throws_ok($$ SELECT * FROM metering.forecast(with_model => 'psychic') $$, '42704', 'model "psychic" has no weights', 'a model needs weights');
+SELECT throws_ok($$ SELECT b.* FROM fixture_key, metering.backtest(private_key, with_model => 'psychic') b WHERE name = 'small' $$, '42704', 'model "psychic" has no weights', 'to be tested too');
 UPDATE metering.region_model SET model = 'psychic' WHERE region = 'south';
 SELECT ok(bool_and(model IN ('last_week', 'last_day', 'none')), 'a region whose model has none gets a simpler one') FROM metering.region_forecast WHERE region = 'south';
 
