@@ -734,9 +734,8 @@ CREATE FUNCTION @extschema@.seal_regions(hour timestamptz, key_id text) RETURNS 
 	AS $$
 		WITH place AS (
 			SELECT m.meter_id, COALESCE(x.region, m.region) AS region,
-				@extschema@.expected_readings(m.active, $1, $1 + interval '1 hour',
-					(SELECT reading_interval FROM @extschema@.window_of($1))) AS expected
-			FROM @extschema@.meter m
+				@extschema@.expected_readings(m.active, $1, $1 + interval '1 hour', w.reading_interval) AS expected
+			FROM @extschema@.window_of($1) AS w CROSS JOIN @extschema@.meter m
 			LEFT JOIN (
 				SELECT DISTINCT ON (meter_id) meter_id, region FROM @extschema@.region_past
 				WHERE until > $1 ORDER BY meter_id, until) AS x USING (meter_id)
@@ -878,7 +877,23 @@ $$;
 
 COMMENT ON FUNCTION @extschema@.late_slots(timestamptz) IS 'staging partitions that hold late or refused readings';
 
--- What was received is expected too: the active range may have been cut short since.
+-- What was received is expected too: the active range may have been cut short
+-- since.  The first function counts one by one; the second one is an expression
+-- that the planner takes apart, for the many meters that are active all the time.
+CREATE FUNCTION @extschema@.count_expected(active tstzrange, starts timestamptz, ends timestamptz, step interval,
+		received bigint[])
+	RETURNS int
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	AS $$
+		SELECT pg_catalog.count(*)::int
+		FROM pg_catalog.generate_series(0, (EXTRACT(epoch FROM ends - starts) / EXTRACT(epoch FROM step))::int - 1) AS i
+		CROSS JOIN LATERAL (SELECT step * i, EXTRACT(epoch FROM step)::int * i) AS t (after, seconds)
+		WHERE active @> starts + t.after
+			OR received[t.seconds / 3600 + 1] >> (t.seconds % 3600 / EXTRACT(epoch FROM step)::int) & 1 = 1
+	$$;
+
+COMMENT ON FUNCTION @extschema@.count_expected(tstzrange, timestamptz, timestamptz, interval, bigint[]) IS 'expected_readings() of a meter that was not active all the time';
+
 CREATE FUNCTION @extschema@.expected_readings(active tstzrange, starts timestamptz, ends timestamptz, step interval,
 		received bigint[] DEFAULT '{}')
 	RETURNS int
@@ -886,12 +901,7 @@ CREATE FUNCTION @extschema@.expected_readings(active tstzrange, starts timestamp
 	AS $$
 		SELECT CASE WHEN active @> pg_catalog.tstzrange(starts, ends)
 			THEN (EXTRACT(epoch FROM ends - starts) / EXTRACT(epoch FROM step))::int
-			ELSE (
-				SELECT pg_catalog.count(*)::int
-				FROM pg_catalog.generate_series(0, (EXTRACT(epoch FROM ends - starts) / EXTRACT(epoch FROM step))::int - 1) AS i
-				CROSS JOIN LATERAL (SELECT step * i, EXTRACT(epoch FROM step)::int * i) AS t (after, seconds)
-				WHERE active @> starts + t.after
-					OR received[t.seconds / 3600 + 1] >> (t.seconds % 3600 / EXTRACT(epoch FROM step)::int) & 1 = 1)
+			ELSE @extschema@.count_expected(active, starts, ends, step, received)
 			END
 	$$;
 
