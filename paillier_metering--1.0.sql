@@ -89,21 +89,36 @@ COMMENT ON VIEW @extschema@.regime IS 'key, reading interval and bill window ove
 CREATE TABLE @extschema@.tariff (
 	tariff      text PRIMARY KEY,
 	description text,
-	zone        text NOT NULL DEFAULT 'UTC'
+	zone        text NOT NULL DEFAULT 'UTC',
+	rounding    int NOT NULL DEFAULT 2 CHECK (rounding BETWEEN 0 AND 12)
 );
 
 COMMENT ON TABLE @extschema@.tariff IS 'tariffs; a bill covers months of the tariff''s time zone';
+COMMENT ON COLUMN @extschema@.tariff.zone IS 'time zone of its prices, days and months; that of the bill windows, or these divide its days';
+COMMENT ON COLUMN @extschema@.tariff.rounding IS 'decimal digits that an amount due is rounded to, half away from zero as by round(numeric, int)';
 
+-- The rates that hold on a day divide it; before the first of them the last one
+-- holds.  Two that begin at the same time never hold on the same day.
 CREATE TABLE @extschema@.rate (
 	tariff    text NOT NULL,
 	from_time time NOT NULL DEFAULT '00:00',
-	price     numeric NOT NULL CHECK (price NOT IN ('NaN')),
-	PRIMARY KEY (tariff, from_time)
+	price     numeric NOT NULL CHECK (abs(price) < 1000000000),
+	charge    text NOT NULL DEFAULT 'import' CHECK (charge IN ('import', 'export', 'standing')),
+	weekdays  int[] NOT NULL DEFAULT '{1,2,3,4,5,6,7}' CHECK (weekdays <> '{}' AND weekdays <@ '{1,2,3,4,5,6,7}'),
+	months    int[] NOT NULL DEFAULT '{1,2,3,4,5,6,7,8,9,10,11,12}'
+		CHECK (months <> '{}' AND months <@ '{1,2,3,4,5,6,7,8,9,10,11,12}'),
+	valid     daterange NOT NULL DEFAULT '(,)' CHECK (NOT isempty(valid)),
+	PRIMARY KEY (tariff, charge, from_time, weekdays, months, valid),
+	CHECK (charge <> 'standing' OR from_time = '00:00')
 );
 
-COMMENT ON TABLE @extschema@.rate IS 'prices by time of day';
-COMMENT ON COLUMN @extschema@.rate.from_time IS 'local time of day from which the price holds, up to the next one of the tariff';
-COMMENT ON COLUMN @extschema@.rate.price IS 'price of one kWh';
+COMMENT ON TABLE @extschema@.rate IS 'prices by time of day, weekday, month and date; bills are computed from them as they are: a new price is a new row, with its dates';
+COMMENT ON COLUMN @extschema@.rate.from_time IS 'local time of day from which the price holds, up to the next one that holds on that day';
+COMMENT ON COLUMN @extschema@.rate.price IS 'price of one kWh, or of one day';
+COMMENT ON COLUMN @extschema@.rate.charge IS 'what it is the price of: import, a kWh consumed; export, a kWh fed in, which is credited; standing, a day';
+COMMENT ON COLUMN @extschema@.rate.weekdays IS 'on which weekdays, from 1, Monday, to 7, Sunday';
+COMMENT ON COLUMN @extschema@.rate.months IS 'in which months: its season';
+COMMENT ON COLUMN @extschema@.rate.valid IS 'on which dates';
 
 CREATE TABLE @extschema@.meter (
 	meter_id  text PRIMARY KEY CHECK (meter_id <> '' AND octet_length(meter_id) < 64),
@@ -111,14 +126,20 @@ CREATE TABLE @extschema@.meter (
 	tariff    text,
 	active    tstzrange NOT NULL DEFAULT '(,)'
 		CHECK (NOT isempty(active) AND (lower_inc(active) OR lower_inf(active)) AND NOT upper_inc(active)),
-	collector name
+	collector name,
+	account   text,
+	flow      text NOT NULL DEFAULT 'import' CHECK (flow IN ('import', 'export'))
 );
+
+CREATE INDEX ON @extschema@.meter (region, flow);
 
 COMMENT ON TABLE @extschema@.meter IS 'the meters whose readings are accepted';
 COMMENT ON COLUMN @extschema@.meter.region IS 'region whose hourly totals the meter counts in; a change takes effect at the next hour';
 COMMENT ON COLUMN @extschema@.meter.tariff IS 'tariff it is billed by; a change takes effect at the next bill window';
 COMMENT ON COLUMN @extschema@.meter.active IS 'when readings are expected';
 COMMENT ON COLUMN @extschema@.meter.collector IS 'role that alone may send its readings and see its gaps; NULL: every collector';
+COMMENT ON COLUMN @extschema@.meter.account IS 'account that is billed; NULL: one named like the meter; a change takes effect at the next bill window';
+COMMENT ON COLUMN @extschema@.meter.flow IS 'import, energy consumed, or export, energy fed in: a channel of its own beside that of import, in a region of its own';
 
 CREATE TABLE @extschema@.region_past (
 	meter_id text NOT NULL,
@@ -133,10 +154,11 @@ CREATE TABLE @extschema@.tariff_past (
 	meter_id text NOT NULL,
 	until    timestamptz NOT NULL,
 	tariff   text,
+	account  text,
 	PRIMARY KEY (meter_id, until)
 );
 
-COMMENT ON TABLE @extschema@.tariff_past IS 'the tariff of a meter up to a time, where it has changed since';
+COMMENT ON TABLE @extschema@.tariff_past IS 'the tariff and account of a meter up to a time, where one of them has changed since';
 
 -- ---- staging: the only place of fine-grained readings ----
 
@@ -249,6 +271,7 @@ CREATE TABLE @extschema@.bill_window (
 );
 
 CREATE INDEX ON @extschema@.bill_window (window_start) WHERE counted < expected;
+CREATE INDEX ON @extschema@.bill_window USING brin (window_start);
 
 COMMENT ON TABLE @extschema@.bill_window IS 'encrypted energy of each meter and bill window; the total is written once, when the window is sealed';
 COMMENT ON COLUMN @extschema@.bill_window.key_id IS 'key of the total; a row under another key than that of its window holds readings sent under that key and says nothing of what is expected';
@@ -258,6 +281,19 @@ COMMENT ON COLUMN @extschema@.bill_window.carried IS 'of these, late readings of
 COMMENT ON COLUMN @extschema@.bill_window.expected IS 'readings of this window without gaps';
 COMMENT ON COLUMN @extschema@.bill_window.counted IS 'readings of this window that are in its total or a later one';
 COMMENT ON COLUMN @extschema@.bill_window.received IS 'the counted readings: bit i of element h stands for reading i of hour h of the window';
+
+CREATE TABLE @extschema@.register_read (
+	meter_id    text NOT NULL,
+	read_at     timestamptz NOT NULL,
+	register    paillier_ciphertext NOT NULL,
+	received_at timestamptz NOT NULL,
+	PRIMARY KEY (meter_id, read_at)
+);
+
+COMMENT ON TABLE @extschema@.register_read IS 'registers as they stand between bill windows: collectors INSERT or COPY (meter_id, read_at, register) here; written once';
+COMMENT ON COLUMN @extschema@.register_read.read_at IS 'start of a bill window';
+COMMENT ON COLUMN @extschema@.register_read.register IS 'encrypted energy that the meter has counted up to then, in the unit of readings';
+COMMENT ON COLUMN @extschema@.register_read.received_at IS 'when it came; set by the database';
 
 CREATE TABLE @extschema@.progress (
 	only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -309,6 +345,7 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.tariff_past', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.region_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.sealed_window', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.bill_window', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.register_read', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.progress', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.rollup_log', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.rollup_log_id_seq', '');
@@ -409,7 +446,7 @@ BEGIN
 			IS DISTINCT FROM (OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone)
 		AND OLD.key_id IS NOT NULL
 		AND (EXISTS (SELECT FROM @extschema@.progress WHERE sealed_until IS NOT NULL)
-			OR EXISTS (SELECT FROM @extschema@.reading)) THEN
+			OR EXISTS (SELECT FROM @extschema@.reading) OR EXISTS (SELECT FROM @extschema@.register_read)) THEN
 		INSERT INTO @extschema@.setting_past (until, key_id, reading_interval, bill_window, zone)
 		SELECT w.window_end, OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone
 		FROM @extschema@.window_of(clock_timestamp()) w
@@ -458,24 +495,105 @@ BEGIN
 		RAISE EXCEPTION 'the id of a meter cannot be changed'
 			USING ERRCODE = 'feature_not_supported', HINT = 'End its active range and add another meter.';
 	END IF;
+	IF NEW.flow <> OLD.flow THEN
+		RAISE EXCEPTION 'the flow of a meter cannot be changed'
+			USING ERRCODE = 'feature_not_supported', HINT = 'Import and export are two channels, each with an id of its own.';
+	END IF;
 	IF NEW.region <> OLD.region THEN
 		INSERT INTO @extschema@.region_past
 		VALUES (OLD.meter_id, @extschema@.utc_hour(clock_timestamp()) + interval '1 hour', OLD.region)
 		ON CONFLICT DO NOTHING;
 	END IF;
-	IF NEW.tariff IS DISTINCT FROM OLD.tariff THEN
-		INSERT INTO @extschema@.tariff_past
-		SELECT OLD.meter_id, w.window_end, OLD.tariff FROM @extschema@.window_of(clock_timestamp()) w
+	IF (NEW.tariff, NEW.account) IS DISTINCT FROM (OLD.tariff, OLD.account) THEN
+		INSERT INTO @extschema@.tariff_past (meter_id, until, tariff, account)
+		SELECT OLD.meter_id, w.window_end, OLD.tariff, OLD.account FROM @extschema@.window_of(clock_timestamp()) w
 		ON CONFLICT DO NOTHING;
 	END IF;
 	RETURN NEW;
 END
 $$;
 
-COMMENT ON FUNCTION @extschema@.change_meter() IS 'keeps the region and tariff of a meter until the hour or window ends';
+COMMENT ON FUNCTION @extschema@.change_meter() IS 'keeps the region, tariff and account of a meter until the hour or window ends';
 
 CREATE TRIGGER change_meter BEFORE UPDATE ON @extschema@.meter
 	FOR EACH ROW EXECUTE FUNCTION @extschema@.change_meter();
+
+-- A total of what comes in and what goes out would be neither.
+CREATE FUNCTION @extschema@.check_flow() RETURNS trigger
+	LANGUAGE plpgsql SET search_path FROM CURRENT
+	AS $$
+DECLARE
+	mixed text;
+BEGIN
+	PERFORM pg_advisory_xact_lock(TG_RELID::bigint);
+	SELECT n.region INTO mixed FROM (SELECT DISTINCT region, flow FROM changed) AS n
+	WHERE EXISTS (SELECT FROM @extschema@.meter m WHERE m.region = n.region AND m.flow <> n.flow);
+	IF FOUND THEN
+		RAISE EXCEPTION 'region "%" would hold meters of both import and export', mixed
+			USING ERRCODE = 'check_violation', HINT = 'Give export meters a region of their own.';
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.check_flow() IS 'refuses a region of import and export meters';
+
+CREATE TRIGGER check_flow_insert AFTER INSERT ON @extschema@.meter REFERENCING NEW TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.check_flow();
+CREATE TRIGGER check_flow_update AFTER UPDATE ON @extschema@.meter REFERENCING NEW TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.check_flow();
+
+-- The price at any time is one.
+CREATE FUNCTION @extschema@.check_rate() RETURNS trigger
+	LANGUAGE plpgsql SET search_path FROM CURRENT
+	AS $$
+BEGIN
+	PERFORM pg_advisory_xact_lock(TG_RELID::bigint);
+	IF EXISTS (SELECT FROM @extschema@.rate r
+		WHERE (r.tariff, r.charge, r.from_time) = (NEW.tariff, NEW.charge, NEW.from_time)
+			AND r.weekdays && NEW.weekdays AND r.months && NEW.months AND r.valid && NEW.valid
+			AND (r.weekdays, r.months, r.valid) <> (NEW.weekdays, NEW.months, NEW.valid)) THEN
+		RAISE EXCEPTION 'two % rates of tariff "%" from % hold on the same day', NEW.charge, NEW.tariff, NEW.from_time
+			USING ERRCODE = 'exclusion_violation',
+				HINT = 'Rates that begin at the same time must differ in weekdays, months or valid.';
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.check_rate() IS 'refuses a rate that would make a price ambiguous';
+
+CREATE TRIGGER check_rate AFTER INSERT OR UPDATE ON @extschema@.rate
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.check_rate();
+
+-- Where a total is known for both, the difference of two registers is one of
+-- bill windows, and nothing finer.
+CREATE FUNCTION @extschema@.take_register() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+	AS $$
+BEGIN
+	IF NEW.read_at <> (SELECT w.window_start FROM @extschema@.window_of(NEW.read_at) w) THEN
+		RAISE EXCEPTION 'register at % is not read at the start of a bill window', NEW.read_at
+			USING ERRCODE = 'check_violation',
+				DETAIL = 'Any other time would give away a part of a window.';
+	END IF;
+	IF EXISTS (SELECT FROM @extschema@.register_read r WHERE (r.meter_id, r.read_at) = (NEW.meter_id, NEW.read_at)) THEN
+		RETURN NULL;
+	END IF;
+	NEW.register := paillier_rerandomize(NEW.register);
+	NEW.received_at := clock_timestamp();
+	RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.take_register() IS 'takes a register in, re-randomised; one that was sent before is dropped';
+
+-- The door of readings holds for registers, as for a reading of the interval
+-- that begins there.  Rows of a dump have been through it.
+CREATE TRIGGER take_register BEFORE INSERT ON @extschema@.register_read
+	FOR EACH ROW
+	WHEN (CASE WHEN NEW.received_at IS NULL THEN @extschema@.accept(NEW.meter_id, NEW.read_at, NEW.register) END)
+	EXECUTE FUNCTION @extschema@.take_register();
 
 -- Totals are written once: two versions of a total, divided, would give away
 -- what was added between them.
@@ -499,6 +617,10 @@ CREATE TRIGGER write_once BEFORE UPDATE ON @extschema@.bill_window
 	WHEN (paillier_ciphertext_send(OLD.total) IS DISTINCT FROM paillier_ciphertext_send(NEW.total) OR (OLD.readings, OLD.carried) <> (NEW.readings, NEW.carried)
 		OR (OLD.meter_id, OLD.window_start, OLD.key_id) <> (NEW.meter_id, NEW.window_start, NEW.key_id))
 	EXECUTE FUNCTION @extschema@.refuse_change();
+CREATE TRIGGER write_once BEFORE UPDATE OR DELETE ON @extschema@.register_read
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.refuse_change();
+CREATE TRIGGER write_once_truncate BEFORE TRUNCATE ON @extschema@.register_read
+	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.refuse_change();
 CREATE TRIGGER write_once_truncate BEFORE TRUNCATE ON @extschema@.region_hour
 	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.refuse_change();
 CREATE TRIGGER write_once_truncate BEFORE TRUNCATE ON @extschema@.bill_window
@@ -1142,6 +1264,82 @@ $$;
 
 COMMENT ON PROCEDURE @extschema@.rollup(timestamptz) IS 'seals every hour and bill window that is due as of a time, each in a transaction of its own; may be called at any time, also twice at once';
 
+-- ---- contracts and prices ----
+
+CREATE VIEW @extschema@.contract AS
+	SELECT meter_id, COALESCE(account, meter_id) AS account, tariff,
+		lag(until, 1, '-infinity') OVER (PARTITION BY meter_id ORDER BY until) AS since, until
+	FROM (
+		SELECT meter_id, account, tariff, until FROM @extschema@.tariff_past
+		UNION ALL
+		SELECT meter_id, account, tariff, 'infinity' FROM @extschema@.meter) AS stretch;
+
+COMMENT ON VIEW @extschema@.contract IS 'account and tariff of each meter over time';
+COMMENT ON COLUMN @extschema@.contract.account IS 'who is billed';
+COMMENT ON COLUMN @extschema@.contract.since IS 'bill windows that begin from then on …';
+COMMENT ON COLUMN @extschema@.contract.until IS '… and before then';
+
+CREATE FUNCTION @extschema@.price(tariff text, charge text, local timestamp) RETURNS numeric
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE COST 1000 SET search_path FROM CURRENT
+	AS $$
+		SELECT r.price FROM @extschema@.rate r
+		WHERE (r.tariff, r.charge) = ($1, $2) AND r.valid @> $3::date
+			AND EXTRACT(isodow FROM $3)::int = ANY (r.weekdays) AND EXTRACT(month FROM $3)::int = ANY (r.months)
+		ORDER BY r.from_time <= $3::time DESC, r.from_time DESC LIMIT 1
+	$$;
+
+COMMENT ON FUNCTION @extschema@.price(text, text, timestamp) IS 'price of a tariff for import, export or standing charge at a local time; NULL where no rate holds';
+
+-- Every window of every tariff is priced once, whatever it is joined with: hence OFFSET 0.
+CREATE VIEW @extschema@.window_price AS
+	SELECT t.tariff, f.flow, w.window_start, date_trunc('month', l.starts)::date AS period, p.price, p.standing
+	FROM @extschema@.sealed_window w
+	CROSS JOIN @extschema@.tariff t
+	CROSS JOIN (VALUES ('import'), ('export')) AS f (flow)
+	CROSS JOIN LATERAL (
+		SELECT w.window_start AT TIME ZONE t.zone AS starts, w.window_end AT TIME ZONE t.zone AS ends) AS l
+	CROSS JOIN LATERAL (
+		SELECT @extschema@.price(t.tariff, f.flow, l.starts) AS price,
+			CASE WHEN f.flow = 'import' AND l.ends::date > l.starts::date
+				THEN @extschema@.price(t.tariff, 'standing', l.starts::date) END AS standing
+		OFFSET 0) AS p;
+
+COMMENT ON VIEW @extschema@.window_price IS 'what a kWh cost in each sealed bill window: the price at the start of the window in the tariff''s local time';
+COMMENT ON COLUMN @extschema@.window_price.flow IS 'import or export';
+COMMENT ON COLUMN @extschema@.window_price.period IS 'first day of the month, in the tariff''s time zone';
+COMMENT ON COLUMN @extschema@.window_price.price IS 'price of one kWh; NULL where no rate holds';
+COMMENT ON COLUMN @extschema@.window_price.standing IS 'standing charge of the day whose last window it is';
+
+-- What is wrong with tariffs, in the coming year.  A price that changes within
+-- a bill window is applied from the next window on.
+CREATE VIEW @extschema@.tariff_problem AS
+	SELECT u.tariff, format('no %s price on %s days of the coming year, the first of them %s', u.flow, count(*), min(d.day)) AS problem
+	FROM (SELECT DISTINCT tariff, flow FROM @extschema@.meter) AS u
+	JOIN @extschema@.tariff t ON t.tariff = u.tariff
+	CROSS JOIN LATERAL (
+		SELECT ((now() AT TIME ZONE t.zone)::date + i) AS day FROM generate_series(0, 364) AS i) AS d
+	WHERE @extschema@.price(u.tariff, u.flow, d.day) IS NULL
+	GROUP BY u.tariff, u.flow
+	UNION ALL
+	SELECT b.tariff, format('%s is within a bill window in %s months of the year', b.from_time, count(*))
+	FROM (
+		SELECT t.tariff, x.from_time, (d.day + x.from_time) AT TIME ZONE t.zone AS at
+		FROM @extschema@.tariff t
+		CROSS JOIN generate_series(date_trunc('month', now()::timestamp), now()::timestamp + interval '11 months',
+			interval '1 month') AS d (day)
+		CROSS JOIN LATERAL (
+			SELECT time '00:00' AS from_time
+			UNION SELECT r.from_time FROM @extschema@.rate r
+			WHERE r.tariff = t.tariff AND r.valid @> d.day::date AND EXTRACT(month FROM d.day)::int = ANY (r.months)) AS x
+		WHERE EXISTS (SELECT FROM @extschema@.meter m WHERE m.tariff = t.tariff)) AS b
+	CROSS JOIN @extschema@.setting s
+	WHERE @extschema@.utc_hour(b.at) <> b.at
+		OR @extschema@.window_label(b.at, s.zone, s.bill_window) = @extschema@.window_label(b.at - interval '1 hour', s.zone, s.bill_window)
+	GROUP BY b.tariff, b.from_time;
+
+COMMENT ON VIEW @extschema@.tariff_problem IS 'tariffs in use that leave times without a price, or whose prices or days begin within a bill window and so take effect with the next';
+COMMENT ON COLUMN @extschema@.tariff_problem.problem IS 'what is wrong';
+
 -- ---- watching over it ----
 
 CREATE VIEW @extschema@.health AS
@@ -1152,6 +1350,7 @@ CREATE VIEW @extschema@.health AS
 		CASE WHEN h.gaps > 0 THEN format('%s readings of %s meters are missing', h.gaps, h.meters_with_gaps) END,
 		CASE WHEN h.suppressed_last_day > 0
 			THEN format('%s regional hours of the last day have no total for want of meters', h.suppressed_last_day) END,
+		CASE WHEN h.tariff_problems > 0 THEN format('%s problems with tariffs: see metering.tariff_problem', h.tariff_problems) END,
 		CASE WHEN h.meters_without_tariff > 0 THEN format('%s meters have a tariff that does not exist', h.meters_without_tariff) END,
 		CASE WHEN h.staging_logged > 0 THEN format('%s staging tables are logged: readings leave traces', h.staging_logged) END
 		], NULL) AS problems
@@ -1168,6 +1367,7 @@ CREATE VIEW @extschema@.health AS
 				WHERE l.step = 'restart' AND l.finished_at > now() - interval '1 day') AS staging_lost_at,
 			(SELECT count(*) FROM @extschema@.meter m
 				WHERE NOT EXISTS (SELECT FROM @extschema@.tariff t WHERE t.tariff = m.tariff) AND m.tariff IS NOT NULL) AS meters_without_tariff,
+			(SELECT count(*) FROM @extschema@.tariff_problem) AS tariff_problems,
 			(SELECT count(*) FROM @extschema@.staging_table WHERE NOT unlogged) AS staging_logged
 		FROM @extschema@.progress g
 		CROSS JOIN (SELECT count(*) AS gaps, count(DISTINCT meter_id) AS meters_with_gaps FROM @extschema@.gap_of_all
@@ -1181,6 +1381,7 @@ COMMENT ON COLUMN @extschema@.health.gaps IS 'missing readings of sealed hours';
 COMMENT ON COLUMN @extschema@.health.meters_with_gaps IS 'meters that they are missing from';
 COMMENT ON COLUMN @extschema@.health.suppressed_last_day IS 'regional hours of the last 24 sealed hours without a total';
 COMMENT ON COLUMN @extschema@.health.staging_lost_at IS 'when the roll-up last found staging lost, within a day';
+COMMENT ON COLUMN @extschema@.health.tariff_problems IS 'rows of metering.tariff_problem';
 COMMENT ON COLUMN @extschema@.health.meters_without_tariff IS 'meters whose tariff is not in metering.tariff';
 COMMENT ON COLUMN @extschema@.health.staging_logged IS 'staging tables that are not unlogged, which must be none';
 COMMENT ON COLUMN @extschema@.health.problems IS 'what is wrong and what to do';
@@ -1722,36 +1923,182 @@ $$;
 
 COMMENT ON FUNCTION @extschema@.backtest(paillier_private_key, timestamptz, timestamptz, text, text) IS 'how far off day-ahead forecasts would have been, by the region''s model or a given one beside "last_week" and "last_day", over the same hours: mean absolute error in percent, mean error and root mean square error in units of the readings';
 
-
 -- ---- bills ----
 
--- The price of a window is the one at its start, in the tariff's local time.
-CREATE VIEW @extschema@.bill AS
-	SELECT b.meter_id, (date_trunc('month', b.window_start AT TIME ZONE t.zone))::date AS period, t.tariff,
-		sum(b.total, r.price * s.unit_kwh) AS amount, sum(b.total) AS energy, b.key_id,
-		sum(b.readings) AS readings, sum(b.carried) AS carried, sum(b.expected - b.counted) AS missing
-	FROM @extschema@.bill_window b
-	CROSS JOIN @extschema@.setting s
-	JOIN @extschema@.meter m ON m.meter_id = b.meter_id
-	CROSS JOIN LATERAL (
-		SELECT y.tariff FROM (
-			SELECT x.until, x.tariff FROM @extschema@.tariff_past x WHERE x.meter_id = b.meter_id AND x.until > b.window_start
-			UNION ALL SELECT 'infinity', m.tariff) AS y
-		ORDER BY y.until LIMIT 1) AS x
-	JOIN @extschema@.tariff t ON t.tariff = x.tariff
-	LEFT JOIN LATERAL (
-		SELECT x.price FROM @extschema@.rate x WHERE x.tariff = t.tariff
-		ORDER BY x.from_time <= (b.window_start AT TIME ZONE t.zone)::time DESC, x.from_time DESC LIMIT 1) AS r ON true
-	GROUP BY b.meter_id, period, t.tariff, b.key_id;
+-- STABLE in that it always decrypts to the same: what is not asked for need not be computed.
+CREATE FUNCTION @extschema@.known_charge(charge numeric, key_id text) RETURNS paillier_ciphertext
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE COST 2000 SET search_path FROM CURRENT
+	AS $$ SELECT paillier_encrypt($1, k.public_key, scale($1)) FROM paillier_key k WHERE k.key_id = $2 $$;
 
-COMMENT ON VIEW @extschema@.bill IS 'one row a meter, month and tariff: decrypt amount (currency of the prices) and energy (units of the readings) with paillier_decrypt()';
+COMMENT ON FUNCTION @extschema@.known_charge(numeric, text) IS 'a charge that is no secret, as a ciphertext to stand beside those that are';
+
+CREATE VIEW @extschema@.bill AS
+	SELECT x.meter_id, x.period, x.tariff,
+		CASE WHEN x.unpriced = 0
+			THEN COALESCE(x.cost + x.standing, x.cost, @extschema@.known_charge(x.standing, x.key_id)) END AS amount,
+		x.energy, x.key_id, x.readings, x.carried, x.missing, x.account, x.flow, x.unpriced, x.days, x.standing, x.rounding,
+		x.unit_kwh
+	FROM (
+		SELECT b.meter_id, p.period, c.tariff, b.key_id, c.account, m.flow, t.rounding, s.unit_kwh,
+			sum(b.total, p.price * CASE m.flow WHEN 'export' THEN -s.unit_kwh ELSE s.unit_kwh END) AS cost,
+			sum(b.total) AS energy,
+			sum(b.readings) AS readings, sum(b.carried) AS carried, sum(b.expected - b.counted) AS missing,
+			count(*) FILTER (WHERE b.total IS NOT NULL AND p.price IS NULL) AS unpriced,
+			count(p.standing) FILTER (WHERE b.expected > 0) AS days,
+			sum(p.standing) FILTER (WHERE b.expected > 0) AS standing
+		FROM @extschema@.bill_window b
+		CROSS JOIN @extschema@.setting s
+		JOIN @extschema@.meter m ON m.meter_id = b.meter_id
+		JOIN @extschema@.contract c ON c.meter_id = b.meter_id AND b.window_start >= c.since AND b.window_start < c.until
+		JOIN @extschema@.tariff t ON t.tariff = c.tariff
+		JOIN @extschema@.window_price p ON p.window_start = b.window_start AND p.tariff = t.tariff AND p.flow = m.flow
+		GROUP BY b.meter_id, p.period, c.tariff, b.key_id, c.account, m.flow, t.rounding, s.unit_kwh) AS x;
+
+COMMENT ON VIEW @extschema@.bill IS 'one row a meter, month, tariff and account: decrypt amount (currency of the prices) and energy (units of the readings) with paillier_decrypt()';
 COMMENT ON COLUMN @extschema@.bill.period IS 'first day of the month, in the tariff''s time zone';
-COMMENT ON COLUMN @extschema@.bill.amount IS 'encrypted sum of energy times price';
+COMMENT ON COLUMN @extschema@.bill.amount IS 'encrypted sum of energy times price, negative for export, and of standing charges; NULL where a window has energy and no price';
 COMMENT ON COLUMN @extschema@.bill.energy IS 'encrypted sum of energy';
 COMMENT ON COLUMN @extschema@.bill.key_id IS 'the key that decrypts both';
 COMMENT ON COLUMN @extschema@.bill.readings IS 'readings in the bill';
 COMMENT ON COLUMN @extschema@.bill.carried IS 'of these, readings that came after their window was sealed and are priced in a later one';
 COMMENT ON COLUMN @extschema@.bill.missing IS 'readings that were expected and never came';
+COMMENT ON COLUMN @extschema@.bill.account IS 'who is billed';
+COMMENT ON COLUMN @extschema@.bill.flow IS 'import or export';
+COMMENT ON COLUMN @extschema@.bill.unpriced IS 'bill windows with energy that no rate has a price for';
+COMMENT ON COLUMN @extschema@.bill.days IS 'days in the standing charge: those whose last window is sealed and expected readings';
+COMMENT ON COLUMN @extschema@.bill.standing IS 'standing charge in the amount; NULL: none';
+COMMENT ON COLUMN @extschema@.bill.rounding IS 'decimal digits that an amount due is rounded to, half away from zero';
+COMMENT ON COLUMN @extschema@.bill.unit_kwh IS 'kWh in one unit of energy';
+
+CREATE VIEW @extschema@.account_bill AS
+	SELECT account, period, CASE WHEN sum(unpriced) = 0 THEN sum(amount) END AS amount,
+		sum(energy) FILTER (WHERE flow = 'import') AS imported, sum(energy) FILTER (WHERE flow = 'export') AS exported,
+		key_id, max(rounding) AS rounding, sum(readings)::bigint AS readings, sum(carried)::bigint AS carried,
+		sum(missing)::bigint AS missing, sum(unpriced)::bigint AS unpriced, sum(standing) AS standing,
+		array_agg(DISTINCT tariff) AS tariffs, unit_kwh
+	FROM @extschema@.bill GROUP BY account, period, key_id, unit_kwh;
+
+COMMENT ON VIEW @extschema@.account_bill IS 'one row an account and month: the bills of all its meters; decrypt amount and round it for the amount due';
+COMMENT ON COLUMN @extschema@.account_bill.account IS 'who is billed';
+COMMENT ON COLUMN @extschema@.account_bill.period IS 'first day of the month';
+COMMENT ON COLUMN @extschema@.account_bill.amount IS 'encrypted sum of the amounts; NULL where a window has energy and no price';
+COMMENT ON COLUMN @extschema@.account_bill.imported IS 'encrypted energy consumed; NULL: none was metered';
+COMMENT ON COLUMN @extschema@.account_bill.exported IS 'encrypted energy fed in; NULL: none was metered';
+COMMENT ON COLUMN @extschema@.account_bill.key_id IS 'the key that decrypts them: a month in which it changed has a row for each';
+COMMENT ON COLUMN @extschema@.account_bill.rounding IS 'decimal digits that the amount due is rounded to, half away from zero';
+COMMENT ON COLUMN @extschema@.account_bill.readings IS 'readings in the bill';
+COMMENT ON COLUMN @extschema@.account_bill.carried IS 'of these, readings that came after their window was sealed';
+COMMENT ON COLUMN @extschema@.account_bill.missing IS 'readings that were expected and never came';
+COMMENT ON COLUMN @extschema@.account_bill.unpriced IS 'bill windows with energy that no rate has a price for';
+COMMENT ON COLUMN @extschema@.account_bill.standing IS 'standing charge in the amount; NULL: none';
+COMMENT ON COLUMN @extschema@.account_bill.tariffs IS 'tariffs that were applied';
+COMMENT ON COLUMN @extschema@.account_bill.unit_kwh IS 'kWh in one unit of energy';
+
+-- Plans are made without the key, so that none that is logged has it.
+CREATE FUNCTION @extschema@.invoice(private_key paillier_private_key, period date)
+	RETURNS TABLE (account text, amount_due numeric, imported_kwh numeric, exported_kwh numeric, standing numeric,
+		readings bigint, carried bigint, missing bigint, unpriced bigint, tariffs text[], key_id text)
+	LANGUAGE sql STABLE STRICT PARALLEL UNSAFE SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET jit = off
+	AS $$
+		WITH bill AS (
+			SELECT b.*, row_number() OVER (PARTITION BY b.key_id ORDER BY b.account) / 500 AS batch
+			FROM @extschema@.account_bill b WHERE b.period = date_trunc('month', $2)::date
+		), decrypted AS (
+			SELECT x.key_id, u.*
+			FROM (
+				SELECT b.key_id, array_agg(b.account ORDER BY b.account) AS accounts,
+					paillier_decrypt_array(array_agg(b.amount ORDER BY b.account), $1) AS amounts,
+					paillier_decrypt_array(array_agg(b.imported ORDER BY b.account), $1) AS imports,
+					paillier_decrypt_array(array_agg(b.exported ORDER BY b.account), $1) AS exports
+				FROM bill b WHERE b.key_id = (SELECT paillier_key_id($1)) GROUP BY b.key_id, b.batch) AS x
+			CROSS JOIN LATERAL unnest(x.accounts, x.amounts, x.imports, x.exports)
+				AS u (account, amount, imported, exported)
+		)
+		SELECT b.account, round(d.amount, b.rounding), d.imported * b.unit_kwh, d.exported * b.unit_kwh, b.standing,
+			b.readings, b.carried, b.missing, b.unpriced, b.tariffs, b.key_id
+		FROM bill b
+		LEFT JOIN decrypted d ON d.account = b.account AND d.key_id = b.key_id
+		ORDER BY b.account, b.key_id
+	$$;
+
+COMMENT ON FUNCTION @extschema@.invoice(paillier_private_key, date) IS 'what every account owes for the month of a date, rounded; rows under another key than the given one are not decrypted';
+
+-- Both sides are sums of the same readings where all that were taken in time
+-- are on both and no other was: then it is 0, and tells nothing else.
+CREATE VIEW @extschema@.reconciliation AS
+	SELECT w.window_start, w.window_end, w.key_id, b.readings,
+		CASE WHEN r.reason IS NULL THEN paillier_rerandomize(
+			(SELECT sum(x.total) FROM @extschema@.bill_window x WHERE x.window_start = w.window_start)
+			- (SELECT sum(x.total) FROM @extschema@.region_hour x WHERE x.hour >= w.window_start AND x.hour < w.window_end))
+			END AS difference,
+		r.reason
+	FROM @extschema@.sealed_window w
+	CROSS JOIN LATERAL (
+		SELECT COALESCE(sum(x.readings), 0) AS readings, COALESCE(sum(x.carried), 0) AS carried,
+			COALESCE(sum(x.readings) FILTER (WHERE x.key_id <> w.key_id), 0) AS elsewhere
+		FROM @extschema@.bill_window x WHERE x.window_start = w.window_start) AS b
+	CROSS JOIN LATERAL (
+		SELECT COALESCE(sum(x.readings), 0) AS readings, count(*) FILTER (WHERE x.total IS NULL AND x.readings > 0) AS suppressed
+		FROM @extschema@.region_hour x WHERE x.hour >= w.window_start AND x.hour < w.window_end) AS h
+	CROSS JOIN LATERAL (
+		SELECT count(*) AS hours, COALESCE(sum(x.readings), 0) AS readings, min(x.id) AS first,
+			(SELECT max(y.id) FROM @extschema@.rollup_log y WHERE y.step = 'window' AND y.starts = w.window_start) AS last
+		FROM @extschema@.rollup_log x
+		WHERE x.step = 'hour' AND x.starts >= w.window_start AND x.starts < w.window_end) AS l
+	CROSS JOIN LATERAL (
+		SELECT COALESCE(sum(x.late), 0) AS readings FROM @extschema@.rollup_log x
+		WHERE x.id >= l.first AND x.id < l.last AND x.step <> 'window') AS late
+	CROSS JOIN LATERAL (
+		SELECT CASE
+			WHEN l.last IS NULL OR l.hours * interval '1 hour' <> w.window_end - w.window_start THEN 'the log of the roll-up is not complete'
+			WHEN b.readings = 0 THEN 'no readings'
+			WHEN late.readings > 0 THEN format('%s late readings', late.readings)
+			WHEN b.carried > 0 THEN format('%s readings of earlier windows', b.carried)
+			WHEN b.elsewhere > 0 THEN format('%s readings under another key', b.elsewhere)
+			WHEN h.suppressed > 0 THEN format('%s regional hours without a total', h.suppressed)
+			WHEN h.readings <> l.readings THEN format('%s readings of meters without a region', l.readings - h.readings)
+			WHEN b.readings <> l.readings THEN format('%s readings that wait for a later window or were lost', l.readings - b.readings)
+			END AS reason) AS r;
+
+COMMENT ON VIEW @extschema@.reconciliation IS 'the energy of all bills less that of all regions, by bill window: decrypts to 0';
+COMMENT ON COLUMN @extschema@.reconciliation.window_end IS 'end of the bill window';
+COMMENT ON COLUMN @extschema@.reconciliation.readings IS 'readings in the bills';
+COMMENT ON COLUMN @extschema@.reconciliation.difference IS 'encrypted difference; NULL where bills and regions do not hold the same readings';
+COMMENT ON COLUMN @extschema@.reconciliation.reason IS 'why there is none';
+
+-- Only where every reading between two registers is in the windows between
+-- them, and no other: any other difference would be that of single readings.
+CREATE VIEW @extschema@.register_check AS
+	SELECT r.meter_id, r.since, r.until, r.key_id,
+		CASE WHEN x.reason IS NULL THEN paillier_rerandomize(r.register - r.earlier - w.energy) END AS difference, x.reason
+	FROM (
+		SELECT meter_id, lag(read_at) OVER before AS since, read_at AS until, register,
+			lag(register) OVER before AS earlier, paillier_key_id(register) AS key_id
+		FROM @extschema@.register_read
+		WINDOW before AS (PARTITION BY meter_id ORDER BY read_at)) AS r
+	CROSS JOIN LATERAL (
+		SELECT sum(b.total) FILTER (WHERE b.key_id = r.key_id) AS energy,
+			COALESCE(sum(w.window_end - w.window_start), '0') AS covered,
+			sum(EXTRACT(epoch FROM w.window_end - w.window_start) / EXTRACT(epoch FROM w.reading_interval))::bigint AS expected,
+			COALESCE(sum(b.readings), 0) AS readings, COALESCE(sum(b.carried), 0) AS carried,
+			bool_and(w.key_id = r.key_id) AS one_key
+		FROM @extschema@.sealed_window w
+		LEFT JOIN @extschema@.bill_window b ON b.meter_id = r.meter_id AND b.window_start = w.window_start AND b.key_id = w.key_id
+		WHERE w.window_start >= r.since AND w.window_end <= r.until) AS w
+	CROSS JOIN LATERAL (
+		SELECT CASE
+			WHEN w.covered <> r.until - r.since THEN 'not all windows are sealed'
+			WHEN NOT w.one_key OR paillier_key_id(r.earlier) <> r.key_id THEN 'the key has changed'
+			WHEN w.carried > 0 THEN format('%s readings of earlier windows', w.carried)
+			WHEN w.readings <> w.expected THEN format('%s readings are missing', w.expected - w.readings)
+			END AS reason) AS x
+	WHERE r.since IS NOT NULL;
+
+COMMENT ON VIEW @extschema@.register_check IS 'what a meter''s register has advanced less what it was billed for, between two registers that follow each other: decrypts to 0 for an honest meter';
+COMMENT ON COLUMN @extschema@.register_check.since IS 'when the earlier register was read';
+COMMENT ON COLUMN @extschema@.register_check.until IS 'when the later one was';
+COMMENT ON COLUMN @extschema@.register_check.difference IS 'encrypted difference; NULL where the bill windows between them do not hold every reading, and no other';
+COMMENT ON COLUMN @extschema@.register_check.reason IS 'why there is none';
 
 -- ---- access ----
 
@@ -1765,7 +2112,8 @@ DECLARE
 BEGIN
 	rights := CASE level
 		WHEN 'collector' THEN ARRAY[
-			'INSERT ON @extschema@.reading', 'SELECT ON @extschema@.gap', 'SELECT ON @extschema@.acknowledged']
+			'INSERT ON @extschema@.reading', 'INSERT (meter_id, read_at, register) ON @extschema@.register_read',
+			'SELECT ON @extschema@.gap', 'SELECT ON @extschema@.acknowledged']
 		WHEN 'operator' THEN ARRAY[
 			'EXECUTE ON PROCEDURE @extschema@.rollup(timestamptz)', 'EXECUTE ON FUNCTION @extschema@.next_step(timestamptz)',
 			'EXECUTE ON FUNCTION @extschema@.late_slots(timestamptz)', 'EXECUTE ON FUNCTION @extschema@.sweep(int)',
@@ -1773,7 +2121,8 @@ BEGIN
 			'SELECT, UPDATE ON @extschema@.setting', 'SELECT, INSERT, UPDATE, DELETE ON @extschema@.meter',
 			'SELECT, INSERT, UPDATE, DELETE ON @extschema@.tariff', 'SELECT, INSERT, UPDATE, DELETE ON @extschema@.rate',
 			'SELECT ON @extschema@.gap', 'SELECT ON @extschema@.acknowledged', 'SELECT ON @extschema@.health', 'SELECT ON @extschema@.progress', 'SELECT ON @extschema@.rollup_log',
-			'SELECT ON @extschema@.regime']
+			'SELECT ON @extschema@.regime', 'SELECT ON @extschema@.contract', 'SELECT ON @extschema@.tariff_problem',
+			'EXECUTE ON FUNCTION @extschema@.price(text, text, timestamp)', 'SELECT ON @extschema@.reconciliation']
 		WHEN 'analyst' THEN ARRAY[
 			'SELECT ON @extschema@.region_load', 'SELECT ON @extschema@.region_hour',
 			'SELECT ON @extschema@.region_day', 'SELECT ON @extschema@.region_week', 'SELECT ON @extschema@.region_month',
@@ -1793,8 +2142,13 @@ BEGIN
 			'EXECUTE ON FUNCTION @extschema@.region_quantiles(paillier_private_key, timestamptz, timestamptz, text, numeric[])',
 			'EXECUTE ON FUNCTION @extschema@.backtest(paillier_private_key, timestamptz, timestamptz, text, text)']
 		WHEN 'biller' THEN ARRAY[
-			'SELECT ON @extschema@.bill', 'SELECT ON @extschema@.bill_window', 'SELECT ON @extschema@.sealed_window',
-			'SELECT ON @extschema@.meter', 'SELECT ON @extschema@.tariff', 'SELECT ON @extschema@.rate']
+			'SELECT ON @extschema@.bill', 'SELECT ON @extschema@.account_bill',
+			'EXECUTE ON FUNCTION @extschema@.invoice(paillier_private_key, date)',
+			'EXECUTE ON FUNCTION @extschema@.price(text, text, timestamp)',
+			'EXECUTE ON FUNCTION @extschema@.known_charge(numeric, text)',
+			'SELECT ON @extschema@.bill_window', 'SELECT ON @extschema@.sealed_window', 'SELECT ON @extschema@.meter',
+			'SELECT ON @extschema@.contract', 'SELECT ON @extschema@.tariff', 'SELECT ON @extschema@.rate',
+			'SELECT ON @extschema@.window_price', 'SELECT ON @extschema@.register_check', 'SELECT ON @extschema@.reconciliation']
 		END;
 	IF rights IS NULL THEN
 		RAISE EXCEPTION 'access level "%" does not exist', COALESCE(level, 'NULL')

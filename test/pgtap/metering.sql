@@ -22,7 +22,7 @@ SELECT c.* FROM pg_class c JOIN member ON classid = 'pg_class'::regclass AND obj
 SELECT bag_eq($$ SELECT relname::text, relkind::text, relpersistence::text FROM member_relation WHERE relkind <> 'v' AND relname !~ '^reading_[0-9]' $$,
 	$$ VALUES ('setting', 'r', 'p'), ('setting_past', 'r', 'p'), ('tariff', 'r', 'p'), ('rate', 'r', 'p'), ('meter', 'r', 'p'), ('region_past', 'r', 'p'), ('tariff_past', 'r', 'p'),
 		('reading', 'p', 'p'), ('reading_spare', 'r', 'u'), ('partial', 'r', 'u'), ('partial_spare', 'r', 'u'), ('staging_since', 'r', 'u'),
-		('region_hour', 'r', 'p'), ('sealed_window', 'r', 'p'), ('bill_window', 'r', 'p'), ('progress', 'r', 'p'), ('rollup_log', 'r', 'p'), ('rollup_log_id_seq', 'S', 'p'),
+		('region_hour', 'r', 'p'), ('sealed_window', 'r', 'p'), ('bill_window', 'r', 'p'), ('register_read', 'r', 'p'), ('progress', 'r', 'p'), ('rollup_log', 'r', 'p'), ('rollup_log_id_seq', 'S', 'p'),
 		('region', 'r', 'p'), ('region_model', 'r', 'p'), ('forecast_model', 'r', 'p'), ('forecast_weight', 'r', 'p') $$,
 	'tables: staging is unlogged, totals and settings are logged');
 SELECT set_has('SELECT relname::text FROM member_relation WHERE relkind = ''v''', $$ VALUES ('gap'), ('acknowledged'), ('health'), ('region_load'), ('bill'), ('regime'),
@@ -40,7 +40,7 @@ SELECT is((SELECT string_agg(c.relname, ', ') FROM member_relation c WHERE c.rel
 	AND NOT COALESCE('autovacuum_enabled=off' = ANY (c.reloptions), false)), NULL, 'autovacuum leaves staging alone');
 SELECT is((SELECT string_agg(format('%s.%s', c.relname, a.attname), ', ') FROM member_relation c JOIN pg_attribute a ON a.attrelid = c.oid
 	WHERE a.atttypid = 'paillier_ciphertext'::regtype AND c.relkind = 'r' AND c.relpersistence = 'p'
-		AND (c.relname, a.attname) NOT IN (('region_hour', 'total'), ('bill_window', 'total'))), NULL, 'no other logged table holds ciphertexts');
+		AND (c.relname, a.attname) NOT IN (('region_hour', 'total'), ('bill_window', 'total'), ('register_read', 'register'))), NULL, 'no other logged table holds ciphertexts');
 
 SELECT is((SELECT array_agg(c.relname::text ORDER BY c.relname) FROM pg_extension, unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'paillier_metering'),
 	(SELECT array_agg(relname::text ORDER BY relname) FROM member_relation WHERE relkind IN ('r', 'S') AND relpersistence = 'p'),
@@ -56,8 +56,8 @@ SELECT is((SELECT string_agg(object, ', ') FROM member WHERE obj_description(obj
 	AND object <> 'sequence metering.rollup_log_id_seq'), NULL, 'every object has a comment');
 SELECT is((SELECT string_agg(format('%s.%s', c.relname, a.attname), ', ' ORDER BY c.relname, a.attnum)
 	FROM member_relation c JOIN pg_attribute a ON a.attrelid = c.oid
-	WHERE c.relname IN ('setting', 'meter', 'tariff', 'rate', 'reading', 'region_hour', 'bill_window', 'progress', 'rollup_log', 'gap', 'acknowledged',
-			'health', 'region_load', 'bill', 'region', 'region_day', 'region_week', 'region_month', 'region_profile', 'region_week_profile', 'region_tree_load',
+	WHERE c.relname IN ('setting', 'meter', 'tariff', 'rate', 'reading', 'region_hour', 'bill_window', 'register_read', 'progress', 'rollup_log', 'gap', 'acknowledged',
+			'health', 'region_load', 'contract', 'window_price', 'tariff_problem', 'bill', 'account_bill', 'reconciliation', 'register_check', 'region', 'region_day', 'region_week', 'region_month', 'region_profile', 'region_week_profile', 'region_tree_load',
 			'forecast_model', 'forecast_weight', 'region_model', 'region_forecast')
 		AND a.attnum > 0 AND col_description(c.oid, a.attnum) IS NULL
 		AND a.attname NOT IN ('meter_id', 'region', 'hour', 'window_start', 'tariff', 'description', 'zone', 'key_id', 'id', 'only_row', 'model')),
@@ -69,7 +69,7 @@ SELECT is((SELECT array_agg(proname::text ORDER BY proname) FROM member_function
 	ARRAY['accept', 'bits', 'reading_bit', 'slot', 'utc_hour', 'window_label', 'window_of'],
 	'everybody may call what works inside views and checks, and nothing else');
 SELECT is((SELECT array_agg(proname::text ORDER BY proname) FROM member_function WHERE prosecdef),
-	ARRAY['change_meter', 'change_setting', 'guard_staging', 'late_slots', 'next_step', 'replace_row', 'seal_hour', 'seal_window', 'sweep', 'window_of'],
+	ARRAY['change_meter', 'change_setting', 'guard_staging', 'late_slots', 'next_step', 'replace_row', 'seal_hour', 'seal_window', 'sweep', 'take_register', 'window_of'],
 	'what runs as its owner');
 SELECT is((SELECT string_agg(proname, ', ') FROM member_function
 	WHERE prosecdef AND NOT COALESCE((SELECT count(*) = 1 AND bool_and(c ~ ', pg_temp$') FROM unnest(proconfig) c WHERE c LIKE 'search_path=%'), false)), NULL,
@@ -115,11 +115,12 @@ SELECT is((SELECT rights FROM granted WHERE role = 'surface_analyst'),
 	'DELETE region_model, INSERT region_model, SELECT region_model, UPDATE region_model, SELECT region_month, SELECT region_part, SELECT region_profile, '
 	'EXECUTE region_quantiles, EXECUTE region_statistics, SELECT region_tree_load, SELECT region_week, SELECT region_week_profile, USAGE schema', 'an analyst');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_biller'),
-	'SELECT bill, SELECT bill_window, SELECT meter, SELECT rate, USAGE schema, SELECT sealed_window, SELECT tariff', 'a biller');
+	'SELECT account_bill, SELECT bill, SELECT bill_window, SELECT contract, EXECUTE invoice, EXECUTE known_charge, SELECT meter, EXECUTE price, SELECT rate, SELECT reconciliation, '
+	'SELECT register_check, USAGE schema, SELECT sealed_window, SELECT tariff, SELECT window_price', 'a biller');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_operator'),
-	'SELECT acknowledged, SELECT gap, SELECT health, EXECUTE late_slots, DELETE meter, INSERT meter, SELECT meter, UPDATE meter, EXECUTE next_step, SELECT progress, '
-	'DELETE rate, INSERT rate, SELECT rate, UPDATE rate, SELECT regime, EXECUTE rollup, SELECT rollup_log, USAGE schema, EXECUTE seal_hour, EXECUTE seal_window, '
-	'SELECT setting, UPDATE setting, EXECUTE sweep, DELETE tariff, INSERT tariff, SELECT tariff, UPDATE tariff', 'an operator');
+	'SELECT acknowledged, SELECT contract, SELECT gap, SELECT health, EXECUTE late_slots, DELETE meter, INSERT meter, SELECT meter, UPDATE meter, EXECUTE next_step, EXECUTE price, '
+	'SELECT progress, DELETE rate, INSERT rate, SELECT rate, UPDATE rate, SELECT reconciliation, SELECT regime, EXECUTE rollup, SELECT rollup_log, USAGE schema, EXECUTE seal_hour, EXECUTE seal_window, '
+	'SELECT setting, UPDATE setting, EXECUTE sweep, DELETE tariff, INSERT tariff, SELECT tariff, UPDATE tariff, SELECT tariff_problem', 'an operator');
 SELECT throws_ok($$ SELECT metering.grant_access('surface_biller', 'owner') $$, '22023', 'access level "owner" does not exist', 'there is no other level');
 SELECT throws_ok($$ SELECT metering.grant_access('surface_biller', NULL) $$, '22023', 'access level "NULL" does not exist', 'NULL is none');
 SELECT throws_ok($$ SELECT metering.grant_access('surface_stranger', 'biller') $$, '42704', NULL, 'a role has to exist');

@@ -320,11 +320,12 @@ commands = {
     'DELETE': 'EXPLAIN DELETE FROM metering.{0}', 'TRUNCATE': 'TRUNCATE metering.{0}', 'REFERENCES': 'CREATE TABLE pg_temp.t (LIKE metering.{0})',
     'LOCK': 'LOCK TABLE metering.{0} IN ACCESS EXCLUSIVE MODE'}
 allowed = {
-    'collector': {'INSERT reading', 'SELECT gap', 'SELECT acknowledged'},
+    'collector': {'INSERT reading', 'INSERT register_read', 'SELECT gap', 'SELECT acknowledged'},
     'operator': {f'{c} {t}' for c in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'LOCK') for t in ('meter', 'tariff', 'rate')}
-        | {f'SELECT {t}' for t in ('setting', 'gap', 'acknowledged', 'health', 'progress', 'rollup_log', 'regime')} | {'UPDATE setting', 'LOCK setting'},
+        | {f'SELECT {t}' for t in ('setting', 'gap', 'acknowledged', 'health', 'progress', 'rollup_log', 'regime', 'contract', 'tariff_problem', 'reconciliation')} | {'UPDATE setting', 'LOCK setting'},
     'analyst': {'SELECT region_load', 'SELECT region_hour'},
-    'biller': {f'SELECT {t}' for t in ('bill', 'bill_window', 'sealed_window', 'meter', 'tariff', 'rate')},
+    'biller': {f'SELECT {t}' for t in ('bill', 'account_bill', 'bill_window', 'sealed_window', 'meter', 'contract', 'tariff', 'rate', 'window_price',
+        'register_check', 'reconciliation')},
     'nobody': set()}
 models = {'region', 'region_model', 'forecast_model', 'forecast_weight'}
 allowed['analyst'] |= {f'{c} {t}' for c in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'LOCK') for t in models} | {f'SELECT {t}' for t in (
@@ -349,7 +350,8 @@ functions = admin.rows('''SELECT p.proname, CASE prokind WHEN 'p' THEN format('C
     FROM pg_proc p WHERE pronamespace = 'metering'::regnamespace AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) ORDER BY 1''')
 everybody = {'accept', 'bits', 'reading_bit', 'slot', 'utc_hour', 'window_label', 'window_of'}
 may_call = {role: everybody for role in ('collector', 'analyst', 'biller')}
-may_call['operator'] = everybody | {'rollup', 'next_step', 'late_slots', 'sweep', 'seal_hour', 'seal_window'}
+may_call['operator'] = everybody | {'rollup', 'next_step', 'late_slots', 'sweep', 'seal_hour', 'seal_window', 'price'}
+may_call['biller'] = everybody | {'price', 'invoice', 'known_charge'}
 may_call['nobody'] = set()
 may_call['analyst'] = everybody | {'moving_average', 'calendar_regression', 'holt_winters', 'forecast', 'decrypted_load', 'region_statistics', 'region_quantiles', 'backtest'}
 for role, session in sessions.items():
