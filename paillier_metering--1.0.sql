@@ -1290,9 +1290,9 @@ CREATE FUNCTION @extschema@.price(tariff text, charge text, local timestamp) RET
 
 COMMENT ON FUNCTION @extschema@.price(text, text, timestamp) IS 'price of a tariff for import, export or standing charge at a local time; NULL where no rate holds';
 
--- Every window of every tariff is priced once, whatever it is joined with: hence OFFSET 0.
+-- OFFSET 0: priced by window and tariff, before it is joined with totals.
 CREATE VIEW @extschema@.window_price AS
-	SELECT t.tariff, f.flow, w.window_start, date_trunc('month', l.starts)::date AS period, p.price, p.standing
+	SELECT t.tariff, f.flow, w.window_start, date_trunc('month', l.starts)::date AS period, p.price, p.standing, t.rounding
 	FROM @extschema@.sealed_window w
 	CROSS JOIN @extschema@.tariff t
 	CROSS JOIN (VALUES ('import'), ('export')) AS f (flow)
@@ -1309,6 +1309,7 @@ COMMENT ON COLUMN @extschema@.window_price.flow IS 'import or export';
 COMMENT ON COLUMN @extschema@.window_price.period IS 'first day of the month, in the tariff''s time zone';
 COMMENT ON COLUMN @extschema@.window_price.price IS 'price of one kWh; NULL where no rate holds';
 COMMENT ON COLUMN @extschema@.window_price.standing IS 'standing charge of the day whose last window it is';
+COMMENT ON COLUMN @extschema@.window_price.rounding IS 'decimal digits that an amount due is rounded to';
 
 -- What is wrong with tariffs, in the coming year.  A price that changes within
 -- a bill window is applied from the next window on.
@@ -1932,6 +1933,7 @@ CREATE FUNCTION @extschema@.known_charge(charge numeric, key_id text) RETURNS pa
 
 COMMENT ON FUNCTION @extschema@.known_charge(numeric, text) IS 'a charge that is no secret, as a ciphertext to stand beside those that are';
 
+-- Windows of one price are added up first: a product costs more than a sum.
 CREATE VIEW @extschema@.bill AS
 	SELECT x.meter_id, x.period, x.tariff,
 		CASE WHEN x.unpriced = 0
@@ -1939,20 +1941,24 @@ CREATE VIEW @extschema@.bill AS
 		x.energy, x.key_id, x.readings, x.carried, x.missing, x.account, x.flow, x.unpriced, x.days, x.standing, x.rounding,
 		x.unit_kwh
 	FROM (
-		SELECT b.meter_id, p.period, c.tariff, b.key_id, c.account, m.flow, t.rounding, s.unit_kwh,
-			sum(b.total, p.price * CASE m.flow WHEN 'export' THEN -s.unit_kwh ELSE s.unit_kwh END) AS cost,
-			sum(b.total) AS energy,
-			sum(b.readings) AS readings, sum(b.carried) AS carried, sum(b.expected - b.counted) AS missing,
-			count(*) FILTER (WHERE b.total IS NOT NULL AND p.price IS NULL) AS unpriced,
-			count(p.standing) FILTER (WHERE b.expected > 0) AS days,
-			sum(p.standing) FILTER (WHERE b.expected > 0) AS standing
-		FROM @extschema@.bill_window b
-		CROSS JOIN @extschema@.setting s
-		JOIN @extschema@.meter m ON m.meter_id = b.meter_id
-		JOIN @extschema@.contract c ON c.meter_id = b.meter_id AND b.window_start >= c.since AND b.window_start < c.until
-		JOIN @extschema@.tariff t ON t.tariff = c.tariff
-		JOIN @extschema@.window_price p ON p.window_start = b.window_start AND p.tariff = t.tariff AND p.flow = m.flow
-		GROUP BY b.meter_id, p.period, c.tariff, b.key_id, c.account, m.flow, t.rounding, s.unit_kwh) AS x;
+		SELECT y.meter_id, y.period, y.tariff, y.key_id, y.account, y.flow, y.rounding, y.unit_kwh,
+			sum(y.energy, y.price * CASE y.flow WHEN 'export' THEN -y.unit_kwh ELSE y.unit_kwh END) AS cost,
+			sum(y.energy) AS energy, sum(y.readings)::bigint AS readings, sum(y.carried)::bigint AS carried,
+			sum(y.missing)::bigint AS missing, COALESCE(sum(y.windows) FILTER (WHERE y.price IS NULL), 0)::bigint AS unpriced,
+			sum(y.days)::bigint AS days, sum(y.standing) AS standing
+		FROM (
+			SELECT b.meter_id, p.period, c.tariff, b.key_id, c.account, m.flow, p.rounding, s.unit_kwh, p.price,
+				sum(b.total) AS energy, count(b.total) AS windows,
+				sum(b.readings) AS readings, sum(b.carried) AS carried, sum(b.expected - b.counted) AS missing,
+				count(p.standing) FILTER (WHERE b.expected > 0) AS days,
+				sum(p.standing) FILTER (WHERE b.expected > 0) AS standing
+			FROM @extschema@.bill_window b
+			CROSS JOIN @extschema@.setting s
+			JOIN @extschema@.meter m ON m.meter_id = b.meter_id
+			JOIN @extschema@.contract c ON c.meter_id = b.meter_id AND b.window_start >= c.since AND b.window_start < c.until
+			JOIN @extschema@.window_price p ON p.window_start = b.window_start AND p.tariff = c.tariff AND p.flow = m.flow
+			GROUP BY b.meter_id, p.period, c.tariff, b.key_id, c.account, m.flow, p.rounding, s.unit_kwh, p.price) AS y
+		GROUP BY y.meter_id, y.period, y.tariff, y.key_id, y.account, y.flow, y.rounding, y.unit_kwh) AS x;
 
 COMMENT ON VIEW @extschema@.bill IS 'one row a meter, month, tariff and account: decrypt amount (currency of the prices) and energy (units of the readings) with paillier_decrypt()';
 COMMENT ON COLUMN @extschema@.bill.period IS 'first day of the month, in the tariff''s time zone';
