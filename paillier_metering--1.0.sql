@@ -2001,7 +2001,7 @@ COMMENT ON COLUMN @extschema@.account_bill.tariffs IS 'tariffs that were applied
 COMMENT ON COLUMN @extschema@.account_bill.unit_kwh IS 'kWh in one unit of energy';
 
 -- Plans are made without the key, so that none that is logged has it.
-CREATE FUNCTION @extschema@.invoice(private_key paillier_private_key, period date)
+CREATE FUNCTION @extschema@.invoice(key paillier_private_key, period date)
 	RETURNS TABLE (account text, amount_due numeric, imported_kwh numeric, exported_kwh numeric, standing numeric,
 		readings bigint, carried bigint, missing bigint, unpriced bigint, tariffs text[], key_id text)
 	LANGUAGE sql STABLE STRICT PARALLEL UNSAFE SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET jit = off
