@@ -155,10 +155,11 @@ CREATE TABLE @extschema@.tariff_past (
 	until    timestamptz NOT NULL,
 	tariff   text,
 	account  text,
+	flow     text NOT NULL DEFAULT 'import',
 	PRIMARY KEY (meter_id, until)
 );
 
-COMMENT ON TABLE @extschema@.tariff_past IS 'the tariff and account of a meter up to a time, where one of them has changed since';
+COMMENT ON TABLE @extschema@.tariff_past IS 'the tariff and account of a meter up to a time, where one of them has changed since or the meter is gone';
 
 -- ---- staging: the only place of fine-grained readings ----
 
@@ -491,6 +492,14 @@ CREATE FUNCTION @extschema@.change_meter() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 	AS $$
 BEGIN
+	IF TG_OP = 'DELETE' OR (NEW.tariff, NEW.account) IS DISTINCT FROM (OLD.tariff, OLD.account) THEN
+		INSERT INTO @extschema@.tariff_past (meter_id, until, tariff, account, flow)
+		SELECT OLD.meter_id, w.window_end, OLD.tariff, OLD.account, OLD.flow FROM @extschema@.window_of(clock_timestamp()) w
+		ON CONFLICT DO NOTHING;
+	END IF;
+	IF TG_OP = 'DELETE' THEN
+		RETURN OLD;
+	END IF;
 	IF NEW.meter_id <> OLD.meter_id THEN
 		RAISE EXCEPTION 'the id of a meter cannot be changed'
 			USING ERRCODE = 'feature_not_supported', HINT = 'End its active range and add another meter.';
@@ -504,18 +513,13 @@ BEGIN
 		VALUES (OLD.meter_id, @extschema@.utc_hour(clock_timestamp()) + interval '1 hour', OLD.region)
 		ON CONFLICT DO NOTHING;
 	END IF;
-	IF (NEW.tariff, NEW.account) IS DISTINCT FROM (OLD.tariff, OLD.account) THEN
-		INSERT INTO @extschema@.tariff_past (meter_id, until, tariff, account)
-		SELECT OLD.meter_id, w.window_end, OLD.tariff, OLD.account FROM @extschema@.window_of(clock_timestamp()) w
-		ON CONFLICT DO NOTHING;
-	END IF;
 	RETURN NEW;
 END
 $$;
 
 COMMENT ON FUNCTION @extschema@.change_meter() IS 'keeps the region, tariff and account of a meter until the hour or window ends';
 
-CREATE TRIGGER change_meter BEFORE UPDATE ON @extschema@.meter
+CREATE TRIGGER change_meter BEFORE UPDATE OR DELETE ON @extschema@.meter
 	FOR EACH ROW EXECUTE FUNCTION @extschema@.change_meter();
 
 -- A total of what comes in and what goes out would be neither.
@@ -1267,15 +1271,16 @@ COMMENT ON PROCEDURE @extschema@.rollup(timestamptz) IS 'seals every hour and bi
 -- ---- contracts and prices ----
 
 CREATE VIEW @extschema@.contract AS
-	SELECT meter_id, COALESCE(account, meter_id) AS account, tariff,
+	SELECT meter_id, COALESCE(account, meter_id) AS account, tariff, flow,
 		lag(until, 1, '-infinity') OVER (PARTITION BY meter_id ORDER BY until) AS since, until
 	FROM (
-		SELECT meter_id, account, tariff, until FROM @extschema@.tariff_past
+		SELECT meter_id, account, tariff, flow, until FROM @extschema@.tariff_past
 		UNION ALL
-		SELECT meter_id, account, tariff, 'infinity' FROM @extschema@.meter) AS stretch;
+		SELECT meter_id, account, tariff, flow, 'infinity' FROM @extschema@.meter) AS stretch;
 
-COMMENT ON VIEW @extschema@.contract IS 'account and tariff of each meter over time';
+COMMENT ON VIEW @extschema@.contract IS 'account and tariff of each meter over time, also of meters that are gone';
 COMMENT ON COLUMN @extschema@.contract.account IS 'who is billed';
+COMMENT ON COLUMN @extschema@.contract.flow IS 'import or export';
 COMMENT ON COLUMN @extschema@.contract.since IS 'bill windows that begin from then on …';
 COMMENT ON COLUMN @extschema@.contract.until IS '… and before then';
 
@@ -1947,17 +1952,16 @@ CREATE VIEW @extschema@.bill AS
 			sum(y.missing)::bigint AS missing, COALESCE(sum(y.windows) FILTER (WHERE y.price IS NULL), 0)::bigint AS unpriced,
 			sum(y.days)::bigint AS days, sum(y.standing) AS standing
 		FROM (
-			SELECT b.meter_id, p.period, c.tariff, b.key_id, c.account, m.flow, p.rounding, s.unit_kwh, p.price,
+			SELECT b.meter_id, p.period, c.tariff, b.key_id, c.account, c.flow, p.rounding, s.unit_kwh, p.price,
 				sum(b.total) AS energy, count(b.total) AS windows,
 				sum(b.readings) AS readings, sum(b.carried) AS carried, sum(b.expected - b.counted) AS missing,
 				count(p.standing) FILTER (WHERE b.expected > 0) AS days,
 				sum(p.standing) FILTER (WHERE b.expected > 0) AS standing
 			FROM @extschema@.bill_window b
 			CROSS JOIN @extschema@.setting s
-			JOIN @extschema@.meter m ON m.meter_id = b.meter_id
 			JOIN @extschema@.contract c ON c.meter_id = b.meter_id AND b.window_start >= c.since AND b.window_start < c.until
-			JOIN @extschema@.window_price p ON p.window_start = b.window_start AND p.tariff = c.tariff AND p.flow = m.flow
-			GROUP BY b.meter_id, p.period, c.tariff, b.key_id, c.account, m.flow, p.rounding, s.unit_kwh, p.price) AS y
+			JOIN @extschema@.window_price p ON p.window_start = b.window_start AND p.tariff = c.tariff AND p.flow = c.flow
+			GROUP BY b.meter_id, p.period, c.tariff, b.key_id, c.account, c.flow, p.rounding, s.unit_kwh, p.price) AS y
 		GROUP BY y.meter_id, y.period, y.tariff, y.key_id, y.account, y.flow, y.rounding, y.unit_kwh) AS x;
 
 COMMENT ON VIEW @extschema@.bill IS 'one row a meter, month, tariff and account: decrypt amount (currency of the prices) and energy (units of the readings) with paillier_decrypt()';

@@ -155,6 +155,9 @@ SELECT results_eq($$ SELECT tariff, sum(readings)::int, sum(decrypted(energy)), 
 	format($$ SELECT t, count(*)::int, sum(value), sum(value * 0.001 * price(t, (date_bin('2 hours', read_at, '2000-01-01 00:00Z') AT TIME ZONE zone(t))::time))
 		FROM (SELECT *, CASE WHEN read_at < %L THEN 'berlin' ELSE 'kolkata' END AS t FROM sent WHERE meter_id = 'b1') s GROUP BY 1 ORDER BY 1 $$, at(:'b', '10 hours')), 'windows before and after the change have each their tariff');
 SELECT is((SELECT sum(readings)::int FROM metering.bill WHERE meter_id = 'n1'), 14, 'nothing is billed from before a meter had a tariff');
+CREATE TEMPORARY TABLE billed AS SELECT meter_id, tariff, sum(decrypted(amount)) AS amount FROM metering.bill GROUP BY 1, 2;
+DELETE FROM metering.meter WHERE meter_id IN ('b1', 'k1');
+SELECT bag_eq('SELECT meter_id, tariff, sum(decrypted(amount)) FROM metering.bill GROUP BY 1, 2', 'SELECT * FROM billed', 'a meter that is gone keeps its bills');
 
 -- what is missing and what came late
 DROP VIEW plain_bill;

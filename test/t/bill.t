@@ -22,7 +22,7 @@ from collections import namedtuple
 from datetime import date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal as D
 from zoneinfo import ZoneInfo
-from client import Session, finish, is_, ok
+from client import Session, finish, is_, ok, sqlstate
 
 draw = random.Random(os.environ['SEED'])
 BERLIN, UTC = ZoneInfo('Europe/Berlin'), timezone.utc
@@ -221,6 +221,19 @@ admin.run('''INSERT INTO metering.tariff VALUES ('half', NULL, 'Europe/Berlin');
 first = admin.one("SELECT private FROM pipeline_key WHERE name = 'first'")
 is_(admin.rows("SELECT account, amount_due FROM metering.invoice($1, '2025-01-01') WHERE account LIKE 'half%' ORDER BY 1", first), [('half in', '0.02'), ('half out', '-0.02')],
     'half a cent is rounded away from zero')
+
+# ---- two at once: the second to write waits and is refused ----
+
+other = Session()
+for first_to, then, what in [
+        ("INSERT INTO metering.rate VALUES ('half', '12:00', 1)", "INSERT INTO metering.rate (tariff, from_time, price, weekdays) VALUES ('half', '12:00', 2, '{1}')", 'rates'),
+        ("INSERT INTO metering.meter (meter_id, region, flow) VALUES ('one', 'new', 'import')", "INSERT INTO metering.meter (meter_id, region, flow) VALUES ('two', 'new', 'export')", 'flows')]:
+    admin.run('BEGIN')
+    admin.run(first_to)
+    other.start(then)
+    waits = not other.done(0.3)
+    admin.run('COMMIT')
+    is_((waits, sqlstate(other.finish)), (True, '23P01' if what == 'rates' else '23514'), f'{what} that two sessions write at once')
 
 # ---- the program: the key stays outside ----
 

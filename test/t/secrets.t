@@ -187,6 +187,11 @@ is "$(records bound "SELECT paillier_decrypt(total, \$1) FROM metering.region_lo
 is "$(records bound "SELECT paillier_decrypt(total, \$1) FROM metering.region_load WHERE paillier_decrypt(total, \$1) > 5" \
 	"SET auto_explain.log_min_duration = 0; SET auto_explain.log_verbose = on; SET debug_print_plan = on; SET plan_cache_mode = force_generic_plan")" "" "plan_cache_mode = force_generic_plan: plans are made without it"
 is "$(cat "$scratch/answer")" 23 "and decrypt"
+sql 'GRANT biller TO analyst'
+is "$(records bound "SELECT amount_due, $slow FROM metering.invoice(\$1, date '${h%% *}')" \
+	"SET auto_explain.log_min_duration = 0; SET auto_explain.log_nested_statements = on; SET auto_explain.log_verbose = on; SET debug_print_plan = on; SET plan_cache_mode = force_generic_plan")" "" \
+	"metering.invoice() makes its own plans without it"
+is "$(cut -d ' ' -f 1 "$scratch/answer" | tr '\n' ' ')" "24.00 28.00 " "and decrypts"
 
 # ---- totals out by COPY, the key outside ----
 
