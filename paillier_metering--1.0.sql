@@ -1295,7 +1295,6 @@ CREATE FUNCTION @extschema@.price(tariff text, charge text, local timestamp) RET
 
 COMMENT ON FUNCTION @extschema@.price(text, text, timestamp) IS 'price of a tariff for import, export or standing charge at a local time; NULL where no rate holds';
 
--- OFFSET 0: priced by window and tariff, before it is joined with totals.
 CREATE VIEW @extschema@.window_price AS
 	SELECT t.tariff, f.flow, w.window_start, date_trunc('month', l.starts)::date AS period, p.price, p.standing, t.rounding
 	FROM @extschema@.sealed_window w
@@ -1306,8 +1305,7 @@ CREATE VIEW @extschema@.window_price AS
 	CROSS JOIN LATERAL (
 		SELECT @extschema@.price(t.tariff, f.flow, l.starts) AS price,
 			CASE WHEN f.flow = 'import' AND l.ends::date > l.starts::date
-				THEN @extschema@.price(t.tariff, 'standing', l.starts::date) END AS standing
-		OFFSET 0) AS p;
+				THEN @extschema@.price(t.tariff, 'standing', l.starts::date) END AS standing) AS p;
 
 COMMENT ON VIEW @extschema@.window_price IS 'what a kWh cost in each sealed bill window: the price at the start of the window in the tariff''s local time';
 COMMENT ON COLUMN @extschema@.window_price.flow IS 'import or export';
@@ -1938,8 +1936,10 @@ CREATE FUNCTION @extschema@.known_charge(charge numeric, key_id text) RETURNS pa
 
 COMMENT ON FUNCTION @extschema@.known_charge(numeric, text) IS 'a charge that is no secret, as a ciphertext to stand beside those that are';
 
--- Windows of one price are added up first: a product costs more than a sum.
+-- A window of a tariff is priced once, however many meters have it.  Windows of
+-- one price are added up first: a product costs more than a sum.
 CREATE VIEW @extschema@.bill AS
+	WITH price AS MATERIALIZED (SELECT * FROM @extschema@.window_price)
 	SELECT x.meter_id, x.period, x.tariff,
 		CASE WHEN x.unpriced = 0
 			THEN COALESCE(x.cost + x.standing, x.cost, @extschema@.known_charge(x.standing, x.key_id)) END AS amount,
@@ -1960,7 +1960,7 @@ CREATE VIEW @extschema@.bill AS
 			FROM @extschema@.bill_window b
 			CROSS JOIN @extschema@.setting s
 			JOIN @extschema@.contract c ON c.meter_id = b.meter_id AND b.window_start >= c.since AND b.window_start < c.until
-			JOIN @extschema@.window_price p ON p.window_start = b.window_start AND p.tariff = c.tariff AND p.flow = c.flow
+			JOIN price p ON p.window_start = b.window_start AND p.tariff = c.tariff AND p.flow = c.flow
 			GROUP BY b.meter_id, p.period, c.tariff, b.key_id, c.account, c.flow, p.rounding, s.unit_kwh, p.price) AS y
 		GROUP BY y.meter_id, y.period, y.tariff, y.key_id, y.account, y.flow, y.rounding, y.unit_kwh) AS x;
 
@@ -2004,31 +2004,29 @@ COMMENT ON COLUMN @extschema@.account_bill.standing IS 'standing charge in the a
 COMMENT ON COLUMN @extschema@.account_bill.tariffs IS 'tariffs that were applied';
 COMMENT ON COLUMN @extschema@.account_bill.unit_kwh IS 'kWh in one unit of energy';
 
--- Plans are made without the key, so that none that is logged has it.
+-- Decrypted by the hundred, which is faster.  Plans are made without the key, so
+-- that none that is logged has it.
 CREATE FUNCTION @extschema@.invoice(key paillier_private_key, period date)
 	RETURNS TABLE (account text, amount_due numeric, imported_kwh numeric, exported_kwh numeric, standing numeric,
 		readings bigint, carried bigint, missing bigint, unpriced bigint, tariffs text[], key_id text)
 	LANGUAGE sql STABLE STRICT PARALLEL UNSAFE SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET jit = off
 	AS $$
-		WITH bill AS (
-			SELECT b.*, row_number() OVER (PARTITION BY b.key_id ORDER BY b.account) / 500 AS batch
-			FROM @extschema@.account_bill b WHERE b.period = date_trunc('month', $2)::date
-		), decrypted AS (
-			SELECT x.key_id, u.*
+		SELECT u.account, round(u.amount_due, u.rounding), u.units_in * u.unit_kwh, u.units_out * u.unit_kwh, u.standing,
+			u.readings, u.carried, u.missing, u.unpriced, u.tariffs, u.key_id
+		FROM (
+			SELECT array_agg(n.bill ORDER BY n.account) AS bills,
+				CASE WHEN n.mine THEN paillier_decrypt_array(array_agg((n.bill).amount ORDER BY n.account), $1) END AS amounts,
+				CASE WHEN n.mine THEN paillier_decrypt_array(array_agg((n.bill).imported ORDER BY n.account), $1) END AS imports,
+				CASE WHEN n.mine THEN paillier_decrypt_array(array_agg((n.bill).exported ORDER BY n.account), $1) END AS exports
 			FROM (
-				SELECT b.key_id, array_agg(b.account ORDER BY b.account) AS accounts,
-					paillier_decrypt_array(array_agg(b.amount ORDER BY b.account), $1) AS amounts,
-					paillier_decrypt_array(array_agg(b.imported ORDER BY b.account), $1) AS imports,
-					paillier_decrypt_array(array_agg(b.exported ORDER BY b.account), $1) AS exports
-				FROM bill b WHERE b.key_id = (SELECT paillier_key_id($1)) GROUP BY b.key_id, b.batch) AS x
-			CROSS JOIN LATERAL unnest(x.accounts, x.amounts, x.imports, x.exports)
-				AS u (account, amount, imported, exported)
-		)
-		SELECT b.account, round(d.amount, b.rounding), d.imported * b.unit_kwh, d.exported * b.unit_kwh, b.standing,
-			b.readings, b.carried, b.missing, b.unpriced, b.tariffs, b.key_id
-		FROM bill b
-		LEFT JOIN decrypted d ON d.account = b.account AND d.key_id = b.key_id
-		ORDER BY b.account, b.key_id
+				SELECT b AS bill, b.account, b.key_id = (SELECT paillier_key_id($1)) AS mine,
+					row_number() OVER (ORDER BY b.key_id, b.account) / 500 AS batch
+				FROM @extschema@.account_bill b WHERE b.period = date_trunc('month', $2)::date) AS n
+			GROUP BY n.mine, n.batch) AS x
+		CROSS JOIN LATERAL ROWS FROM (unnest(x.bills), unnest(x.amounts), unnest(x.imports), unnest(x.exports))
+			AS u (account, period, amount, imported, exported, key_id, rounding, readings, carried, missing, unpriced, standing,
+				tariffs, unit_kwh, amount_due, units_in, units_out)
+		ORDER BY u.account, u.key_id
 	$$;
 
 COMMENT ON FUNCTION @extschema@.invoice(paillier_private_key, date) IS 'what every account owes for the month of a date, rounded; rows under another key than the given one are not decrypted';
