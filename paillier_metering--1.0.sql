@@ -1329,8 +1329,8 @@ CREATE VIEW @extschema@.tariff_problem AS
 	FROM (
 		SELECT t.tariff, x.from_time, (d.day + x.from_time) AT TIME ZONE t.zone AS at
 		FROM @extschema@.tariff t
-		CROSS JOIN generate_series(date_trunc('month', now()::timestamp), now()::timestamp + interval '11 months',
-			interval '1 month') AS d (day)
+		CROSS JOIN generate_series(date_trunc('month', now() AT TIME ZONE 'UTC'),
+			now() AT TIME ZONE 'UTC' + interval '11 months', interval '1 month') AS d (day)
 		CROSS JOIN LATERAL (
 			SELECT time '00:00' AS from_time
 			UNION SELECT r.from_time FROM @extschema@.rate r
@@ -2009,7 +2009,7 @@ COMMENT ON COLUMN @extschema@.account_bill.unit_kwh IS 'kWh in one unit of energ
 CREATE FUNCTION @extschema@.invoice(key paillier_private_key, period date)
 	RETURNS TABLE (account text, amount_due numeric, imported_kwh numeric, exported_kwh numeric, standing numeric,
 		readings bigint, carried bigint, missing bigint, unpriced bigint, tariffs text[], key_id text)
-	LANGUAGE sql STABLE STRICT PARALLEL UNSAFE SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET jit = off
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET jit = off
 	AS $$
 		SELECT u.account, round(u.amount_due, u.rounding), u.units_in * u.unit_kwh, u.units_out * u.unit_kwh, u.standing,
 			u.readings, u.carried, u.missing, u.unpriced, u.tariffs, u.key_id
