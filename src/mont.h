@@ -44,8 +44,9 @@ typedef struct paillier_mont
 	mp_limb_t	m[PAILLIER_MAX_LIMBS];	/* limbs */
 	mp_limb_t	one[PAILLIER_MAX_WORDS];	/* R mod m: 1 in Montgomery form */
 	mp_limb_t	r2[PAILLIER_MAX_WORDS]; /* R² mod m */
-	mp_limb_t	digits[PAILLIER_MAX_WORDS]; /* the modulus, or a multiple of it, in digits */
-	mp_limb_t	shifted[8 * (PAILLIER_MAX_WORDS + 8) + 8];	/* the same moved by 0 to 7 digits (see mont_ifma.c) */
+	/* the kernel's own; avx512ifma: the modulus, or a multiple of it, in digits, and moved by 0 to 7 digits */
+	mp_limb_t	digits[PAILLIER_MAX_WORDS];
+	mp_limb_t	shifted[8 * (PAILLIER_MAX_WORDS + 8) + 8];
 } paillier_mont;
 
 /* ---- kernels ---- */

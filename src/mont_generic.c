@@ -21,11 +21,52 @@ words(int bits, bool only_eight)
 	return (bits + 63) / 64;
 }
 
+/*
+ * Moduli from this length on are reduced by halves, whose products GMP computes
+ * faster than limb by limb.
+ */
+#define HALVES_FROM 56
+
+/* The halves of limbs = low + high; high is the longer one. */
+static int
+low_half(const paillier_mont *ctx)
+{
+	return ctx->limbs / 2;
+}
+
+static int
+high_half(const paillier_mont *ctx)
+{
+	return ctx->limbs - low_half(ctx);
+}
+
+/* Where init() leaves B^(-low) mod m and -1/m mod B^high, for B = 2^64. */
+#define FOLD(ctx)		((ctx)->shifted)
+#define INVERSE(ctx)	((ctx)->digits)
+
+/*
+ * Montgomery's reduction of the number 1 gives both: its quotient is -1/m, and
+ * after `low` steps it has become B^(-low).  What it has become is never above
+ * m, so that adding a multiple of m takes one limb more.
+ */
 static void
 init(paillier_mont *ctx, mp_limb_t *scratch)
 {
-	(void) ctx;
-	(void) scratch;
+	mp_limb_t  *t = scratch;	/* limbs + high */
+
+	if (ctx->limbs < HALVES_FROM)
+		return;
+	mpn_zero(t, ctx->limbs);
+	t[0] = 1;
+	for (int i = 0; i < high_half(ctx); i++)
+	{
+		if (i == low_half(ctx))
+			mpn_copyi(FOLD(ctx), t + i, ctx->limbs);
+		INVERSE(ctx)[i] = t[i] * ctx->neg_inv;
+		t[i + ctx->limbs] = mpn_addmul_1(t + i, ctx->m, ctx->limbs, INVERSE(ctx)[i]);
+	}
+	if (low_half(ctx) == high_half(ctx))
+		mpn_copyi(FOLD(ctx), t + low_half(ctx), ctx->limbs);
 }
 
 static void
@@ -50,7 +91,7 @@ join(const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *a)
  * R + m: one conditional subtraction of m brings it below R.
  */
 static void
-reduce(const paillier_mont *ctx, mp_limb_t *out, mp_limb_t *t)
+reduce_limbs(const paillier_mont *ctx, mp_limb_t *out, mp_limb_t *t)
 {
 	int			limbs = ctx->limbs;
 	mp_limb_t	carry;
@@ -59,6 +100,74 @@ reduce(const paillier_mont *ctx, mp_limb_t *out, mp_limb_t *t)
 		t[i] = mpn_addmul_1(t + i, ctx->m, limbs, t[i] * ctx->neg_inv);
 	carry = mpn_add_n(out, t + limbs, t, limbs);
 	mpn_cnd_sub_n(carry, out, out, ctx->m, limbs);
+}
+
+/*
+ * out = a·b mod B^size: the product of the low halves, and the low halves of
+ * the two mixed products, with 3·size limbs of scratch.
+ */
+static void
+multiply_low(mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b, int size, mp_limb_t *scratch)
+{
+	int			low = (size + 1) / 2;
+	int			high = size - low;
+
+	if (size <= HALVES_FROM / 2)
+	{
+		(void) mpn_mul_1(out, a, size, b[0]);
+		for (int i = 1; i < size; i++)
+			(void) mpn_addmul_1(out + i, a, size - i, b[i]);
+		return;
+	}
+	mpn_mul_n(scratch, a, b, low);
+	mpn_copyi(out, scratch, size);
+	multiply_low(scratch, a, b + low, high, scratch + high);
+	(void) mpn_add_n(out + low, out + low, scratch, high);
+	multiply_low(scratch, a + low, b, high, scratch + high);
+	(void) mpn_add_n(out + low, out + low, scratch, high);
+}
+
+/*
+ * The same by halves, for t in 2·limbs limbs and scratch of 4·limbs behind it.
+ *
+ * First the lowest `low` limbs are taken away and come back multiplied by
+ * B^(-low) mod m, in limbs + low of them.  The sum is below
+ * B^(limbs + high) + m·B^low, and low <= high: where it has a carry, subtracting
+ * m·B^high brings it below B^(limbs + high).
+ *
+ * Then q·m with q < B^high clears the other `high` limbs.  The quotient by
+ * B^high is below R + m: once more one conditional subtraction.
+ */
+static void
+reduce_halves(const paillier_mont *ctx, mp_limb_t *out, mp_limb_t *t)
+{
+	int			limbs = ctx->limbs;
+	int			low = low_half(ctx);
+	int			high = high_half(ctx);
+	mp_limb_t  *q = t + 2 * limbs;	/* high */
+	mp_limb_t  *product = q + high; /* limbs + high */
+	mp_limb_t	carry;
+
+	mpn_mul(product, FOLD(ctx), limbs, t, low);
+	if (low < high)
+		product[limbs + low] = 0;
+	t += low;
+	carry = mpn_add_n(t, t, product, limbs + high);
+	mpn_cnd_sub_n(carry, t + high, t + high, ctx->m, limbs);
+
+	multiply_low(q, t, INVERSE(ctx), high, product);
+	mpn_mul(product, ctx->m, limbs, q, high);
+	carry = mpn_add_n(t, t, product, limbs + high);
+	mpn_cnd_sub_n(carry, out, t + high, ctx->m, limbs);
+}
+
+static void
+reduce(const paillier_mont *ctx, mp_limb_t *out, mp_limb_t *t)
+{
+	if (ctx->limbs < HALVES_FROM)
+		reduce_limbs(ctx, out, t);
+	else
+		reduce_halves(ctx, out, t);
 }
 
 static void

@@ -15,7 +15,7 @@
 #define LANES 8
 
 static const int limb_counts[] = {
-	1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 31, 32, 33, 48, 64, 65, 96, 128, 192, 255, 256
+	1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 31, 32, 33, 48, 55, 56, 57, 64, 65, 96, 128, 192, 255, 256
 };
 
 /* ---- a modulus, what is needed of it, and operands of all kinds ---- */
