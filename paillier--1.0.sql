@@ -291,6 +291,11 @@ CREATE FUNCTION paillier_sum_accum(paillier_sum, paillier_ciphertext) RETURNS pa
 
 COMMENT ON FUNCTION paillier_sum_accum(paillier_sum, paillier_ciphertext) IS 'sum(paillier_ciphertext): adds a row';
 
+CREATE FUNCTION paillier_sum_accum_moving(paillier_sum, paillier_ciphertext) RETURNS paillier_sum
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100;
+
+COMMENT ON FUNCTION paillier_sum_accum_moving(paillier_sum, paillier_ciphertext) IS 'sum(paillier_ciphertext): adds a row that will leave the window frame again';
+
 CREATE FUNCTION paillier_sum_accum_inv(paillier_sum, paillier_ciphertext) RETURNS paillier_sum
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100;
 
@@ -300,6 +305,11 @@ CREATE FUNCTION paillier_sum_accum(paillier_sum, paillier_ciphertext, numeric) R
 	AS 'MODULE_PATHNAME', 'paillier_sum_accum_weighted' LANGUAGE C STABLE PARALLEL SAFE COST 500;
 
 COMMENT ON FUNCTION paillier_sum_accum(paillier_sum, paillier_ciphertext, numeric) IS 'sum(paillier_ciphertext): adds a row times its weight';
+
+CREATE FUNCTION paillier_sum_accum_moving(paillier_sum, paillier_ciphertext, numeric) RETURNS paillier_sum
+	AS 'MODULE_PATHNAME', 'paillier_sum_accum_weighted_moving' LANGUAGE C STABLE PARALLEL SAFE COST 500;
+
+COMMENT ON FUNCTION paillier_sum_accum_moving(paillier_sum, paillier_ciphertext, numeric) IS 'sum(paillier_ciphertext): adds such a row times its weight';
 
 CREATE FUNCTION paillier_sum_accum_inv(paillier_sum, paillier_ciphertext, numeric) RETURNS paillier_sum
 	AS 'MODULE_PATHNAME', 'paillier_sum_accum_weighted_inv' LANGUAGE C STABLE PARALLEL SAFE COST 500;
@@ -323,12 +333,12 @@ CREATE AGGREGATE sum(paillier_ciphertext) (
 	STYPE       = paillier_sum,
 	COMBINEFUNC = paillier_sum_combine,
 	FINALFUNC   = paillier_sum_final,
-	MSFUNC      = paillier_sum_accum,
+	MSFUNC      = paillier_sum_accum_moving,
 	MINVFUNC    = paillier_sum_accum_inv,
 	MSTYPE      = paillier_sum,
 	MFINALFUNC  = paillier_sum_final,
 	SSPACE      = 720,
-	MSSPACE     = 1400,
+	MSSPACE     = 12000,
 	PARALLEL    = SAFE
 );
 
@@ -339,12 +349,12 @@ CREATE AGGREGATE sum(paillier_ciphertext, weight numeric) (
 	STYPE       = paillier_sum,
 	COMBINEFUNC = paillier_sum_combine,
 	FINALFUNC   = paillier_sum_final,
-	MSFUNC      = paillier_sum_accum,
+	MSFUNC      = paillier_sum_accum_moving,
 	MINVFUNC    = paillier_sum_accum_inv,
 	MSTYPE      = paillier_sum,
 	MFINALFUNC  = paillier_sum_final,
 	SSPACE      = 720,
-	MSSPACE     = 1400,
+	MSSPACE     = 12000,
 	PARALLEL    = SAFE
 );
 

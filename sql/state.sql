@@ -93,11 +93,12 @@ FROM known, unnest(ARRAY['A', 'AAA', '=', ' ', repeat('A', 10000)]) added;
 CREATE TEMPORARY TABLE damaged AS
 SELECT what, pg_temp.base64url(overlay(paillier_sum_send(paillier_sum_accum(NULL, ct)) PLACING new FROM at + 1)) AS state, i
 FROM known, (VALUES (1, 'nothing', '\x'::bytea, 0), (2, 'version 0', '\x00', 0), (3, 'version 2', '\x02', 0),
-	(4, 'divided 1', '\x01', 2), (5, 'divided 2', '\x02', 2), (6, 'divided 255', '\xff', 2),
+	(4, 'no terms', '\x00', 2), (5, 'two terms', '\x02', 2), (6, '255 terms', '\xff', 2),
 	(7, 'no rows', '\x0000000000000000', 3), (8, 'fewer rows', '\x0000000000000002', 11),
 	(9, 'bound', '\x0000000000000001ffffffff', 19), (10, 'exponent', '\x8000000000000000ffffffff', 19),
 	(11, 'largest bound', '\xffffffffffffffff00003fff', 19), (12, 'not normal', '\x000000000000000100000001', 19),
-	(13, 'no product', decode(repeat('00', 64), 'hex'), 47), (14, 'large product', decode(repeat('ff', 64), 'hex'), 47)) v(i, what, new, at);
+	(13, 'no product', decode(repeat('00', 64), 'hex'), 55), (14, 'large product', decode(repeat('ff', 64), 'hex'), 55),
+	(15, 'no weight', '\x0000000000000000', 47), (16, 'least weight', '\x8000000000000000', 47)) v(i, what, new, at);
 SELECT what, pg_temp.error(format('SELECT %L::paillier_sum', state)) AS input,
 	pg_temp.error(format('SELECT paillier_sum_final(%L)', state)) AS final,
 	pg_temp.error(format('SELECT pg_temp.total(paillier_sum_combine(%1$L, %1$L))', state)) AS combine,
@@ -108,6 +109,6 @@ SELECT limbs, pg_temp.error(format('SELECT paillier_sum_final(%L)', state)) AS f
 	pg_temp.error(format('SELECT paillier_sum_combine(%L, paillier_sum_accum(NULL, ct)) FROM known', state)) AS combine,
 	pg_temp.error(format('SELECT paillier_sum_accum(%L, ct) FROM known', state)) AS accum
 FROM unnest(ARRAY[1, 7, 9, 256]) limbs,
-	LATERAL (SELECT pg_temp.base64url(substr(paillier_sum_send(paillier_sum_accum(NULL, ct)), 1, 47) || decode(repeat('01', 8 * limbs), 'hex')) AS state FROM known) s;
+	LATERAL (SELECT pg_temp.base64url(substr(paillier_sum_send(paillier_sum_accum(NULL, ct)), 1, 55) || decode(repeat('01', 8 * limbs), 'hex')) AS state FROM known) s;
 
 DELETE FROM paillier_key;

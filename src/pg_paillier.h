@@ -103,8 +103,8 @@ typedef struct PaillierKey
 	uint8		id[PAILLIER_KEY_ID_LENGTH];
 	bool		registered;		/* seen in the registry */
 	paillier_public pub;
-	int			powers;			/* entries made of the table below */
-	mp_limb_t  *power[64];		/* R^(2^i + 1) mod n², residues */
+	int			powers;			/* levels made of the table below */
+	mp_limb_t  *power[13];		/* R^(d·32^i + 1) mod n² for d = 1 … 31, residues */
 	uint64		blinded;		/* factors made so far */
 	paillier_blinder blinder;
 } PaillierKey;
@@ -126,6 +126,9 @@ extern PaillierKey *paillier_key_of_ciphertext(FunctionCallInfo fcinfo, const Pa
 
 /* limbs = the residue a times R^lost, below n² */
 extern void paillier_key_restore(PaillierKey *key, mp_limb_t *limbs, const mp_limb_t *a, uint64 lost);
+
+/* out = the residue a times R^lost, in Montgomery form; out may be a */
+extern void paillier_key_enter(PaillierKey *key, mp_limb_t *out, const mp_limb_t *a, uint64 lost);
 
 /* The key's source of blinding factors, with a table once it pays. */
 extern const paillier_blinder *paillier_key_blinder(PaillierKey *key);

@@ -45,8 +45,10 @@ INSERT INTO expected_function VALUES
 	('sum(paillier_ciphertext)', 'paillier_ciphertext', 'immutable', false, 'safe'),
 	('sum(paillier_ciphertext, weight numeric)', 'paillier_ciphertext', 'immutable', false, 'safe'),
 	('paillier_sum_accum(paillier_sum, paillier_ciphertext)', 'paillier_sum', 'stable', false, 'safe'),
+	('paillier_sum_accum_moving(paillier_sum, paillier_ciphertext)', 'paillier_sum', 'stable', false, 'safe'),
 	('paillier_sum_accum_inv(paillier_sum, paillier_ciphertext)', 'paillier_sum', 'stable', false, 'safe'),
 	('paillier_sum_accum(paillier_sum, paillier_ciphertext, numeric)', 'paillier_sum', 'stable', false, 'safe'),
+	('paillier_sum_accum_moving(paillier_sum, paillier_ciphertext, numeric)', 'paillier_sum', 'stable', false, 'safe'),
 	('paillier_sum_accum_inv(paillier_sum, paillier_ciphertext, numeric)', 'paillier_sum', 'stable', false, 'safe'),
 	('paillier_sum_combine(paillier_sum, paillier_sum)', 'paillier_sum', 'stable', false, 'safe'),
 	('paillier_sum_final(paillier_sum)', 'paillier_ciphertext', 'stable', false, 'safe');
@@ -110,13 +112,13 @@ SELECT is((SELECT count(*) FROM pg_operator WHERE oprname IN ('=', '<>', '<', '>
 -- ---- the aggregate ----
 
 SELECT bag_eq($$ SELECT aggfnoid::regprocedure::text, aggkind::text, aggtransfn::regprocedure::text, aggfinalfn::regprocedure::text, aggcombinefn::regprocedure::text,
-		aggmtransfn = aggtransfn AS moves, aggminvtransfn::regprocedure::text, aggmfinalfn = aggfinalfn AS ends, aggtranstype::regtype::text, aggmtranstype::regtype::text,
+		aggmtransfn::regprocedure::text, aggminvtransfn::regprocedure::text, aggmfinalfn = aggfinalfn AS ends, aggtranstype::regtype::text, aggmtranstype::regtype::text,
 		aggserialfn = 0 AND aggdeserialfn = 0 AS flat, agginitval IS NULL AND aggminitval IS NULL AS empty
 	FROM pg_aggregate WHERE aggfnoid::oid IN (SELECT objid FROM member WHERE classid = 'pg_proc'::regclass) $$,
 	$$ VALUES ('sum(paillier_ciphertext)', 'n', 'paillier_sum_accum(paillier_sum,paillier_ciphertext)', 'paillier_sum_final(paillier_sum)',
-			'paillier_sum_combine(paillier_sum,paillier_sum)', true, 'paillier_sum_accum_inv(paillier_sum,paillier_ciphertext)', true, 'paillier_sum', 'paillier_sum', true, true),
+			'paillier_sum_combine(paillier_sum,paillier_sum)', 'paillier_sum_accum_moving(paillier_sum,paillier_ciphertext)', 'paillier_sum_accum_inv(paillier_sum,paillier_ciphertext)', true, 'paillier_sum', 'paillier_sum', true, true),
 		('sum(paillier_ciphertext,numeric)', 'n', 'paillier_sum_accum(paillier_sum,paillier_ciphertext,numeric)', 'paillier_sum_final(paillier_sum)',
-			'paillier_sum_combine(paillier_sum,paillier_sum)', true, 'paillier_sum_accum_inv(paillier_sum,paillier_ciphertext,numeric)', true, 'paillier_sum', 'paillier_sum', true, true) $$,
+			'paillier_sum_combine(paillier_sum,paillier_sum)', 'paillier_sum_accum_moving(paillier_sum,paillier_ciphertext,numeric)', 'paillier_sum_accum_inv(paillier_sum,paillier_ciphertext,numeric)', true, 'paillier_sum', 'paillier_sum', true, true) $$,
 	'both aggregates: partial, parallel and sliding, with a state that is a type of its own');
 SELECT is((SELECT count(*) FROM pg_proc WHERE proname = 'sum' AND 'paillier_ciphertext'::regtype = ANY (proargtypes::oid[])), 2::bigint,
 	'no other sum of ciphertexts in any schema');

@@ -1556,8 +1556,8 @@ main(int argc, char **argv)
 	test_negative_inverse();
 	test_scatter_anywhere();
 	with_each_kernel(test_kernel);
-	test_many_products(4096, 7000 * times);
-	test_many_products(6144, 3500 * times);
-	test_many_products(8192, 2000 * times);
+	test_many_products(4096, 12500 * times);
+	test_many_products(6144, 12500 * times);
+	test_many_products(8192, 12500 * times);
 	return tap_done();
 }
