@@ -210,9 +210,9 @@ secret_windows(int ebits)
 }
 
 static void
-select_entry(mp_limb_t *out, const mp_limb_t *table, int size, const mp_limb_t *e, int window)
+select_entry(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *table, int size, const mp_limb_t *e, int window)
 {
-	mpn_sec_tabselect(out, table, size, 16, e[window / 16] >> (window % 16 * 4) & 15);
+	ctx->kernel->select(out, table, size, e[window / 16] >> (window % 16 * 4) & 15);
 }
 
 void
@@ -229,12 +229,12 @@ paillier_mont_pow_sec(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t 
 	for (int i = 2; i < 16; i++)
 		paillier_mont_mul(ctx, table + i * words, table + (i - 1) * words, table + words, rest);
 
-	select_entry(out, table, words, e, secret_windows(ebits) - 1);
+	select_entry(ctx, out, table, words, e, secret_windows(ebits) - 1);
 	for (int window = secret_windows(ebits) - 2; window >= 0; window--)
 	{
 		for (int i = 0; i < 4; i++)
 			paillier_mont_sqr(ctx, out, out, rest);
-		select_entry(entry, table, words, e, window);
+		select_entry(ctx, entry, table, words, e, window);
 		paillier_mont_mul(ctx, out, out, entry, rest);
 	}
 }
@@ -257,12 +257,12 @@ paillier_mont_pow8_sec(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_
 	for (int i = 2; i < 16; i++)
 		kernel->mul8(ctx, table + i * words8, table + (i - 1) * words8, table + words8, rest);
 
-	select_entry(out8, table, words8, e, secret_windows(ebits) - 1);
+	select_entry(ctx, out8, table, words8, e, secret_windows(ebits) - 1);
 	for (int window = secret_windows(ebits) - 2; window >= 0; window--)
 	{
 		for (int i = 0; i < 4; i++)
 			kernel->sqr8(ctx, out8, out8, rest);
-		select_entry(entry, table, words8, e, window);
+		select_entry(ctx, entry, table, words8, e, window);
 		kernel->mul8(ctx, out8, out8, entry, rest);
 	}
 }

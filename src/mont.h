@@ -67,6 +67,7 @@ struct paillier_kernel
 	void		(*mul) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b,
 						mp_limb_t *scratch);
 	void		(*sqr) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch);
+	void		(*select) (mp_limb_t *out, const mp_limb_t *table, int size, int index);	/* entry of 16, all of which are read */
 	void		(*gather8) (const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *residues);
 	void		(*scatter8) (int words, mp_limb_t *const *residues, const mp_limb_t *a8);	/* on any processor */
 	void		(*mul8) (const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, const mp_limb_t *b8,

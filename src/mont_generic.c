@@ -185,6 +185,12 @@ sqr(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scr
 }
 
 static void
+select_entry(mp_limb_t *out, const mp_limb_t *table, int size, int index)
+{
+	mpn_sec_tabselect(out, table, size, 16, index);
+}
+
+static void
 gather8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *residues)
 {
 	for (int i = 0; i < 8; i++)
@@ -222,6 +228,7 @@ const paillier_kernel paillier_kernel_generic = {
 	.join = join,
 	.mul = mul,
 	.sqr = sqr,
+	.select = select_entry,
 	.gather8 = gather8,
 	.scatter8 = scatter8,
 	.mul8 = mul8,

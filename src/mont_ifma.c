@@ -455,6 +455,29 @@ sqr(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scr
 	mul(ctx, out, a, a, scratch);
 }
 
+/* ---- selection ---- */
+
+/* Of each vector all sixteen are read, and those of the others are masked away. */
+static void
+select_entry(mp_limb_t *out, const mp_limb_t *table, int size, int index)
+{
+	vector		chosen[16];
+
+#pragma GCC unroll 16
+	for (int entry = 0; entry < 16; entry++)
+		chosen[entry] = _mm512_movm_epi64(_mm512_cmpeq_epi64_mask(ALL(index), ALL(entry)));
+	for (int i = 0; i < size; i += LANES)
+	{
+		vector		x = ZERO;
+
+		/* x | (entry & chosen) */
+#pragma GCC unroll 16
+		for (int entry = 0; entry < 16; entry++)
+			x = _mm512_ternarylogic_epi64(x, get(table + entry * size + i), chosen[entry], 0xf8);
+		put(out + i, x);
+	}
+}
+
 /* ---- eight products ---- */
 
 /* Transpose 8 × 8 words, by 1, 2 and 4 places. */
@@ -774,6 +797,7 @@ const paillier_kernel paillier_kernel_avx512ifma = {
 	.join = join,
 	.mul = mul,
 	.sqr = sqr,
+	.select = select_entry,
 	.gather8 = gather8,
 	.scatter8 = scatter8,
 	.mul8 = mul8,

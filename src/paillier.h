@@ -113,7 +113,7 @@ extern paillier_result paillier_mul_plain_var(const paillier_public *pk, mp_limb
  * processor's cache with the encryptor might learn about a.
  */
 #define PAILLIER_COMB_TEETH		8
-#define PAILLIER_COMB_BLOCKS	8
+#define PAILLIER_COMB_BLOCKS	16
 
 typedef struct paillier_blinder
 {
@@ -159,6 +159,30 @@ typedef struct paillier_plaintext
 extern paillier_result paillier_encrypt(const paillier_blinder *blinder, mp_limb_t *const *out,
 										const paillier_plaintext *m, int count, paillier_random random, void *state,
 										mp_limb_t *scratch);
+
+/*
+ * Factors made ahead, eight at a time, each of which blinds one ciphertext and
+ * is wiped: for a caller who has many ciphertexts, but sees one at a time.
+ */
+typedef struct paillier_stock
+{
+	const paillier_blinder *blinder;
+	int			left;
+	mp_limb_t  *factors;		/* PAILLIER_STOCK(n2.words) limbs of the caller's */
+} paillier_stock;
+
+#define PAILLIER_STOCK(words)	(8 * (words))
+
+/* c := another ciphertext of the same plaintext; set to zero when there are no random numbers. */
+extern paillier_result paillier_rerandomize_from(paillier_stock *stock, mp_limb_t *c, paillier_random random,
+												 void *state, mp_limb_t *scratch);
+
+/* out = an encryption of m, as by paillier_encrypt(). */
+extern paillier_result paillier_encrypt_from(paillier_stock *stock, mp_limb_t *out, const paillier_plaintext *m,
+											 paillier_random random, void *state, mp_limb_t *scratch);
+
+/* Wipe what is left. */
+extern void paillier_stock_wipe(paillier_stock *stock);
 
 /* Uniform in [1, n): rejection sampling. */
 extern paillier_result paillier_random_below(mp_limb_t *out, const mp_limb_t *n, int limbs, paillier_random random,

@@ -249,23 +249,38 @@ uniform_factors8(const paillier_blinder *blinder, mp_limb_t *out8, paillier_rand
 
 /* ---- their use ---- */
 
+/* c := c·factor */
+static void
+apply(const paillier_mont *n2, mp_limb_t *c, const mp_limb_t *factor, mp_limb_t *scratch)
+{
+	mp_limb_t  *x = scratch;
+	mp_limb_t  *rest = x + n2->words;
+
+	paillier_mont_load(n2, x, c);
+	paillier_mont_mul(n2, x, x, factor, rest);
+	paillier_mont_store_var(n2, c, x, rest);
+}
+
 static paillier_result
 blind(const paillier_blinder *blinder, mp_limb_t *c, paillier_random random, void *state, mp_limb_t *scratch)
 {
 	const paillier_mont *n2 = &blinder->pk->n2;
 	mp_limb_t  *factor = scratch;
-	mp_limb_t  *x = factor + n2->words;
-	mp_limb_t  *rest = x + n2->words;
+	mp_limb_t  *rest = factor + n2->words;
 	paillier_result result = blinder->table != NULL ? short_factor(blinder, factor, random, state, rest)
 		: uniform_factor(blinder, factor, random, state, rest);
 
 	if (result == PAILLIER_OK)
-	{
-		paillier_mont_load(n2, x, c);
-		paillier_mont_mul(n2, x, x, factor, rest);
-		paillier_mont_store_var(n2, c, x, rest);
-	}
+		apply(n2, c, factor, rest);
 	return result;
+}
+
+/* Eight factors in the kernel's order. */
+static paillier_result
+factors8(const paillier_blinder *blinder, mp_limb_t *out8, paillier_random random, void *state, mp_limb_t *scratch)
+{
+	return blinder->table != NULL ? short_factors8(blinder, out8, random, state, scratch)
+		: uniform_factors8(blinder, out8, random, state, scratch);
 }
 
 static paillier_result
@@ -277,8 +292,7 @@ blind8(const paillier_blinder *blinder, mp_limb_t *const *c, paillier_random ran
 	mp_limb_t  *x = x8 + LANES * n2->words;
 	mp_limb_t  *rest = x + LANES * n2->words;
 	mp_limb_t  *residues[LANES];
-	paillier_result result = blinder->table != NULL ? short_factors8(blinder, factors, random, state, x8)
-		: uniform_factors8(blinder, factors, random, state, x8);
+	paillier_result result = factors8(blinder, factors, random, state, x8);
 
 	if (result != PAILLIER_OK)
 		return result;
@@ -320,16 +334,83 @@ paillier_rerandomize(const paillier_blinder *blinder, mp_limb_t *const *c, int c
 	return result;
 }
 
-paillier_result
-paillier_encrypt(const paillier_blinder *blinder, mp_limb_t *const *out, const paillier_plaintext *m, int count,
-				 paillier_random random, void *state, mp_limb_t *scratch)
+/* The ciphertexts of plaintexts before they are blinded; none where one is out of range. */
+static paillier_result
+encode_all(const paillier_public *pk, mp_limb_t *const *out, const paillier_plaintext *m, int count, mp_limb_t *scratch)
 {
-	const paillier_public *pk = blinder->pk;
-
 	for (int i = 0; i < count; i++)
 		if (mpn_cmp(m[i].mag, pk->half, pk->limbs) > 0)
 			return PAILLIER_ERR_RANGE;
 	for (int i = 0; i < count; i++)
 		paillier_encode(pk, out[i], m[i].negative, m[i].mag, scratch);
-	return paillier_rerandomize(blinder, out, count, random, state, scratch);
+	return PAILLIER_OK;
+}
+
+paillier_result
+paillier_encrypt(const paillier_blinder *blinder, mp_limb_t *const *out, const paillier_plaintext *m, int count,
+				 paillier_random random, void *state, mp_limb_t *scratch)
+{
+	paillier_result result = encode_all(blinder->pk, out, m, count, scratch);
+
+	return result == PAILLIER_OK ? paillier_rerandomize(blinder, out, count, random, state, scratch) : result;
+}
+
+/* ---- factors made ahead ---- */
+
+static paillier_result
+fill_stock(paillier_stock *stock, paillier_random random, void *state, mp_limb_t *scratch)
+{
+	const paillier_mont *n2 = &stock->blinder->pk->n2;
+	mp_limb_t  *factor8 = scratch;
+	mp_limb_t  *factor[LANES];
+	paillier_result result = factors8(stock->blinder, factor8, random, state, factor8 + LANES * n2->words);
+
+	if (result != PAILLIER_OK)
+		return result;
+	for (int i = 0; i < LANES; i++)
+		factor[i] = stock->factors + i * n2->words;
+	n2->kernel->scatter8(n2->words, factor, factor8);
+	stock->left = LANES;
+	return PAILLIER_OK;
+}
+
+paillier_result
+paillier_rerandomize_from(paillier_stock *stock, mp_limb_t *c, paillier_random random, void *state, mp_limb_t *scratch)
+{
+	const paillier_mont *n2 = &stock->blinder->pk->n2;
+	size_t		used = PAILLIER_SCRATCH(n2->limbs);
+	paillier_result result = PAILLIER_OK;
+	mp_limb_t  *factor;
+
+	if (stock->left == 0)
+	{
+		used = PAILLIER_BLIND_SCRATCH(n2->limbs);
+		result = fill_stock(stock, random, state, scratch);
+	}
+	if (result == PAILLIER_OK)
+	{
+		factor = stock->factors + --stock->left * n2->words;
+		apply(n2, c, factor, scratch);
+		explicit_bzero(factor, n2->words * sizeof(mp_limb_t));
+	}
+	else
+		mpn_zero(c, n2->limbs);
+	explicit_bzero(scratch, used * sizeof(mp_limb_t));
+	return result;
+}
+
+paillier_result
+paillier_encrypt_from(paillier_stock *stock, mp_limb_t *out, const paillier_plaintext *m, paillier_random random,
+					  void *state, mp_limb_t *scratch)
+{
+	paillier_result result = encode_all(stock->blinder->pk, &out, m, 1, scratch);
+
+	return result == PAILLIER_OK ? paillier_rerandomize_from(stock, out, random, state, scratch) : result;
+}
+
+void
+paillier_stock_wipe(paillier_stock *stock)
+{
+	explicit_bzero(stock->factors, PAILLIER_STOCK(stock->blinder->pk->n2.words) * sizeof(mp_limb_t));
+	stock->left = 0;
 }

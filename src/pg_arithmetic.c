@@ -18,23 +18,18 @@ paillier_encrypt_number(PG_FUNCTION_ARGS)
 	PaillierKey *key = paillier_key_of(PG_GETARG_PUBLIC_KEY(1));
 	int			scale = paillier_check_scale(PG_GETARG_INT32(2));
 	int32		width = PG_GETARG_INT32(3);
-	const paillier_blinder *blinder;
 	PaillierInteger value;
 	paillier_plaintext plain = {.mag = value.mag};
 	paillier_bound bound;
 	PaillierCiphertext *ct;
-	mp_limb_t  *c;
 
 	paillier_check_width(width);
 	paillier_integer_from_numeric(&value, number, scale, key->pub.limbs);
 	if (!paillier_bound_declare(&bound, key->pub.limit, width, value.mag, value.limbs))
 		paillier_raise(PAILLIER_ERR_RANGE, "number");
 	ct = paillier_ciphertext_make(key, scale, bound);
-	c = ct->c;
 	plain.negative = value.negative;
-	blinder = paillier_key_blinder(key);
-	paillier_require(paillier_encrypt(blinder, &c, &plain, 1, paillier_server_random, NULL, paillier_scratch(key)),
-					 "number");
+	paillier_require(paillier_key_encrypt(key, ct->c, &plain), "number");
 	PG_RETURN_POINTER(ct);
 }
 
@@ -47,12 +42,9 @@ paillier_ciphertext_rerandomize(PG_FUNCTION_ARGS)
 	PaillierCiphertext *ct = PG_GETARG_CIPHERTEXT(0);
 	PaillierKey *key = paillier_key_of_ciphertext(fcinfo, ct);
 	PaillierCiphertext *out = paillier_ciphertext_make(key, ct->header.scale, paillier_ciphertext_bound(ct));
-	const paillier_blinder *blinder = paillier_key_blinder(key);
-	mp_limb_t  *c = out->c;
 
-	mpn_copyi(c, ct->c, key->pub.n2.limbs);
-	paillier_require(paillier_rerandomize(blinder, &c, 1, paillier_server_random, NULL, paillier_scratch(key)),
-					 "ciphertext");
+	mpn_copyi(out->c, ct->c, key->pub.n2.limbs);
+	paillier_require(paillier_key_rerandomize(key, out->c), "ciphertext");
 	PG_RETURN_POINTER(out);
 }
 

@@ -9,6 +9,7 @@
  */
 #include "pg_paillier.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
@@ -19,13 +20,16 @@
 
 /*
  * The cache is emptied when it holds so many keys.  A key takes from 60 kB (a
- * modulus of 2048 bits that is only summed under) to 5 MB (8192 bits, with a
+ * modulus of 2048 bits that is only summed under) to 11 MB (8192 bits, with a
  * table to encrypt).
  */
 #define MAX_CACHED_KEYS 64
 
 /* Blinding factors made the slow way before a table pays. */
 #define FACTORS_BEFORE_TABLE 2
+
+/* Factors made one by one, in a transaction, before eight are made ahead. */
+#define FACTORS_ONE_BY_ONE 8
 
 typedef struct CacheEntry
 {
@@ -44,9 +48,28 @@ static const paillier_kernel *cache_kernel = NULL;
 /* The key of the last look-up: rows of one group follow each other. */
 static PaillierKey *last_key = NULL;
 
+/* Factors that were made ahead outlive neither the transaction nor the cache. */
+static void
+forget_factors(void)
+{
+	HASH_SEQ_STATUS keys;
+	CacheEntry *entry;
+
+	if (cache == NULL)
+		return;
+	hash_seq_init(&keys, cache);
+	while ((entry = hash_seq_search(&keys)) != NULL)
+	{
+		entry->key->blinded_now = 0;
+		if (entry->key->stock.left > 0)
+			paillier_stock_wipe(&entry->key->stock);
+	}
+}
+
 static void
 cache_empty(void)
 {
+	forget_factors();
 	if (cache_context != NULL)
 		MemoryContextDelete(cache_context);
 	cache_context = NULL;
@@ -139,6 +162,8 @@ paillier_key_of(const PaillierPublicKey *value)
 	{
 		key->pub.djn = false;
 		key->blinder.table = NULL;
+		if (key->stock.left > 0)
+			paillier_stock_wipe(&key->stock);
 	}
 	return key;
 }
@@ -284,8 +309,9 @@ paillier_key_enter(PaillierKey *key, mp_limb_t *out, const mp_limb_t *a, uint64 
 	multiply_by_radix(key, out, a, lost + 1);
 }
 
-const paillier_blinder *
-paillier_key_blinder(PaillierKey *key)
+/* The key's source of blinding factors, with a table once it pays. */
+static const paillier_blinder *
+key_blinder(PaillierKey *key)
 {
 	if (key->blinded == 0)
 		(void) paillier_blinder_init(&key->blinder, &key->pub, NULL, paillier_server_random, NULL, NULL);
@@ -300,4 +326,50 @@ paillier_key_blinder(PaillierKey *key)
 		key->blinder = with_table;
 	}
 	return &key->blinder;
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PARALLEL_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE)
+		forget_factors();
+}
+
+/* Where factors are made ahead for the key; NULL as long as a transaction needs few of them. */
+static paillier_stock *
+key_stock(PaillierKey *key)
+{
+	static bool registered = false;
+
+	if (key->blinded_now++ < FACTORS_ONE_BY_ONE)
+		return NULL;
+	if (!registered)
+		RegisterXactCallback(at_transaction_end, NULL);
+	registered = true;
+	if (key->stock.factors == NULL)
+		key->stock.factors = MemoryContextAlloc(cache_context, PAILLIER_STOCK(key->pub.n2.words) * sizeof(mp_limb_t));
+	key->stock.blinder = &key->blinder;
+	return &key->stock;
+}
+
+paillier_result
+paillier_key_encrypt(PaillierKey *key, mp_limb_t *c, const paillier_plaintext *m)
+{
+	const paillier_blinder *blinder = key_blinder(key);
+	paillier_stock *stock = key_stock(key);
+
+	if (stock != NULL)
+		return paillier_encrypt_from(stock, c, m, paillier_server_random, NULL, paillier_scratch(key));
+	return paillier_encrypt(blinder, &c, m, 1, paillier_server_random, NULL, paillier_scratch(key));
+}
+
+paillier_result
+paillier_key_rerandomize(PaillierKey *key, mp_limb_t *c)
+{
+	const paillier_blinder *blinder = key_blinder(key);
+	paillier_stock *stock = key_stock(key);
+
+	if (stock != NULL)
+		return paillier_rerandomize_from(stock, c, paillier_server_random, NULL, paillier_scratch(key));
+	return paillier_rerandomize(blinder, &c, 1, paillier_server_random, NULL, paillier_scratch(key));
 }

@@ -107,6 +107,8 @@ typedef struct PaillierKey
 	mp_limb_t  *power[13];		/* R^(d·32^i + 1) mod n² for d = 1 … 31, residues */
 	uint64		blinded;		/* factors made so far */
 	paillier_blinder blinder;
+	uint64		blinded_now;	/* by factors of this transaction */
+	paillier_stock stock;
 } PaillierKey;
 
 /* The registered key with an id: from the cache, NULL where it is not there … */
@@ -130,8 +132,13 @@ extern void paillier_key_restore(PaillierKey *key, mp_limb_t *limbs, const mp_li
 /* out = the residue a times R^lost, in Montgomery form; out may be a */
 extern void paillier_key_enter(PaillierKey *key, mp_limb_t *out, const mp_limb_t *a, uint64 lost);
 
-/* The key's source of blinding factors, with a table once it pays. */
-extern const paillier_blinder *paillier_key_blinder(PaillierKey *key);
+/*
+ * paillier_encrypt() and paillier_rerandomize() for one ciphertext.  Tables are
+ * made once they pay, and in a transaction that needs many blinding factors
+ * these are made eight at a time.
+ */
+extern paillier_result paillier_key_encrypt(PaillierKey *key, mp_limb_t *c, const paillier_plaintext *m);
+extern paillier_result paillier_key_rerandomize(PaillierKey *key, mp_limb_t *c);
 
 /* Scratch for one call into the core, PAILLIER_BLIND_SCRATCH limbs for any key in use. */
 extern mp_limb_t *paillier_scratch(const PaillierKey *key);

@@ -129,7 +129,7 @@ init_blinder(fixture *f, blinding kind)
 	size_t		table_limbs = paillier_blinder_table(f->pk);
 	mp_limb_t  *table;
 
-	check_int(table_limbs, kind == TEXTBOOK ? 0 : 2048 * f->pk->n2.words, "limbs of the table");
+	check_int(table_limbs, kind == TEXTBOOK ? 0 : 4096 * f->pk->n2.words, "limbs of the table");
 	f->table = guarded_new(table_limbs);
 	table = kind == SHORT_WITHOUT_TABLE ? NULL : f->table.a;
 	check_int(paillier_blinder_init(&f->blinder, f->pk, table, random_source_read, &f->source, scratch_of(f)), PAILLIER_OK,
@@ -1904,7 +1904,7 @@ check_mark(const mpz_t p, const mpz_t q, bool kept)
 static void
 test_marks(void)
 {
-	static const int sizes[][2] = {{66, 66}, {65, 129}, {100, 150}, {66, 192}, {129, 128}};
+	static const int sizes[][2] = {{67, 66}, {65, 129}, {100, 150}, {64, 192}, {129, 128}};
 	static const int divisors[] = {3, 5, 15, 101};
 	mpz_t		p,
 				q,
@@ -2345,6 +2345,91 @@ ask(asking what, fixture *f, fixture *textbook)
 	}
 }
 
+/*
+ * Factors made ahead are those of an array of eight, from the last to the first;
+ * each is wiped, and after the eighth there are eight new ones.
+ */
+static void
+check_stock(fixture *f)
+{
+	uint64_t	state = random_state;
+	int			words = f->pk->n2.words;
+	guarded		factors = guarded_new(PAILLIER_STOCK(words));
+	paillier_stock stock = {&f->blinder, 0, factors.a};
+	mp_limb_t  *out = new_limbs(f->pk->n2.limbs);
+	mp_limb_t  *mag = new_limbs(f->pk->limbs);
+	mpz_t		expected[MAX_COUNT];
+	mpz_t		c;
+
+	mpz_init(c);
+	init_array(expected);
+	for (int i = 0; i < 16; i++)
+		mpz_set_si(expected[i], 7 * (i % 8 - 3));
+	check_int(encrypt_array(f, expected[0], expected[0], 16), PAILLIER_OK, "encrypt");
+	check_all_differ(expected, 16);
+	random_state = state;
+	for (int i = 0; i < 16; i++)
+	{
+		int			place = i / 8 * 8 + 7 - i % 8;
+		int			number = 7 * (place % 8 - 3);
+		paillier_plaintext m = {number < 0, mag};
+
+		mpn_zero(mag, f->pk->limbs);
+		mag[0] = number < 0 ? -number : number;
+		check_int(paillier_encrypt_from(&stock, out, &m, random_source_read, &f->source, blind_scratch_of(f)),
+				  PAILLIER_OK, "encrypt_from");
+		fences_hold(f, "encrypt_from");
+		check(guarded_wiped(&f->blind_scratch), "encrypt_from leaves something in its scratch");
+		check(guarded_intact(&factors), "encrypt_from overran the factors");
+		check_int(stock.left, 7 - i % 8, "factors that are left");
+		check(mpn_zero_p(factors.a + stock.left * words, words), "a used factor is still there");
+		mpz_from_limbs(c, out, f->pk->n2.limbs);
+		check_mpz(c, expected[place], "encrypt_from");
+		if (i == 11)
+			check(!mpn_zero_p(factors.a, words), "factors to come are not there");
+	}
+
+	/* what is not used is wiped on demand; a plaintext out of range and random numbers that fail use none up */
+	random_limbs(out, f->pk->n2.limbs);
+	check_int(paillier_rerandomize_from(&stock, out, random_source_read, &f->source, blind_scratch_of(f)), PAILLIER_OK,
+			  "rerandomize_from");
+	mpn_copyi(mag, f->pk->half, f->pk->limbs);
+	mpn_add_1(mag, mag, f->pk->limbs, 1);
+	check_int(paillier_encrypt_from(&stock, out, &(paillier_plaintext) {false, mag}, random_source_read, &f->source,
+									blind_scratch_of(f)), PAILLIER_ERR_RANGE, "encrypt_from out of range");
+	check_int(stock.left, 7, "factors left after a refusal");
+	paillier_stock_wipe(&stock);
+	check_int(stock.left, 0, "factors left after wiping");
+	check(mpn_zero_p(factors.a, 8 * words), "factors left in memory");
+	f->source.fail_at = f->source.calls;
+	check_int(paillier_rerandomize_from(&stock, out, random_source_read, &f->source, blind_scratch_of(f)),
+			  PAILLIER_ERR_RANDOM, "rerandomize_from without random numbers");
+	check(mpn_zero_p(out, f->pk->n2.limbs), "a ciphertext that is not blinded");
+	check(guarded_wiped(&f->blind_scratch), "rerandomize_from leaves something in its scratch");
+	check_int(stock.left, 0, "factors from nowhere");
+
+	mpz_clear(c);
+	clear_array(expected);
+	free(out);
+	free(mag);
+	guarded_free(&factors);
+}
+
+static void
+test_stock(void)
+{
+	for (blinding kind = TEXTBOOK; kind <= SHORT; kind++)
+	{
+		fixture		f;
+
+		group_begin("%s, %s: factors made ahead", kernel->name, blinding_names[kind]);
+		fixture_init(&f, generated[0][0], generated[0][1], kind);
+		check_stock(&f);
+		fixture_clear(&f);
+		group_end();
+	}
+}
+
 static void
 test_random_failures(void)
 {
@@ -2532,6 +2617,7 @@ test_kernel(const paillier_kernel *kernel_to_test)
 	test_marks();
 	test_limits();
 	test_random_failures();
+	test_stock();
 	test_interruptions();
 	test_agreement();
 }
