@@ -25,21 +25,25 @@ paillier_be_length(const mp_limb_t *a, int limbs)
 	return limbs == 0 ? 0 : (mpn_sizeinbase(a, limbs, 2) + 7) / 8;
 }
 
+/* Written out, compilers make one instruction of each of these. */
 static void
 be64_write(uint8_t *out, mp_limb_t x)
 {
-	for (int i = 7; i >= 0; i--, x >>= 8)
-		out[i] = (uint8_t) x;
+	out[0] = x >> 56;
+	out[1] = x >> 48;
+	out[2] = x >> 40;
+	out[3] = x >> 32;
+	out[4] = x >> 24;
+	out[5] = x >> 16;
+	out[6] = x >> 8;
+	out[7] = x;
 }
 
 static mp_limb_t
 be64_read(const uint8_t *in)
 {
-	mp_limb_t	x = 0;
-
-	for (int i = 0; i < 8; i++)
-		x = x << 8 | in[i];
-	return x;
+	return (mp_limb_t) in[0] << 56 | (mp_limb_t) in[1] << 48 | (mp_limb_t) in[2] << 40 | (mp_limb_t) in[3] << 32 |
+		(mp_limb_t) in[4] << 24 | (mp_limb_t) in[5] << 16 | (mp_limb_t) in[6] << 8 | (mp_limb_t) in[7];
 }
 
 void
