@@ -575,18 +575,43 @@ add_first_columns(vector sum, const vector *a, four by, int c, int digits)
 }
 
 ALWAYS_INLINE vector
-add_last_columns(vector sum, const vector *window, four by, int c)
+add_last_columns(vector sum, const vector *highest, four by, int c)
 {
-	/* window[1 … 4] are the four highest digits; column c is c above the highest */
+	/* highest[0 … 3] are the four highest digits; column c is c above the highest */
 #pragma GCC unroll 4
 	for (int i = 0; i < 4; i++)
 	{
 		if (i > c)
-			sum = LO(sum, window[5 + c - i], by.digit[i]);
+			sum = LO(sum, highest[4 + c - i], by.digit[i]);
 		if (i >= c)
-			sum = HI(sum, window[4 + c - i], by.digit[i]);
+			sum = HI(sum, highest[3 + c - i], by.digit[i]);
 	}
 	return sum;
+}
+
+/* The four digits above those of a window, and the move to the next four columns. */
+ALWAYS_INLINE void
+extend_window(vector *window, const mp_limb_t *a8)
+{
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+		window[4 + i] = get(a8 + LANES * i);
+}
+
+ALWAYS_INLINE void
+extend_by_modulus(vector *window, const mp_limb_t *n)
+{
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+		window[4 + i] = ALL(n[i]);
+}
+
+ALWAYS_INLINE void
+move_window(vector *window)
+{
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+		window[i] = window[4 + i];
 }
 
 /*
@@ -650,8 +675,8 @@ mul8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, const mp_li
 	{
 		four		b;
 		four		q;
-		vector		a[5];
-		vector		m[5];
+		vector		a[8];
+		vector		m[8];
 		vector		low[4];
 		vector		carry;
 
@@ -659,31 +684,29 @@ mul8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, const mp_li
 		for (int i = 0; i < 4; i++)
 		{
 			b.digit[i] = get(b8 + LANES * (sweep + i));
-			a[i + 1] = get(a8 + LANES * i);
-			m[i + 1] = ALL(n[i]);
+			a[i] = get(a8 + LANES * i);
+			m[i] = ALL(n[i]);
 		}
 #pragma GCC unroll 4
 		for (int c = 0; c < 4; c++)
-			low[c] = add_first_columns(t[c], a + 1, b, c, 4);
-		carry = quotient(&q, low, m + 1, neg_inv);
+			low[c] = add_first_columns(t[c], a, b, c, 4);
+		carry = quotient(&q, low, m, neg_inv);
 
-		for (int j = 4; j < digits; j++)
+		for (int j = 4; j < digits; j += 4)
 		{
-			vector		by_a = ADD(t[j], carry);
-			vector		by_m = ZERO;
-
-			carry = ZERO;
+			extend_window(a, a8 + LANES * j);
+			extend_by_modulus(m, n + j);
 #pragma GCC unroll 4
 			for (int i = 0; i < 4; i++)
 			{
-				a[i] = a[i + 1];
-				m[i] = m[i + 1];
+				vector		by_a = add_column(t[j + i], a + i, b);
+				vector		by_m = add_column(carry, m + i, q);
+
+				t[j + i - 4] = ADD(by_a, by_m);
+				carry = ZERO;
 			}
-			a[4] = get(a8 + LANES * j);
-			m[4] = ALL(n[j]);
-			by_a = add_column(by_a, a, b);
-			by_m = add_column(by_m, m, q);
-			t[j - 4] = ADD(by_a, by_m);
+			move_window(a);
+			move_window(m);
 		}
 #pragma GCC unroll 4
 		for (int c = 0; c < 4; c++)
@@ -714,11 +737,11 @@ sqr8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, mp_limb_t *
 	for (int row = 0; row < digits; row += 4)
 	{
 		four		b;
-		vector		a[5];
+		vector		a[8];
 
 #pragma GCC unroll 4
 		for (int i = 0; i < 4; i++)
-			a[i + 1] = b.digit[i] = get(a8 + LANES * (row + i));
+			b.digit[i] = get(a8 + LANES * (row + i));
 
 		/* within the four digits: a_j·a_i for i < j, in columns 2·row + 1 … 2·row + 6 */
 #pragma GCC unroll 4
@@ -731,14 +754,14 @@ sqr8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, mp_limb_t *
 			}
 
 		/* with all digits above: the window starts with nothing below it */
-		a[1] = a[2] = a[3] = a[4] = ZERO;
-		for (int j = row + 4; j < digits; j++)
+		a[0] = a[1] = a[2] = a[3] = ZERO;
+		for (int j = row + 4; j < digits; j += 4)
 		{
+			extend_window(a, a8 + LANES * j);
 #pragma GCC unroll 4
 			for (int i = 0; i < 4; i++)
-				a[i] = a[i + 1];
-			a[4] = get(a8 + LANES * j);
-			t[row + j] = add_column(t[row + j], a, b);
+				t[row + j + i] = add_column(t[row + j + i], a + i, b);
+			move_window(a);
 		}
 #pragma GCC unroll 4
 		for (int c = 0; c < 4; c++)
@@ -755,21 +778,23 @@ sqr8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, mp_limb_t *
 	for (int sweep = 0; sweep < digits; sweep += 4)
 	{
 		four		q;
-		vector		m[5];
+		vector		m[8];
 		vector		carry;
 
 #pragma GCC unroll 4
 		for (int i = 0; i < 4; i++)
-			m[i + 1] = ALL(n[i]);
-		carry = quotient(&q, t + sweep, m + 1, neg_inv);
-		for (int j = 4; j < digits; j++)
+			m[i] = ALL(n[i]);
+		carry = quotient(&q, t + sweep, m, neg_inv);
+		for (int j = 4; j < digits; j += 4)
 		{
+			extend_by_modulus(m, n + j);
 #pragma GCC unroll 4
 			for (int i = 0; i < 4; i++)
-				m[i] = m[i + 1];
-			m[4] = ALL(n[j]);
-			t[sweep + j] = add_column(ADD(t[sweep + j], carry), m, q);
-			carry = ZERO;
+			{
+				t[sweep + j + i] = add_column(ADD(t[sweep + j + i], carry), m + i, q);
+				carry = ZERO;
+			}
+			move_window(m);
 		}
 #pragma GCC unroll 4
 		for (int c = 0; c < 4; c++)
