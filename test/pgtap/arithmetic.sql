@@ -57,4 +57,31 @@ SELECT totals_are('SELECT sum(ct), sum(value) FROM edge GROUP BY name', 5, 'thei
 SELECT throws_ok('SELECT count(ct_a + (SELECT ct_a FROM pair WHERE key_name = ''small'' LIMIT 1)) FROM pair', '22000', NULL, 'other keys');
 SELECT is((SELECT count(*) FROM pair WHERE ct_a + NULL::paillier_ciphertext IS NOT NULL OR ct_a * NULL IS NOT NULL), 0::bigint, 'NULL');
 
+-- ---- blinding factors ----
+
+-- An encryption of 0 is its blinding factor.  In a transaction that needs many they are made ahead: each is used once, by one key,
+-- whatever else happens between, and none is left for the next transaction.
+CREATE TABLE factor (i int, key_name text, ct paillier_ciphertext);
+CREATE PROCEDURE encrypt_zeros() LANGUAGE plpgsql AS $$
+BEGIN
+	FOR round IN 1 .. 3 LOOP
+		FOR n IN 1 .. 30 LOOP
+			BEGIN
+				INSERT INTO factor SELECT n, name, paillier_encrypt(0, public_key) FROM fixture_key WHERE name <> 'usual';
+				INSERT INTO factor SELECT i, key_name, paillier_rerandomize(ct) FROM factor WHERE factor.i = n ORDER BY ct::text LIMIT 3;
+				IF n % 7 = 3 THEN
+					PERFORM paillier_encrypt(0.5, public_key('small'));
+				END IF;
+			EXCEPTION WHEN numeric_value_out_of_range OR invalid_parameter_value OR data_exception THEN
+				INSERT INTO factor SELECT n, name, paillier_encrypt(0, public_key) FROM fixture_key WHERE name <> 'usual';
+			END;
+		END LOOP;
+		COMMIT;
+	END LOOP;
+END $$;
+CALL encrypt_zeros();
+SELECT ok(count(*) > 400 AND count(DISTINCT paillier_bytes(ct)) = count(*) AND count(DISTINCT key_name) = 4, 'no blinding factor comes twice') FROM factor;
+SELECT ok(bool_and(paillier_decrypt(ct, private_key) = 0 AND paillier_key_id(ct) = key_id), 'all of them blind nothing but 0, under their key')
+FROM factor JOIN fixture_key ON name = key_name;
+
 SELECT * FROM finish();
