@@ -1,0 +1,389 @@
+"""Turn measurements into doc/benchmarks.md, doc/key-length.md and their plots.
+
+report.py RESULTS [DIRECTORY]
+
+RESULTS has lines "NAME <tab> VALUE", one for every measurement.  Targets are
+printed; with a DIRECTORY the documents are written there from the templates
+beside this file, where "{{name}}" stands for a table or a figure.
+"""
+import os
+import re
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+results = defaultdict(list)
+machine = {}
+
+
+def read(path):
+    with open(path) as lines:
+        for line in lines:
+            name, value = line.rstrip("\n").split("\t")
+            if name.startswith("machine/"):
+                machine[name[8:]] = value
+            else:
+                results[name].append(float(value))
+
+
+# ---- figures ----
+
+def median(name):
+    return statistics.median(results[name]) if results.get(name) else None
+
+
+def ratios(name, peer):
+    """Ratios of what was measured in the same round, or of everything with everything."""
+    a, b = results.get(name, []), results.get(peer, [])
+    if len(a) == len(b):
+        return [x / y for x, y in zip(a, b)]
+    return [x / y for x in a for y in b]
+
+
+def number(value):
+    """Three digits that count."""
+    if value is None:
+        return "–"
+    if value >= 100:
+        digits = len(str(int(value))) - 3
+        return f"{round(value / 10 ** digits) * 10 ** digits:,.0f}"
+    return f"{value:.3g}"
+
+
+def spread(values, form=number):
+    if not values:
+        return "–"
+    middle = form(statistics.median(values))
+    return middle if len(values) == 1 else f"{middle} ({form(min(values))} – {form(max(values))})"
+
+
+def rate(name):
+    return spread(results.get(name, []))
+
+
+def times(name, peer):
+    return spread(ratios(name, peer), lambda x: f"{x:.2f}")
+
+
+def micro(name):
+    """Microseconds of what is done so many times a second."""
+    return spread([1e6 / x for x in results.get(name, [])])
+
+
+def table(header, rows):
+    align = ["---"] + ["--:"] * (len(header) - 1)
+    lines = [header, align] + [row for row in rows if any(cell != "–" for cell in row[1:])]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+# ---- targets ----
+
+def linear(kind):
+    """By how much a group costs more among the most groups than among the fewest."""
+    sizes = groups()
+    low, high = (f"memory/{size}/ours/{kind}" for size in (sizes[0], sizes[-1]))
+    return [x * sizes[0] / sizes[-1] for x in ratios(high, low)]
+
+
+def groups():
+    return sorted({int(name.split("/")[1]) for name in results if name.startswith("memory/")})
+
+
+def targets():
+    """What is measured, in words; the least (or most) it should be; the measurements."""
+    most = groups()[-1] if groups() else 0
+    return [
+        ("`sum` over one group, 2048 bits, beside pgmp's plpgsql aggregate", ">=", 7, ratios("sum/2048/ours", "sum/2048/pgmp")),
+        ("`sum` over one group, 3072 bits, of the floor of the processor's multiplier", ">=", 0.8,
+         ratios("sum/3072/ours", "kernel/3072/floor")),
+        ("`sum … GROUP BY`, 12 rows a group, beside pgmp on the same query", ">=", 4, ratios("group/ours", "group/pgmp")),
+        ("without AVX-512 (generic kernel), beside pgmp", ">=", 1.2, ratios("sum/2048/generic", "sum/2048/pgmp")),
+        ("parallel `sum`, two processes beside one", ">=", 1.8, ratios("sum/2048/workers", "sum/2048/ours")),
+        ("encrypt (program, one thread), 2048 bits, beside textbook rⁿ by `mpz_powm`", ">=", 90,
+         ratios("program/2048/encrypt", "gmp/2048/textbook")),
+        ("decrypt (program, one thread), 2048 bits, beside GMP's CRT with `mpn_sec_powm`", ">=", 7,
+         ratios("program/2048/decrypt", "gmp/2048/decrypt")),
+        ("COPY into staging, all checks on, beside a bare UNLOGGED table", ">=", 0.4,
+         ratios("copy/binary/metering.reading", "copy/binary/bare")),
+        ("COPY, seal, purge; 12 readings a meter-hour, 2048 bits: readings a second", ">=", 150000, results["pipeline/2048"]),
+        ("window frames of 24 rows, beside adding every frame up again", ">=", 4, ratios("window/sum", "window/sum_again")),
+        (f"hash aggregate of {most:,} groups: its memory beside plain values of the same size", "<=", 2,
+         ratios(f"memory/{most}/ours/table", f"memory/{most}/text/table")),
+        (f"… its time a group, {most:,} groups beside an eighth of them", "<=", 1.5, linear("seconds") if most else []),
+    ]
+
+
+def verdicts():
+    for what, relation, bound, values in targets():
+        if not values:
+            yield what, relation, bound, values, "not measured"
+            continue
+        met = statistics.median(values) >= bound if relation == ">=" else statistics.median(values) <= bound
+        yield what, relation, bound, values, "met" if met else "not met"
+
+
+def target_table():
+    rows = []
+    for what, relation, bound, values, verdict in verdicts():
+        form = number if bound > 1000 else lambda x: f"{x:.2f}"
+        rows.append([what, f"{'≥' if relation == '>=' else '≤'} {bound:,}", spread(values, form), verdict])
+    return "\n".join("| " + " | ".join(row) + " |" for row in
+                     [["work", "target", "measured", ""], ["---", "--:", "--:", "---"]] + rows)
+
+
+# ---- tables ----
+
+def sums():
+    rows = [("**paillier**, kernel " + machine["kernel"], "ours"), ("paillier, generic kernel", "generic"),
+            ("paillier, two processes", "workers"),
+            ("pgmp, aggregate in plpgsql", "pgmp"), ("pgmp, aggregate in SQL", "pgmp_sql"),
+            ("numeric `mod(a * b, n²)` in plpgsql", "numeric"),
+            ("python-gmpy2 (no database)", "gmpy2"), ("python-paillier (no database)", "phe/sum")]
+    lines = []
+    for what, name in rows:
+        line = [what]
+        for bits in (2048, 3072):
+            line += [rate(f"sum/{bits}/{name}"), times(f"sum/{bits}/ours", f"sum/{bits}/{name}")]
+        lines.append(line)
+    lines.append(["npm paillier-bigint (no database)"] + [
+        cell for bits in (2048, 3072) for cell in (rate(f"npm/{bits}/sum"), times(f"sum/{bits}/ours", f"npm/{bits}/sum"))])
+    return table(["`sum` over one group", "2048 bits, rows/s", "paillier is × faster", "3072 bits, rows/s", "paillier is × faster"],
+                 lines)
+
+
+def plain():
+    return table(["plaintext, for comparison", "rows/s"],
+                 [["`sum(bigint)`", rate("plain/bigint")], ["`sum(numeric)`", rate("plain/numeric")],
+                  ["reading the rows: `sum(length(c))` over bytea of the ciphertexts' size", rate("plain/scan")]])
+
+
+def products():
+    rows = [("avx512ifma, eight rows at a time, from the cache to running products", "kernel/{}/avx512ifma/rows"),
+            ("avx512ifma, eight products at a time", "kernel/{}/avx512ifma/eight"),
+            ("avx512ifma, one product after the other", "kernel/{}/avx512ifma/one"),
+            ("generic, one product after the other", "kernel/{}/generic/one"),
+            ("floor: the multiplications alone, at the rate the processor issues them", "kernel/{}/floor"),
+            ("GMP `mpz_mul`, `mpz_mod`", "gmp/{}/multiply"), ("OpenSSL `BN_mod_mul_montgomery`", "gmp/{}/openssl")]
+    return table(["one multiplication modulo n²", "2048 bits, µs", "3072 bits, µs"],
+                 [[what] + [micro(name.format(bits)) for bits in (2048, 3072)] for what, name in rows])
+
+
+def grouped():
+    rows = [["rows of a group far apart", rate("group/ours"), rate("group/pgmp"), times("group/ours", "group/pgmp")],
+            ["rows of a group in sequence", rate("group/sorted"), rate("group/pgmp_sorted"),
+             times("group/sorted", "group/pgmp_sorted")],
+            ["rows of a group far apart, generic kernel", rate("group/generic"), rate("group/pgmp"),
+             times("group/generic", "group/pgmp")]]
+    return table(["`GROUP BY`, 12 rows a group", "paillier, rows/s", "pgmp, rows/s", "ratio"], rows)
+
+
+def series(prefix):
+    return sorted((int(name.split("/")[1]), name) for name in results if name.startswith(prefix + "/"))
+
+
+def growth():
+    size = table(["rows in a group", "rows/s"], [[f"{x:,}", rate(name)] for x, name in series("grow_group")])
+    count = table(["rows in the sum", "rows/s"], [[f"{x:,}", rate(name)] for x, name in series("grow_rows")])
+    cores = table(["processes", "rows/s", "beside one"],
+                  [[str(x), rate(name), times(name, "grow_cores/1")] for x, name in series("grow_cores")])
+    return "\n\n".join((count, cores, size))
+
+
+def memory():
+    def bytes_a_group(kind, part, size):
+        return spread([x / size for x in results.get(f"memory/{size}/{kind}/{part}", [])])
+
+    return table(["groups", "`sum`, hash table, bytes a group", "`max(text)` of the same size", "ratio",
+                  "`sum(numeric)`", "`sum`, whole backend, bytes a group", "`sum`, µs a group"],
+                 [[f"{size:,}", bytes_a_group("ours", "table", size), bytes_a_group("text", "table", size),
+                   times(f"memory/{size}/ours/table", f"memory/{size}/text/table"), bytes_a_group("numeric", "table", size),
+                   bytes_a_group("ours", "backend", size),
+                   spread([1e6 * x / size for x in results[f"memory/{size}/ours/seconds"]])] for size in groups()])
+
+
+def windows():
+    return table(["frame of 24 rows", "rows/s", "ratio"],
+                 [["`sum`, rows leave the frame", rate("window/sum"), times("window/sum", "window/sum_again")],
+                  ["the same without the moving functions: every frame added up again", rate("window/sum_again"), "1"]])
+
+
+def weights():
+    return table(["weighted sum, weights 1 to 1000", "rows/s", "`sum(ct, weight)` is × faster"],
+                 [["`sum(ct, weight)`", rate("weight/ours"), "1"],
+                  ["`sum(ct * weight)`", rate("weight/product"), times("weight/ours", "weight/product")],
+                  ["pgmp, `a * powm(c, w, n²) % n²`", rate("weight/pgmp"), times("weight/ours", "weight/pgmp")]])
+
+
+def programs():
+    lines = []
+    for bits in (2048, 3072):
+        for what, name, peer in (("encrypt, one thread", "program/{}/encrypt", "gmp/{}/textbook"),
+                                 ("encrypt, all cores", "program/{}/encrypt_jobs", "gmp/{}/textbook"),
+                                 ("… rⁿ by `mpz_powm`", "gmp/{}/textbook", "gmp/{}/textbook"),
+                                 ("… h^a from a table, GMP", "gmp/{}/fixedbase", "gmp/{}/textbook"),
+                                 ("… python-paillier", "sum/{}/phe/encrypt", "gmp/{}/textbook"),
+                                 ("… paillier-bigint", "npm/{}/encrypt", "gmp/{}/textbook"),
+                                 ("decrypt, one thread", "program/{}/decrypt", "gmp/{}/decrypt"),
+                                 ("decrypt, all cores", "program/{}/decrypt_jobs", "gmp/{}/decrypt"),
+                                 ("… CRT with `mpn_sec_powm`", "gmp/{}/decrypt", "gmp/{}/decrypt"),
+                                 ("… python-paillier", "sum/{}/phe/decrypt", "gmp/{}/decrypt"),
+                                 ("… paillier-bigint", "npm/{}/decrypt", "gmp/{}/decrypt")):
+            lines.append([f"{what}, {bits} bits", rate(name.format(bits)), times(name.format(bits), peer.format(bits))])
+    lines += [["`paillier_decrypt_array`, 2048 bits", rate("decrypt/array"), times("decrypt/array", "gmp/2048/decrypt")],
+              ["`paillier_decrypt`, row by row, 2048 bits", rate("decrypt/one"), times("decrypt/one", "gmp/2048/decrypt")]]
+    return table(["operation", "a second", "beside GMP"], lines)
+
+
+def copies():
+    lines = []
+    for form in ("binary", "text"):
+        for what, way in (("a session that has met its meters", ""), ("a new session", "/first"),
+                          ("a new session, through `psql`", "/client")):
+            lines.append([f"{form}, {what}", rate(f"copy/{form}/metering.reading{way}"), rate(f"copy/{form}/bare{way}"),
+                          times(f"copy/{form}/metering.reading{way}", f"copy/{form}/bare{way}")])
+    return table(["COPY", "`metering.reading`, rows/s", "bare UNLOGGED table, rows/s", "ratio"], lines)
+
+
+def pipeline():
+    return f"Readings a second: {rate('pipeline/2048')}."
+
+
+def facts():
+    names = [("processor", f"{machine['cpu']}, {machine['cores']} cores, {machine['memory']}"),
+             ("AVX-512 IFMA", machine["ifma"]), ("kernel in use", machine["kernel"]), ("system", machine["system"]),
+             ("PostgreSQL", machine["postgresql"]), ("this project", machine["paillier"]), ("compiler", machine["compiler"]),
+             ("GMP", machine["gmp"]), ("OpenSSL", machine["openssl"]), ("pgmp", machine["pgmp"]),
+             ("python-gmpy2", machine["gmpy2"]), ("paillier-bigint", machine["npm"] or "not there"),
+             ("python-paillier", "measured" if results.get("sum/2048/phe/sum") else "not there"),
+             ("command", f"`{machine['command']}`"), ("rows of a sum", f"{int(machine['rows']):,}")]
+    return table(["what", "which"], [list(pair) for pair in names])
+
+
+# ---- where the time goes ----
+
+def profile():
+    shares = sorted(((statistics.median(values), name[13:]) for name, values in results.items()
+                     if name.startswith("profile/perf/")), reverse=True)
+    calls = [(name[14:], values[0]) for name, values in results.items() if name.startswith("profile/calls/")]
+    parts = []
+    if shares:
+        parts.append(table(["function", "share of the samples, %"], [[f"`{name}`", f"{value:.1f}"] for value, name in shares]))
+    if calls:
+        parts.append(table(["function", "calls a row"], [[f"`{name}`", f"{value:.4g}"] for name, value in calls]))
+    return "\n\n".join(parts) or "Neither perf nor gdb could be used where this was measured."
+
+
+# ---- key lengths ----
+
+STRENGTH = {1024: ("80", "no longer"), 2048: ("112", "through 2030"), 3072: ("128", "beyond 2030"),
+            4096: ("above 128", "beyond 2030"), 6144: ("above 128", "beyond 2030"), 8192: ("192", "beyond 2030")}
+
+
+def lengths():
+    return sorted({int(name.split("/")[1]) for name in results if name.startswith("length/")})
+
+
+def length_table():
+    rows = []
+    for bits in lengths():
+        name = f"length/{bits}/"
+        rows.append([str(bits), *STRENGTH[bits], spread([1 / x for x in results[name + "keygen"]]), rate(name + "encrypt"),
+                     rate(name + "decrypt"), rate(name + "add"), rate(name + "pipeline"), number(median(name + "bytes")),
+                     number(median(name + "stored"))])
+    return table(["key, bits", "strength, bits", "NIST: may protect", "make a key, s", "encrypt/s", "decrypt/s", "add, rows/s",
+                  "pipeline, readings/s", "bytes of a ciphertext", "bytes of a row on disk"], rows)
+
+
+def length_ratios():
+    base = "length/2048/"
+    rows = []
+    for bits in lengths():
+        name = f"length/{bits}/"
+        rows.append([str(bits)] + [
+            f"{statistics.median(results[base + what]) / statistics.median(results[name + what]):.2f}"
+            for what in ("keygen", "encrypt", "decrypt", "add", "pipeline")]
+            + [f"{median(name + 'stored') / median(base + 'stored'):.2f}"])
+    return table(["beside 2048 bits, × the cost", "make a key", "encrypt", "decrypt", "add", "pipeline", "storage"], rows)
+
+
+def length_sums():
+    name = f"length/{lengths()[0]}/"
+    return (f"Each sum adds {median(name + 'rows'):,.0f} rows; with all repetitions "
+            f"{sum(len(results[f'length/{bits}/add']) * median(f'length/{bits}/rows') for bits in lengths()):,.0f} "
+            "ciphertexts were added.")
+
+
+# ---- plots ----
+
+def gnuplot(path, commands, *data):
+    blocks = "".join(f"${name} << EOD\n" + "".join(" ".join(str(x) for x in row) + "\n" for row in rows) + "EOD\n"
+                     for name, rows in data)
+    style = (f"set terminal svg size 680,400 font 'sans-serif,12' background 'white'\nset output '{path}'\n"
+             "set grid ytics lc rgb '#dddddd'\nset border 3 lc rgb '#888888'\nset tics nomirror tc rgb '#333333'\n"
+             "set key top left outside horizontal\nset format y '%.0s%c'\n"
+             "set linetype 1 lc rgb '#1f77b4' lw 2 pt 7\nset linetype 2 lc rgb '#d95f02' lw 2 pt 5\n"
+             "set linetype 3 lc rgb '#2a9d5c' lw 2 pt 9\nset linetype 4 lc rgb '#8452a8' lw 2 pt 13\n")
+    subprocess.run(["gnuplot"], input=style + blocks + commands, text=True, check=True)
+
+
+def plot_sums(directory):
+    names = [("npm", "npm/{}/sum"), ("numeric", "sum/{}/numeric"), ("gmpy2", "sum/{}/gmpy2"), ("pgmp", "sum/{}/pgmp"),
+             ("generic", "sum/{}/generic"), ("paillier", "sum/{}/ours")]
+    rows = [(name, *(median(path.format(bits)) or "NaN" for bits in (2048, 3072))) for name, path in names]
+    gnuplot(f"{directory}/sum.svg", "set style data histogram\nset style fill solid 0.85\nset boxwidth 0.9\n"
+            "set logscale y\nset yrange [1000:*]\nset ylabel 'rows a second'\n"
+            "plot $data using 2:xtic(1) title '2048 bits', '' using 3 title '3072 bits'\n", ("data", rows))
+
+
+def plot_growth(directory):
+    size = [(x, median(name)) for x, name in series("grow_group")]
+    count = [(x, median(name)) for x, name in series("grow_rows")]
+    gnuplot(f"{directory}/growth.svg", "set logscale x\nset xlabel 'rows'\nset ylabel 'rows a second'\nset yrange [0:*]\n"
+            "set format x '%.0s%c'\nplot $size with linespoints title 'rows a group, many groups', "
+            "$count with linespoints title 'rows in one group'\n", ("size", size), ("count", count))
+
+
+def plot_memory(directory):
+    rows = [(size, *(median(f"memory/{size}/{kind}/table") / 1048576 for kind in ("ours", "text", "numeric")))
+            for size in groups()]
+    gnuplot(f"{directory}/memory.svg", "set xlabel 'groups'\nset ylabel 'MiB of the hash table'\nset yrange [0:*]\nset xrange [0:*]\n"
+            "set format x '%.0s%c'\nset format y '%g'\nplot $data using 1:2 with linespoints title 'sum(paillier\\_ciphertext)', "
+            "'' using 1:3 with linespoints title 'max(text) of the same size', '' using 1:4 with linespoints title 'sum(numeric)'\n",
+            ("data", rows))
+
+
+def plot_lengths(directory):
+    rows = [(bits, *(median(f"length/{bits}/{what}") for what in ("add", "pipeline", "encrypt", "decrypt")))
+            for bits in lengths()]
+    tics = ", ".join(f"'{bits}' {bits}" for bits in lengths())
+    gnuplot(f"{directory}/key-length.svg", f"set logscale xy\nset xtics ({tics})\nset xrange [900:9300]\n"
+            "set xlabel 'bits of the key'\nset ylabel 'a second'\n"
+            "plot $data using 1:2 with linespoints title 'add', '' using 1:3 with linespoints title 'pipeline', "
+            "'' using 1:4 with linespoints title 'encrypt', '' using 1:5 with linespoints title 'decrypt'\n", ("data", rows))
+
+
+def write(template, path):
+    with open(os.path.join(HERE, template)) as file:
+        text = re.sub(r"\{\{(\w+)\}\}", lambda found: globals()[found.group(1)](), file.read())
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def main():
+    read(sys.argv[1])
+    for what, relation, bound, values, verdict in verdicts():
+        print(f"{verdict:12s}  {spread(values, lambda x: f'{x:.2f}'):28s} {relation} {bound:<8} {what}")
+    if len(sys.argv) < 3:
+        return
+    directory = sys.argv[2]
+    os.makedirs(directory + "/plots", exist_ok=True)
+    for plot in (plot_sums, plot_growth, plot_memory, plot_lengths):
+        plot(directory + "/plots")
+    write("benchmarks.md.in", directory + "/benchmarks.md")
+    write("key-length.md.in", directory + "/key-length.md")
+
+
+main()
