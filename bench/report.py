@@ -264,16 +264,34 @@ def facts():
 
 # ---- where the time goes ----
 
-def profile():
-    shares = sorted(((statistics.median(values), name[13:]) for name, values in results.items()
-                     if name.startswith("profile/perf/")), reverse=True)
-    calls = [(name[14:], values[0]) for name, values in results.items() if name.startswith("profile/calls/")]
-    parts = []
-    if shares:
-        parts.append(table(["function", "share of the samples, %"], [[f"`{name}`", f"{value:.1f}"] for value, name in shares]))
-    if calls:
-        parts.append(table(["function", "calls a row"], [[f"`{name}`", f"{value:.4g}"] for name, value in calls]))
-    return "\n\n".join(parts) or "Neither perf nor gdb could be used where this was measured."
+def shares(kind):
+    found = sorted(((values[0], name.split("/", 2)[2]) for name, values in results.items()
+                    if name.startswith(f"profile/{kind}/")), reverse=True)
+    if not found:
+        return "perf could not be used where this was measured."
+    rows = [[f"`{name}`", f"{value:.1f}"] for value, name in found[:8] if not name.startswith("0x")]
+    return table(["function", "samples, %"], rows + [["all others", f"{100 - sum(float(row[1]) for row in rows):.1f}"]])
+
+
+def shares_sum():
+    return shares("sum")
+
+
+def shares_group():
+    return shares("group")
+
+
+def shares_copy():
+    return shares("copy")
+
+
+def calls():
+    found = [name.split("/", 2)[2] for name in results if name.startswith("profile/calls/")]
+    if not found:
+        return "gdb could not be used where this was measured."
+    return table(["function", "calls in the session", "calls a row"],
+                 [[f"`{name}`", f"{results['profile/session/' + name][0]:.0f}", f"{round(results['profile/calls/' + name][0], 3) + 0:g}"]
+                  for name in found])
 
 
 # ---- key lengths ----
@@ -342,7 +360,7 @@ def plot_growth(directory):
     size = [(x, median(name)) for x, name in series("grow_group")]
     count = [(x, median(name)) for x, name in series("grow_rows")]
     gnuplot(f"{directory}/growth.svg", "set logscale x\nset xlabel 'rows'\nset ylabel 'rows a second'\nset yrange [0:*]\n"
-            "set format x '%.0s%c'\nplot $size with linespoints title 'rows a group, many groups', "
+            "set format x '%.0s%c'\nset format y '%.1s%c'\nplot $size with linespoints title 'rows a group, many groups', "
             "$count with linespoints title 'rows in one group'\n", ("size", size), ("count", count))
 
 
