@@ -137,19 +137,15 @@ def target_table():
 # ---- tables ----
 
 def sums():
-    rows = [("**paillier**, kernel " + machine["kernel"], "ours"), ("paillier, generic kernel", "generic"),
-            ("paillier, two processes", "workers"),
-            ("pgmp, aggregate in plpgsql", "pgmp"), ("pgmp, aggregate in SQL", "pgmp_sql"),
-            ("numeric `mod(a * b, n²)` in plpgsql", "numeric"),
-            ("python-gmpy2 (no database)", "gmpy2"), ("python-paillier (no database)", "phe/sum")]
-    lines = []
-    for what, name in rows:
-        line = [what]
-        for bits in (2048, 3072):
-            line += [rate(f"sum/{bits}/{name}"), times(f"sum/{bits}/ours", f"sum/{bits}/{name}")]
-        lines.append(line)
-    lines.append(["npm paillier-bigint (no database)"] + [
-        cell for bits in (2048, 3072) for cell in (rate(f"npm/{bits}/sum"), times(f"sum/{bits}/ours", f"npm/{bits}/sum"))])
+    rows = [("**paillier**, kernel " + machine["kernel"], "sum/{}/ours"), ("paillier, generic kernel", "sum/{}/generic"),
+            ("paillier, two processes", "sum/{}/workers"),
+            ("pgmp, aggregate in plpgsql", "sum/{}/pgmp"), ("pgmp, aggregate in SQL", "sum/{}/pgmp_sql"),
+            ("numeric `mod(a * b, n²)` in plpgsql", "sum/{}/numeric"),
+            ("python-gmpy2 (no database)", "python/{}/gmpy2"), ("python-paillier (no database)", "python/{}/phe/sum"),
+            ("npm paillier-bigint (no database)", "npm/{}/sum"), ("pailliercryptolib (no database)", "ipcl/{}/sum")]
+    lines = [[what] + [cell for bits in (2048, 3072)
+                       for cell in (rate(name.format(bits)), times(f"sum/{bits}/ours", name.format(bits)))]
+             for what, name in rows]
     return table(["`sum` over one group", "2048 bits, rows/s", "paillier is × faster", "3072 bits, rows/s", "paillier is × faster"],
                  lines)
 
@@ -224,13 +220,15 @@ def programs():
                                  ("encrypt, all cores", "program/{}/encrypt_jobs", "gmp/{}/textbook"),
                                  ("… rⁿ by `mpz_powm`", "gmp/{}/textbook", "gmp/{}/textbook"),
                                  ("… h^a from a table, GMP", "gmp/{}/fixedbase", "gmp/{}/textbook"),
-                                 ("… python-paillier", "sum/{}/phe/encrypt", "gmp/{}/textbook"),
+                                 ("… python-paillier", "python/{}/phe/encrypt", "gmp/{}/textbook"),
                                  ("… paillier-bigint", "npm/{}/encrypt", "gmp/{}/textbook"),
+                                 ("… pailliercryptolib", "ipcl/{}/encrypt", "gmp/{}/textbook"),
                                  ("decrypt, one thread", "program/{}/decrypt", "gmp/{}/decrypt"),
                                  ("decrypt, all cores", "program/{}/decrypt_jobs", "gmp/{}/decrypt"),
                                  ("… CRT with `mpn_sec_powm`", "gmp/{}/decrypt", "gmp/{}/decrypt"),
-                                 ("… python-paillier", "sum/{}/phe/decrypt", "gmp/{}/decrypt"),
-                                 ("… paillier-bigint", "npm/{}/decrypt", "gmp/{}/decrypt")):
+                                 ("… python-paillier", "python/{}/phe/decrypt", "gmp/{}/decrypt"),
+                                 ("… paillier-bigint", "npm/{}/decrypt", "gmp/{}/decrypt"),
+                                 ("… pailliercryptolib", "ipcl/{}/decrypt", "gmp/{}/decrypt")):
             lines.append([f"{what}, {bits} bits", rate(name.format(bits)), times(name.format(bits), peer.format(bits))])
     lines += [["`paillier_decrypt_array`, 2048 bits", rate("decrypt/array"), times("decrypt/array", "gmp/2048/decrypt")],
               ["`paillier_decrypt`, row by row, 2048 bits", rate("decrypt/one"), times("decrypt/one", "gmp/2048/decrypt")]]
@@ -257,7 +255,8 @@ def facts():
              ("PostgreSQL", machine["postgresql"]), ("this project", machine["paillier"]), ("compiler", machine["compiler"]),
              ("GMP", machine["gmp"]), ("OpenSSL", machine["openssl"]), ("pgmp", machine["pgmp"]),
              ("python-gmpy2", machine["gmpy2"]), ("paillier-bigint", machine["npm"] or "not there"),
-             ("python-paillier", "measured" if results.get("sum/2048/phe/sum") else "not there"),
+             ("pailliercryptolib", "measured" if results.get("ipcl/2048/sum") else "not there"),
+             ("python-paillier", "measured" if results.get("python/2048/phe/sum") else "not there"),
              ("command", f"`{machine['command']}`"), ("rows of a sum", f"{int(machine['rows']):,}")]
     return table(["what", "which"], [list(pair) for pair in names])
 
@@ -348,7 +347,7 @@ def gnuplot(path, commands, *data):
 
 
 def plot_sums(directory):
-    names = [("npm", "npm/{}/sum"), ("numeric", "sum/{}/numeric"), ("gmpy2", "sum/{}/gmpy2"), ("pgmp", "sum/{}/pgmp"),
+    names = [("npm", "npm/{}/sum"), ("numeric", "sum/{}/numeric"), ("gmpy2", "python/{}/gmpy2"), ("pgmp", "sum/{}/pgmp"),
              ("generic", "sum/{}/generic"), ("paillier", "sum/{}/ours")]
     rows = [(name, *(median(path.format(bits)) or "NaN" for bits in (2048, 3072))) for name, path in names]
     gnuplot(f"{directory}/sum.svg", "set style data histogram\nset style fill solid 0.85\nset boxwidth 0.9\n"

@@ -33,12 +33,8 @@ workers() {
 measure_slow_sums() {
 	warm_up=
 	sql_rate sum/2048/numeric 4000 "SELECT numeric_2048(c) FROM numeric_row;" "$alone"
-	record_lines sum/2048/ < <("$python" bench/peers.py 2048 10000 $seconds)
-	record_lines sum/3072/ < <("$python" bench/peers.py 3072 10000 $seconds)
-	if [ -n "$npm_module" ]; then
-		record_lines npm/2048/ < <(node bench/paillier-bigint.mjs "$npm_module" 2048 2000 $seconds)
-		record_lines npm/3072/ < <(node bench/paillier-bigint.mjs "$npm_module" 3072 2000 $seconds)
-	fi
+	measure_peers 2048
+	measure_peers 3072
 }
 
 measure_plaintext() {
