@@ -12,29 +12,20 @@
  *	textbook	r^n mod n² by mpz_powm
  *	fixedbase	h^a mod n² for a of BITS/2 bits, from a table for 8 bits a step
  *	decrypt		decryption by the Chinese remainder theorem with mpn_sec_powm
- *	keygen		two primes of BITS/2 bits by mpz_nextprime
  */
 #include <gmp.h>
 #include <openssl/bn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "measure.h"
 
 #define WINDOW 8
 
 static gmp_randstate_t random_state;
 static int	bits;
 static mpz_t p, q, n, n2;
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec * 1e-9;
-}
 
 static void
 fail(const char *message)
@@ -255,11 +246,6 @@ decrypt(void)
 	decrypt_to(product);
 }
 
-static void
-nothing(void)
-{
-}
-
 /* ---- measuring ---- */
 
 static const struct
@@ -274,7 +260,6 @@ static const struct
 	{"textbook", init_multiply, textbook, 1},
 	{"fixedbase", init_fixedbase, fixedbase, 10},
 	{"decrypt", init_decrypt, decrypt, 1},
-	{"keygen", nothing, make_key, 1},
 };
 
 static void
@@ -282,23 +267,10 @@ measure(const char *name, double seconds)
 {
 	for (size_t i = 0; i < sizeof(measures) / sizeof(measures[0]); i++)
 	{
-		double		began;
-		double		passed;
-		long		done = 0;
-
 		if (strcmp(measures[i].name, name) != 0)
 			continue;
 		measures[i].init();
-		measures[i].work();
-		began = now();
-		do
-		{
-			for (int k = 0; k < measures[i].times; k++)
-				measures[i].work();
-			done += measures[i].times;
-			passed = now() - began;
-		} while (passed < seconds);
-		printf("%s\t%.6g\n", name, done / passed);
+		printf("%s\t%.6g\n", name, rate(measures[i].work, measures[i].times, seconds));
 		return;
 	}
 	fail("no such measure");
@@ -310,7 +282,7 @@ main(int argc, char **argv)
 	if (argc < 4 || (bits = atoi(argv[1])) < 128 || bits > 8192 || bits % 64 != 0)
 		fail("usage: gmp BITS SECONDS MEASURE...");
 	gmp_randinit_default(random_state);
-	gmp_randseed_ui(random_state, (unsigned long) time(NULL));
+	gmp_randseed_ui(random_state, (unsigned long) now());
 	mpz_inits(p, q, n, n2, NULL);
 	make_key();
 	for (int i = 3; i < argc; i++)

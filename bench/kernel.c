@@ -18,9 +18,8 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
+#include "measure.h"
 #include "mont.h"
 
 #define LANES	8
@@ -32,15 +31,6 @@ static mp_limb_t rows[ROWS][PAILLIER_MAX_LIMBS];
 static mp_limb_t residues[LANES][PAILLIER_MAX_WORDS];
 static mp_limb_t a8[LANES * PAILLIER_MAX_WORDS + 8];
 static mp_limb_t b8[LANES * PAILLIER_MAX_WORDS + 8];
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec * 1e-9;
-}
 
 static void
 one(void)
@@ -71,27 +61,6 @@ all_rows(void)
 	}
 }
 
-/* Units of work a second. */
-static double
-rate(void (*work) (void), int units, double seconds)
-{
-	double		began;
-	double		passed;
-	long		done = 0;
-
-	for (int i = 0; i < 100; i++)
-		work();
-	began = now();
-	do
-	{
-		for (int i = 0; i < 100; i++)
-			work();
-		done += 100;
-		passed = now() - began;
-	} while (passed < seconds);
-	return done * units / passed;
-}
-
 #ifdef __x86_64__
 
 /* 1,600 independent multiplications of eight lanes */
@@ -119,7 +88,7 @@ print_floor(int bits, double seconds)
 	double		digits = (2 * bits + 51) / 52;
 
 	if (paillier_kernel_named("avx512ifma") != NULL)
-		printf("floor\t%.6g\n", rate(multiplications, 1600, seconds) * LANES / (4 * digits * digits));
+		printf("floor\t%.6g\n", rate(multiplications, 100, seconds) * 1600 * LANES / (4 * digits * digits));
 }
 
 #else
@@ -157,9 +126,9 @@ measure(const char *name, int bits, double seconds)
 	}
 	kernel->gather8(&ctx, a8, row);
 	kernel->gather8(&ctx, b8, row);
-	printf("%s/one\t%.6g\n", name, rate(one, 1, seconds));
-	printf("%s/eight\t%.6g\n", name, rate(eight, LANES, seconds));
-	printf("%s/rows\t%.6g\n", name, rate(all_rows, ROWS, seconds));
+	printf("%s/one\t%.6g\n", name, rate(one, 100, seconds));
+	printf("%s/eight\t%.6g\n", name, rate(eight, 100, seconds) * LANES);
+	printf("%s/rows\t%.6g\n", name, rate(all_rows, 100, seconds) * ROWS);
 }
 
 int

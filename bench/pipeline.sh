@@ -112,6 +112,8 @@ measure_pipeline() {
 	begin_metering $2 $3
 	rm -f "$work"/sent.*
 	command_rate $1 $number run_pipeline $4
+	record_lines $1/ < <(sql -F $'\t' -c "SELECT step, (sum(readings) / EXTRACT(epoch FROM sum(duration)))::real
+		FROM metering.rollup_log WHERE step IN ('hour', 'window') GROUP BY step")
 	expected=$(sql -c "SELECT sum(1 + (m * 12 + slot + hour) % (SELECT count(*) FROM distinct_$2)) || ' ' || $number || ' 0'
 		FROM generate_series(1, $3) m, generate_series(0, 11) slot, generate_series(0, $4 - 1) hour")
 	got=$(sql -c "SELECT paillier_decrypt(sum(total), '$(cat "$work/private.$2.json")') || ' ' || sum(readings) || ' ' ||

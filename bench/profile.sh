@@ -1,11 +1,12 @@
 # profile.sh
-#	Where the time of a sum, of a sum by groups and of COPY through the door goes,
+#	Where the time of sums, of sliding windows and of COPY through the door goes,
 #	and what is called for every row.  Sourced by run.
 
 part_profile() {
 	say "profile"
 	profile_samples sum "$alone SELECT sum(ct) IS NULL FROM cipher_2048;"
 	profile_samples group "$alone SELECT count(s) FROM (SELECT sum(ct) AS s FROM cipher_2048 GROUP BY i % $((rows / 12))) t;"
+	profile_samples window "$alone SELECT count(s) FROM (SELECT sum(ct) OVER (ORDER BY i ROWS 23 PRECEDING) AS s FROM cipher_2048 WHERE i < 5000) t;"
 	begin_metering 2048 $copy_meters
 	write_readings "$work/copy.binary" binary 2048 1 $copy_meters 0
 	profile_samples copy "COPY metering.reading FROM '$work/copy.binary' WITH (FORMAT binary);
@@ -61,7 +62,7 @@ profile_samples() {
 # ---- calls ----
 
 watched="palloc palloc0 repalloc MemoryContextAlloc MemoryContextAllocZero MemoryContextAllocExtended malloc
-	SPI_connect SPI_execute_plan SPI_execute paillier_jwk_parse paillier_public_init paillier_mont_init paillier_mont_load"
+	SPI_connect paillier_public_init paillier_mont_load"
 
 # Calls in a session of 6144 rows, and calls a row: from the difference to one of 2048.
 profile_calls() {

@@ -246,7 +246,10 @@ def copies():
 
 
 def pipeline():
-    return f"Readings a second: {rate('pipeline/2048')}."
+    return table(["2048 bits", "readings/s"],
+                 [["the whole pipeline", rate("pipeline/2048")],
+                  ["of this, the roll-up while it seals hours", rate("pipeline/2048/hour")],
+                  ["the roll-up while it seals bill windows, two hours each", rate("pipeline/2048/window")]])
 
 
 def facts():
@@ -278,6 +281,10 @@ def shares_sum():
 
 def shares_group():
     return shares("group")
+
+
+def shares_window():
+    return shares("window")
 
 
 def shares_copy():
