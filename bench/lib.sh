@@ -55,6 +55,7 @@ describe_machine() {
 	record_text cpu "$(sed -nE 's/^model name\s*: //p' /proc/cpuinfo | head -n 1)"
 	record_text cores "$(nproc)"
 	record_text memory "$(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)"
+	record_text load "$load"
 	record_text ifma "$(grep -qw avx512ifma /proc/cpuinfo && echo yes || echo no)"
 	record_text kernel "$(sql -c 'SELECT paillier_kernel()')"
 	record_text system "$(. /etc/os-release && echo "$PRETTY_NAME"), Linux $(uname -r)"

@@ -254,7 +254,7 @@ def pipeline():
 
 def facts():
     names = [("processor", f"{machine['cpu']}, {machine['cores']} cores, {machine['memory']}"),
-             ("AVX-512 IFMA", machine["ifma"]), ("kernel in use", machine["kernel"]), ("system", machine["system"]),
+             ("load before the run", machine["load"]), ("AVX-512 IFMA", machine["ifma"]), ("kernel in use", machine["kernel"]), ("system", machine["system"]),
              ("PostgreSQL", machine["postgresql"]), ("this project", machine["paillier"]), ("compiler", machine["compiler"]),
              ("GMP", machine["gmp"]), ("OpenSSL", machine["openssl"]), ("pgmp", machine["pgmp"]),
              ("python-gmpy2", machine["gmpy2"]), ("paillier-bigint", machine["npm"] or "not there"),
