@@ -260,7 +260,8 @@ def facts():
              ("python-gmpy2", machine["gmpy2"]), ("paillier-bigint", machine["npm"] or "not there"),
              ("pailliercryptolib", "measured" if results.get("ipcl/2048/sum") else "not there"),
              ("python-paillier", "measured" if results.get("python/2048/phe/sum") else "not there"),
-             ("command", f"`{machine['command']}`"), ("rows of a sum", f"{int(machine['rows']):,}")]
+             ("command", f"`{machine['command']}`"), ("rows of a sum", f"{int(machine['rows']):,}"),
+             ("repetitions", f"{machine['many']}, or {machine['few']} of what takes longer")]
     return table(["what", "which"], [list(pair) for pair in names])
 
 
@@ -363,10 +364,10 @@ def plot_sums(directory):
 
 
 def plot_growth(directory):
-    size = [(x, median(name)) for x, name in series("grow_group")]
-    count = [(x, median(name)) for x, name in series("grow_rows")]
-    gnuplot(f"{directory}/growth.svg", "set logscale x\nset xlabel 'rows'\nset ylabel 'rows a second'\nset yrange [0:*]\n"
-            "set format x '%.0s%c'\nset format y '%.1s%c'\nplot $size with linespoints title 'rows a group, many groups', "
+    size = [(x, median(name) / 1000) for x, name in series("grow_group")]
+    count = [(x, median(name) / 1000) for x, name in series("grow_rows")]
+    gnuplot(f"{directory}/growth.svg", "set logscale x\nset xlabel 'rows'\nset ylabel 'thousand rows a second'\nset yrange [0:*]\n"
+            "set format x '%.0s%c'\nset format y '%g'\nplot $size with linespoints title 'rows a group, many groups', "
             "$count with linespoints title 'rows in one group'\n", ("size", size), ("count", count))
 
 
