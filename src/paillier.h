@@ -112,25 +112,34 @@ extern paillier_result paillier_mul_plain_var(const paillier_public *pk, mp_limb
  * Table entries are chosen by bits of a, so that a process that shares the
  * processor's cache with the encryptor might learn about a.
  */
-#define PAILLIER_COMB_TEETH		8
-#define PAILLIER_COMB_BLOCKS	16
+typedef struct paillier_comb
+{
+	int			teeth;
+	int			blocks;
+} paillier_comb;
+
+/* 4096 entries, and 16384, which pay after some thousand factors: 2.6 and 10.5 MB for a key of 2048 bits */
+extern const paillier_comb paillier_comb_small;
+extern const paillier_comb paillier_comb_large;
 
 typedef struct paillier_blinder
 {
 	const paillier_public *pk;
+	paillier_comb comb;
 	int			columns;
 	mp_limb_t  *table;			/* NULL: r^n */
 } paillier_blinder;
 
 /* Limbs of the table for a key; 0 for keys that were not made here. */
-extern size_t paillier_blinder_table(const paillier_public *pk);
+extern size_t paillier_blinder_table(const paillier_public *pk, const paillier_comb *comb);
 
 /*
- * `table` has room for paillier_blinder_table(pk) limbs and stays the caller's,
- * or is NULL: then factors are r^n, which for a few of them is faster.
+ * `table` has room for paillier_blinder_table(pk, comb) limbs and stays the
+ * caller's, or is NULL: then factors are r^n, which for a few of them is faster.
  */
-extern paillier_result paillier_blinder_init(paillier_blinder *blinder, const paillier_public *pk, mp_limb_t *table,
-											 paillier_random random, void *state, mp_limb_t *scratch);
+extern paillier_result paillier_blinder_init(paillier_blinder *blinder, const paillier_public *pk,
+											 const paillier_comb *comb, mp_limb_t *table, paillier_random random,
+											 void *state, mp_limb_t *scratch);
 
 /* Limbs of scratch for the functions below, which wipe it. */
 #define PAILLIER_BLIND_SCRATCH(n2_limbs) \

@@ -39,6 +39,9 @@ random_residue(const paillier_public *pk, mp_limb_t *out, paillier_random random
 
 /* ---- the comb ---- */
 
+const paillier_comb paillier_comb_small = {.teeth = 8, .blocks = 16};
+const paillier_comb paillier_comb_large = {.teeth = 11, .blocks = 8};
+
 /* Bits of the exponent a, and the columns that cover them. */
 static int
 exponent_bits(const paillier_public *pk)
@@ -47,17 +50,17 @@ exponent_bits(const paillier_public *pk)
 }
 
 static int
-comb_columns(const paillier_public *pk)
+comb_columns(const paillier_public *pk, const paillier_comb *comb)
 {
-	int			per_column = PAILLIER_COMB_TEETH * PAILLIER_COMB_BLOCKS;
+	int			per_column = comb->teeth * comb->blocks;
 
 	return (exponent_bits(pk) + per_column - 1) / per_column;
 }
 
 size_t
-paillier_blinder_table(const paillier_public *pk)
+paillier_blinder_table(const paillier_public *pk, const paillier_comb *comb)
 {
-	return pk->djn ? ((size_t) PAILLIER_COMB_BLOCKS << PAILLIER_COMB_TEETH) * pk->n2.words : 0;
+	return pk->djn ? ((size_t) comb->blocks << comb->teeth) * pk->n2.words : 0;
 }
 
 /* out = h_s·R for h = -x² mod n and a random x */
@@ -85,12 +88,12 @@ comb_base(const paillier_public *pk, mp_limb_t *out, paillier_random random, voi
 static mp_limb_t *
 comb_entry(const paillier_blinder *blinder, mp_limb_t *table, int block, int e)
 {
-	return table + (((size_t) block << PAILLIER_COMB_TEETH) + e) * blinder->pk->n2.words;
+	return table + (((size_t) block << blinder->comb.teeth) + e) * blinder->pk->n2.words;
 }
 
 paillier_result
-paillier_blinder_init(paillier_blinder *blinder, const paillier_public *pk, mp_limb_t *table, paillier_random random,
-					  void *state, mp_limb_t *scratch)
+paillier_blinder_init(paillier_blinder *blinder, const paillier_public *pk, const paillier_comb *comb, mp_limb_t *table,
+					  paillier_random random, void *state, mp_limb_t *scratch)
 {
 	const paillier_mont *n2 = &pk->n2;
 	mp_limb_t  *power = scratch;	/* h_s^(2^s) for a growing s */
@@ -98,7 +101,8 @@ paillier_blinder_init(paillier_blinder *blinder, const paillier_public *pk, mp_l
 	paillier_result result;
 
 	blinder->pk = pk;
-	blinder->columns = comb_columns(pk);
+	blinder->comb = *comb;
+	blinder->columns = comb_columns(pk, comb);
 	blinder->table = pk->djn ? table : NULL;
 	if (blinder->table == NULL)
 		return PAILLIER_OK;
@@ -106,8 +110,8 @@ paillier_blinder_init(paillier_blinder *blinder, const paillier_public *pk, mp_l
 	result = comb_base(pk, power, random, state, rest);
 	if (result != PAILLIER_OK)
 		return result;
-	for (int tooth = 0; tooth < PAILLIER_COMB_TEETH; tooth++)
-		for (int block = 0; block < PAILLIER_COMB_BLOCKS; block++)
+	for (int tooth = 0; tooth < comb->teeth; tooth++)
+		for (int block = 0; block < comb->blocks; block++)
 		{
 			int			first = 1 << tooth;
 
@@ -142,11 +146,11 @@ static const mp_limb_t *
 comb_select(const paillier_blinder *blinder, const exponent *exponent, int column, int block)
 {
 	int			bits = exponent_bits(blinder->pk);
-	int			row = blinder->columns * PAILLIER_COMB_BLOCKS;
+	int			row = blinder->columns * blinder->comb.blocks;
 	int			i = block * blinder->columns + column;
 	int			e = 0;
 
-	for (int tooth = 0; tooth < PAILLIER_COMB_TEETH && i < bits; tooth++, i += row)
+	for (int tooth = 0; tooth < blinder->comb.teeth && i < bits; tooth++, i += row)
 		e |= (exponent->a[i / 64] >> (i % 64) & 1) << tooth;
 	return comb_entry(blinder, blinder->table, block, e);
 }
@@ -169,7 +173,7 @@ short_factor(const paillier_blinder *blinder, mp_limb_t *out, paillier_random ra
 
 		if (!first)
 			paillier_mont_sqr(n2, out, out, scratch);
-		for (int block = first; block < PAILLIER_COMB_BLOCKS; block++)
+		for (int block = first; block < blinder->comb.blocks; block++)
 			paillier_mont_mul(n2, out, out, comb_select(blinder, &a, column, block), scratch);
 	}
 	explicit_bzero(&a, sizeof(a));
@@ -196,7 +200,7 @@ short_factors8(const paillier_blinder *blinder, mp_limb_t *out8, paillier_random
 
 		if (!first)
 			kernel->sqr8(n2, out8, out8, rest);
-		for (int block = 0; block < PAILLIER_COMB_BLOCKS; block++)
+		for (int block = 0; block < blinder->comb.blocks; block++)
 		{
 			for (int i = 0; i < LANES; i++)
 				entries[i] = comb_select(blinder, &a[i], column, block);

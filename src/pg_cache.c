@@ -20,13 +20,14 @@
 
 /*
  * The cache is emptied when it holds so many keys.  A key takes from 60 kB (a
- * modulus of 2048 bits that is only summed under) to 11 MB (8192 bits, with a
- * table to encrypt).
+ * modulus of 2048 bits that is only summed under) to 45 MB (8192 bits, with a
+ * large table to encrypt).
  */
 #define MAX_CACHED_KEYS 64
 
 /* Blinding factors made the slow way before a table pays. */
 #define FACTORS_BEFORE_TABLE 2
+#define FACTORS_BEFORE_LARGE_TABLE 2000
 
 /* Factors made one by one, in a transaction, before eight are made ahead. */
 #define FACTORS_ONE_BY_ONE 8
@@ -309,22 +310,34 @@ paillier_key_enter(PaillierKey *key, mp_limb_t *out, const mp_limb_t *a, uint64 
 	multiply_by_radix(key, out, a, lost + 1);
 }
 
-/* The key's source of blinding factors, with a table once it pays. */
+static void
+set_blinder(PaillierKey *key, const paillier_comb *comb)
+{
+	size_t		size = paillier_blinder_table(&key->pub, comb) * sizeof(mp_limb_t);
+	mp_limb_t  *table = MemoryContextAllocHuge(cache_context, size);
+	mp_limb_t  *before = key->blinder.table;
+	paillier_blinder with_table;
+
+	paillier_require(paillier_blinder_init(&with_table, &key->pub, comb, table, paillier_server_random, NULL,
+										   paillier_scratch(key)), "blinding table");
+	key->blinder = with_table;
+	if (before != NULL)
+		pfree(before);
+}
+
+/* The key's source of blinding factors, with a table once it pays, and a larger one. */
 static const paillier_blinder *
 key_blinder(PaillierKey *key)
 {
-	if (key->blinded == 0)
-		(void) paillier_blinder_init(&key->blinder, &key->pub, NULL, paillier_server_random, NULL, NULL);
-	if (key->blinded++ == FACTORS_BEFORE_TABLE && key->pub.djn)
-	{
-		mp_limb_t  *table = MemoryContextAllocHuge(cache_context,
-												   paillier_blinder_table(&key->pub) * sizeof(mp_limb_t));
-		paillier_blinder with_table;
+	uint64		before = key->blinded++;
 
-		paillier_require(paillier_blinder_init(&with_table, &key->pub, table, paillier_server_random, NULL,
-											   paillier_scratch(key)), "blinding table");
-		key->blinder = with_table;
-	}
+	if (before == 0)
+		(void) paillier_blinder_init(&key->blinder, &key->pub, &paillier_comb_small, NULL, paillier_server_random, NULL,
+									 NULL);
+	if (key->pub.djn && before == FACTORS_BEFORE_TABLE)
+		set_blinder(key, &paillier_comb_small);
+	if (key->pub.djn && before == FACTORS_BEFORE_LARGE_TABLE)
+		set_blinder(key, &paillier_comb_large);
 	return &key->blinder;
 }
 

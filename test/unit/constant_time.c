@@ -233,7 +233,7 @@ encrypt_some(const paillier_public *pk, ciphertexts *some)
 	random_source source = RANDOM_SOURCE;
 	paillier_blinder blinder;
 
-	check_int(paillier_blinder_init(&blinder, pk, NULL, random_source_read, &source, scratch), PAILLIER_OK, "blinder_init");
+	check_int(paillier_blinder_init(&blinder, pk, &paillier_comb_small, NULL, random_source_read, &source, scratch), PAILLIER_OK, "blinder_init");
 	for (int i = 0; i < CIPHERTEXTS; i++)
 	{
 		mpn_zero(some->m[i], pk->limbs);

@@ -39,10 +39,11 @@ typedef enum blinding
 {
 	TEXTBOOK,					/* a key from elsewhere */
 	SHORT_WITHOUT_TABLE,		/* made here, but r^n all the same */
-	SHORT
+	SHORT,
+	SHORT_LARGE					/* the same with a larger table */
 } blinding;
 
-static const char *const blinding_names[] = {"r^n", "r^n, no table", "h_s^a"};
+static const char *const blinding_names[] = {"r^n", "r^n, no table", "h_s^a", "h_s^a, large table"};
 
 /* Fresh rubbish in the scratch of each call; fences_hold() looks at it afterwards. */
 static mp_limb_t *
@@ -126,17 +127,19 @@ last_random(const fixture *f, mpz_t number, int bits)
 static void
 init_blinder(fixture *f, blinding kind)
 {
-	size_t		table_limbs = paillier_blinder_table(f->pk);
+	const paillier_comb *comb = kind == SHORT_LARGE ? &paillier_comb_large : &paillier_comb_small;
+	size_t		table_limbs = paillier_blinder_table(f->pk, comb);
 	mp_limb_t  *table;
 
-	check_int(table_limbs, kind == TEXTBOOK ? 0 : 4096 * f->pk->n2.words, "limbs of the table");
+	check_int(table_limbs, (kind == TEXTBOOK ? 0 : kind == SHORT_LARGE ? 16384 : 4096) * f->pk->n2.words,
+			  "limbs of the table");
 	f->table = guarded_new(table_limbs);
 	table = kind == SHORT_WITHOUT_TABLE ? NULL : f->table.a;
-	check_int(paillier_blinder_init(&f->blinder, f->pk, table, random_source_read, &f->source, scratch_of(f)), PAILLIER_OK,
+	check_int(paillier_blinder_init(&f->blinder, f->pk, comb, table, random_source_read, &f->source, scratch_of(f)), PAILLIER_OK,
 			  "blinder_init");
 	fences_hold(f, "blinder_init");
 	check(guarded_intact(&f->table), "blinder_init overran the table");
-	if (kind == SHORT)
+	if (kind >= SHORT)
 	{
 		last_random(f, f->h_s, bits_of(f->n));
 		mpz_mul(f->h_s, f->h_s, f->h_s);
@@ -1441,7 +1444,7 @@ check_scheme(const mpz_t p, const mpz_t q, blinding kind)
 	check_rerandomize(&f);
 	check_homomorphisms(&f);
 	check_arrays(&f);
-	if (kind == SHORT)
+	if (kind >= SHORT)
 		check_extreme_exponents(&f);
 	if (bits <= 1024)
 	{
@@ -1483,9 +1486,9 @@ test_generated_key(mpz_srcptr p, mpz_srcptr q, int bits)
 {
 	fixture		f;
 
-	for (blinding kind = TEXTBOOK; kind <= SHORT; kind++)
+	for (blinding kind = TEXTBOOK; kind <= SHORT_LARGE; kind++)
 	{
-		if (bits > 1024 && kind == SHORT_WITHOUT_TABLE)
+		if (bits > 1024 && kind != TEXTBOOK && kind != SHORT)
 			continue;
 		group_begin("%s, key of %d bits: encryption, arithmetic, refusals; %s", kernel->name, bits, blinding_names[kind]);
 		check_scheme(p, q, kind);
@@ -2335,7 +2338,7 @@ ask(asking what, fixture *f, fixture *textbook)
 		case ASK_CHECK:
 			return import_again(f, 128);
 		case ASK_BLINDER:
-			return paillier_blinder_init(&blinder, f->pk, f->table.a, random_source_read, &f->source, scratch_of(f));
+			return paillier_blinder_init(&blinder, f->pk, &paillier_comb_small, f->table.a, random_source_read, &f->source, scratch_of(f));
 		case ASK_ENCRYPT_SHORT:
 			return paillier_encrypt(&f->blinder, &c, &m, 1, random_source_read, &f->source, blind_scratch_of(f));
 		case ASK_ENCRYPT:
@@ -2545,9 +2548,9 @@ test_agreement(void)
 	if (kernel == &paillier_kernel_generic)
 		return;
 	for (int i = 0; key_sizes[i] <= 2048; i++)
-		for (blinding kind = TEXTBOOK; kind <= SHORT; kind++)
+		for (blinding kind = TEXTBOOK; kind <= SHORT_LARGE; kind++)
 		{
-			if (key_sizes[i] > 1024 && kind != SHORT)
+			if (key_sizes[i] > 1024 && kind < SHORT)
 				continue;
 			group_begin("%s and generic, key of %d bits, %s: the same ciphertexts", kernel->name, key_sizes[i],
 						blinding_names[kind]);
