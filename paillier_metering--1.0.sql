@@ -713,7 +713,7 @@ COMMENT ON COLUMN @extschema@.acknowledged.until IS 'readings that start before 
 
 -- The functions that work on whole tables plan for tables without statistics:
 -- autovacuum leaves staging alone.  A nested loop that looks cheap for a few rows
--- would take forever over all of them.
+-- would take forever over all of them, and so may a sort where groups are hashed.
 
 -- An exclusive lock on a staging partition, or false where somebody is still
 -- writing to it after a second: then the step is left to the next roll-up, and
@@ -759,22 +759,20 @@ CREATE FUNCTION @extschema@.put_back(partition regclass) RETURNS void
 COMMENT ON FUNCTION @extschema@.put_back(regclass) IS 'moves the readings of reading_spare into a staging partition, without the check at the door';
 
 -- Empty a locked staging partition.  Readings of hours that are not sealed yet
--- (the ring has come round because the roll-up is far behind) are put back.
-CREATE FUNCTION @extschema@.purge(partition regclass, sealed_until timestamptz) RETURNS void
+-- (the ring has come round because the roll-up is far behind), from keep_from on,
+-- are put back; NULL: there are none.
+CREATE FUNCTION @extschema@.purge(partition regclass, keep_from timestamptz) RETURNS void
 	LANGUAGE plpgsql SET search_path FROM CURRENT
 	AS $$
-DECLARE
-	kept bigint;
 BEGIN
-	EXECUTE format('INSERT INTO @extschema@.reading_spare SELECT * FROM %s WHERE read_at >= $1', partition)
-		USING sealed_until;
-	GET DIAGNOSTICS kept = ROW_COUNT;
-	IF kept > 0 THEN
-		EXECUTE format('TRUNCATE %s', partition);
+	IF keep_from IS NOT NULL THEN
+		EXECUTE format('INSERT INTO @extschema@.reading_spare SELECT * FROM %s WHERE read_at >= $1', partition)
+			USING keep_from;
+	END IF;
+	EXECUTE format('TRUNCATE %s', partition);
+	IF keep_from IS NOT NULL THEN
 		PERFORM @extschema@.put_back(partition);
 		TRUNCATE @extschema@.reading_spare;
-	ELSE
-		EXECUTE format('TRUNCATE %s', partition);
 	END IF;
 END
 $$;
@@ -826,7 +824,7 @@ COMMENT ON FUNCTION @extschema@.take_late(regclass, timestamptz) IS 'turns the r
 -- distinct readings.  Returns how many readings were taken.
 CREATE FUNCTION @extschema@.take_hour(partition regclass, starts timestamptz, key_id text, minutes int, one_key boolean)
 	RETURNS bigint
-	LANGUAGE plpgsql SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off SET enable_nestloop = off
+	LANGUAGE plpgsql SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off SET enable_nestloop = off SET enable_sort = off
 	AS $$
 DECLARE
 	-- after a change of key some readings of the hour may be under the new one
@@ -856,7 +854,7 @@ COMMENT ON FUNCTION @extschema@.take_hour(regclass, timestamptz, text, int, bool
 -- The partial totals of an hour become one total a region: re-randomised, and
 -- none where too few meters contributed.  Returns the regions without one.
 CREATE FUNCTION @extschema@.seal_regions(hour timestamptz, key_id text) RETURNS bigint
-	LANGUAGE sql SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off SET enable_nestloop = off
+	LANGUAGE sql SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off SET enable_nestloop = off SET enable_sort = off
 	AS $$
 		WITH place AS (
 			SELECT m.meter_id, COALESCE(x.region, m.region) AS region,
@@ -895,6 +893,7 @@ DECLARE
 	one_key    boolean;
 	staged     bigint;
 	staged_late bigint;
+	last_one   timestamptz;
 	refused    bigint;
 	taken      bigint;
 	late       bigint := 0;
@@ -915,9 +914,9 @@ BEGIN
 		RETURN false;
 	END IF;
 	SELECT * INTO w FROM @extschema@.window_of(starts);
-	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE read_at < $1), count(*) FILTER (WHERE read_at < $3),
-		COALESCE(bool_and(paillier_key_id(energy) = $4), true) FROM %s WHERE read_at < $2', partition)
-		INTO staged, staged_late, refused, one_key
+	EXECUTE format('SELECT count(*) FILTER (WHERE read_at < $2), count(*) FILTER (WHERE read_at < $1), count(*) FILTER (WHERE read_at < $3),
+		COALESCE(bool_and(paillier_key_id(energy) = $4), true), max(read_at) FROM %s', partition)
+		INTO staged, staged_late, refused, one_key, last_one
 		USING starts, next_hour, (SELECT s.starts_at FROM @extschema@.setting s), w.key_id;
 
 	taken := @extschema@.take_hour(partition, starts, w.key_id, (EXTRACT(epoch FROM w.reading_interval) / 60)::int, one_key);
@@ -927,7 +926,7 @@ BEGIN
 	ELSIF staged_late > 0 THEN
 		late := @extschema@.take_late(partition, starts);
 	END IF;
-	PERFORM @extschema@.purge(partition, next_hour);
+	PERFORM @extschema@.purge(partition, CASE WHEN last_one >= next_hour THEN next_hour END);
 	UPDATE @extschema@.progress SET sealed_until = next_hour;
 
 	INSERT INTO @extschema@.rollup_log (duration, step, starts, meters, readings, duplicates, refused, late, suppressed)
@@ -951,6 +950,7 @@ DECLARE
 	partition    regclass := @extschema@.staging_partition(slot);
 	sealed_until timestamptz;
 	staged       bigint;
+	last_one     timestamptz;
 	refused      bigint;
 	late         bigint;
 BEGIN
@@ -959,10 +959,10 @@ BEGIN
 	IF NOT @extschema@.lock_staging(partition) THEN
 		RETURN;		-- the next roll-up will find them
 	END IF;
-	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE read_at < $2) FROM %s WHERE read_at < $1', partition)
-		INTO staged, refused USING sealed_until, (SELECT s.starts_at FROM @extschema@.setting s);
+	EXECUTE format('SELECT count(*) FILTER (WHERE read_at < $1), count(*) FILTER (WHERE read_at < $2), max(read_at) FROM %s', partition)
+		INTO staged, refused, last_one USING sealed_until, (SELECT s.starts_at FROM @extschema@.setting s);
 	late := @extschema@.take_late(partition, sealed_until);
-	PERFORM @extschema@.purge(partition, sealed_until);
+	PERFORM @extschema@.purge(partition, CASE WHEN last_one >= sealed_until THEN sealed_until END);
 	IF staged = 0 THEN
 		RETURN;
 	END IF;
@@ -1091,7 +1091,7 @@ COMMENT ON FUNCTION @extschema@.record_elsewhere(timestamptz, text) IS 'records 
 -- Seal the bill window that is next.  Meters with too few readings for a total
 -- of their own keep their partial totals, which go into the next window.
 CREATE FUNCTION @extschema@.seal_window(starts timestamptz) RETURNS boolean
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off SET enable_nestloop = off
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET work_mem = '256MB' SET jit = off SET enable_nestloop = off SET enable_sort = off
 	AS $$
 DECLARE
 	began  timestamptz := clock_timestamp();
