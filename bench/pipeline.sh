@@ -125,8 +125,8 @@ pipeline_meters=${quick:+1000} pipeline_meters=${pipeline_meters:-10000}
 
 part_pipeline() {
 	say "the whole pipeline"
-	make_load 2048 $pipeline_meters 4
-	rounds $few measure_pipeline pipeline/2048 2048 $pipeline_meters 4
+	make_load 2048 $pipeline_meters 8
+	rounds $few measure_pipeline pipeline/2048 2048 $pipeline_meters 8
 	rm -f "$work"/load.*
 }
 
