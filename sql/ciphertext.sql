@@ -99,7 +99,7 @@ SELECT pg_temp.from_base64url(ct::text) = pg_temp.wire(:'c', :'id', 0, 1::bigint
 FROM (VALUES (1), (2), (31), (32)) v(width), paillier_ciphertext(:'c', :'id', 0, width) ct;
 
 -- up to half of the modulus, of either sign
-SELECT value, paillier_decrypt(paillier_encrypt(value, :'pub'), :'small') = value AS equal
+SELECT trim_scale(value) AS value, paillier_decrypt(paillier_encrypt(value, :'pub'), :'small') = value AS equal
 FROM unnest(ARRAY[0, 255, -255, 2::numeric ^ 63 - 1, -(2::numeric ^ 63), 2::numeric ^ 127, -(2::numeric ^ 191), 2::numeric ^ 254, -(2::numeric ^ 254)]) value;
 SELECT paillier_encrypt(div(:n, 2) + 1, :'pub');
 SELECT pg_temp.error(format('SELECT paillier_encrypt(%s, %L)', value, :'pub'))

@@ -9,6 +9,8 @@ CREATE TEMPORARY VIEW member AS
 SELECT classid, objid, pg_describe_object(classid, objid, 0) AS object
 FROM pg_depend
 WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+	-- from PostgreSQL 17 on the types of rows and arrays are members too
+	AND NOT (classid = 'pg_type'::regclass AND EXISTS (SELECT FROM pg_type t WHERE t.oid = objid AND (t.typrelid <> 0 OR t.typelem <> 0)))
 	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'paillier_metering');
 
 CREATE TEMPORARY VIEW member_function AS
