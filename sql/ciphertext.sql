@@ -119,7 +119,7 @@ SELECT paillier_encrypt('-Infinity', :'pub');
 SELECT paillier_encrypt(1, :'pub', -1);
 
 -- the declared width: the bound that is stored is its power of two, or that of the next multiple of 64 for a larger number
-SELECT value, width, CASE WHEN e = 0 THEN m ELSE m * 2::numeric ^ e END = 2::numeric ^ (CASE WHEN fits THEN width ELSE 64 * ceil((bits + 1) / 64.0) END - 1) AS bound
+SELECT trim_scale(value) AS value, width, CASE WHEN e = 0 THEN m ELSE m * 2::numeric ^ e END = 2::numeric ^ (CASE WHEN fits THEN width ELSE 64 * ceil((bits + 1) / 64.0) END - 1) AS bound
 FROM (VALUES (0, 1, true, 0), (1, 1, true, 1), (-1, 1, true, 1), (2, 1, false, 2), (128, 8, true, 8), (129, 8, false, 8), (-128, 8, true, 8),
 	(1, 64, true, 1), (2::numeric ^ 63, 64, true, 64), (2::numeric ^ 63 + 1, 64, false, 64), (2::numeric ^ 127, 100, false, 128), (7, 200, true, 3), (7, 255, true, 3)) v(value, width, fits, bits),
 	LATERAL (SELECT pg_temp.from_base64url(paillier_encrypt(value, :'pub', 0, width)::text)) t(w),

@@ -11,7 +11,10 @@ ls "$($PG_CONFIG --pkglibdir)/pg_stat_statements.so" >/dev/null 2>&1 || {
 	echo "1..0 # SKIP no pg_stat_statements"
 	exit 0
 }
-own_server "shared_preload_libraries = 'pg_stat_statements, auto_explain'" "pg_stat_statements.track = all" "track_activity_query_size = 64kB" \
+# from PostgreSQL 16 on
+newer=()
+[ "$($PG_CONFIG --version | sed -E 's/[^0-9]*([0-9]+).*/\1/')" -lt 16 ] || newer=("auto_explain.log_parameter_max_length = 0")
+own_server "${newer[@]}" "shared_preload_libraries = 'pg_stat_statements, auto_explain'" "pg_stat_statements.track = all" "track_activity_query_size = 64kB" \
 	"log_statement = all" "log_min_duration_statement = 0" "log_duration = on" "log_error_verbosity = verbose" \
 	"log_parameter_max_length = 0" "log_parameter_max_length_on_error = 0"
 gcc -O2 -o "$scratch/find_bytes" "$here/find_bytes.c" || {
