@@ -93,13 +93,17 @@ available(void)
 
 /*
  * Two bits above M for R > 4M.  The multiple of m is up to 52 bits longer, and
- * one product wants whole vectors; eight products want groups of four digits.
+ * one product wants whole vectors; eight products want groups of four digits,
+ * two at least.
  */
 static int
 words(int bits, bool only_eight)
 {
-	return only_eight ? (bits + 2 + 4 * DIGIT_BITS - 1) / (4 * DIGIT_BITS) * 4
-		: (bits + 2 + DIGIT_BITS + LANES * DIGIT_BITS - 1) / (LANES * DIGIT_BITS) * LANES;
+	int			groups = (bits + 2 + 4 * DIGIT_BITS - 1) / (4 * DIGIT_BITS);
+
+	if (only_eight)
+		return groups < 2 ? 2 * 4 : groups * 4;
+	return (bits + 2 + DIGIT_BITS + LANES * DIGIT_BITS - 1) / (LANES * DIGIT_BITS) * LANES;
 }
 
 /* ---- digits and limbs ---- */
@@ -536,30 +540,57 @@ gather8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *resid
 			out8[LANES * i + lane] = residues[lane][i];
 }
 
-/* Four digits of eight numbers, or of the modulus in all lanes. */
+/* Four digits of eight numbers. */
 typedef struct four
 {
 	vector		digit[4];
 } four;
 
+ALWAYS_INLINE four
+get_four(const mp_limb_t *a8)
+{
+	four		x;
+
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+		x.digit[i] = get(a8 + LANES * i);
+	return x;
+}
+
 /*
- * The eight halves of products that fall into one column: low halves of
- * a_j·b_0, a_(j-1)·b_1, …, high halves of a_(j-1)·b_0, a_(j-2)·b_1, …, where
- * window[4] = a_j.
+ * The digits that columns j … j + columns - 1 take: a_(j-4) … a_(j+columns-1), of
+ * eight numbers, or of the modulus in all lanes.
  */
-ALWAYS_INLINE vector
-add_column(vector sum, const vector *window, four by)
+ALWAYS_INLINE void
+get_window(vector *window, const mp_limb_t *a8, const mp_limb_t *n, int j, const int columns)
+{
+#pragma GCC unroll 12
+	for (int i = 0; i < columns + 4; i++)
+		window[i] = a8 != NULL ? get(a8 + LANES * (j - 4 + i)) : ALL(n[j - 4 + i]);
+}
+
+/*
+ * The eight halves of products that fall into each of some columns: low halves of
+ * a_(j+c)·b_0, a_(j+c-1)·b_1, …, high halves of a_(j+c-1)·b_0, a_(j+c-2)·b_1, ….
+ * Column by column, because the sum of each waits for itself: eight keep both
+ * multipliers busy.
+ */
+ALWAYS_INLINE void
+add_columns(vector *sum, const vector *window, four by, const int columns)
 {
 #pragma GCC unroll 4
 	for (int i = 0; i < 4; i++)
 	{
-		sum = LO(sum, window[4 - i], by.digit[i]);
-		sum = HI(sum, window[3 - i], by.digit[i]);
+#pragma GCC unroll 8
+		for (int c = 0; c < columns; c++)
+			sum[c] = LO(sum[c], window[4 + c - i], by.digit[i]);
+#pragma GCC unroll 8
+		for (int c = 0; c < columns; c++)
+			sum[c] = HI(sum[c], window[3 + c - i], by.digit[i]);
 	}
-	return sum;
 }
 
-/* The same for column c of the first or the last four, of which only a part exists. */
+/* The same for column c of the first four, of which only a part exists, and so many digits of b. */
 ALWAYS_INLINE vector
 add_first_columns(vector sum, const vector *a, four by, int c, int digits)
 {
@@ -574,65 +605,47 @@ add_first_columns(vector sum, const vector *a, four by, int c, int digits)
 	return sum;
 }
 
-ALWAYS_INLINE vector
-add_last_columns(vector sum, const vector *highest, four by, int c)
-{
-	/* highest[0 … 3] are the four highest digits; column c is c above the highest */
-#pragma GCC unroll 4
-	for (int i = 0; i < 4; i++)
-	{
-		if (i > c)
-			sum = LO(sum, highest[4 + c - i], by.digit[i]);
-		if (i >= c)
-			sum = HI(sum, highest[3 + c - i], by.digit[i]);
-	}
-	return sum;
-}
-
-/* The four digits above those of a window, and the move to the next four columns. */
+/* The four columns above the highest digits of a. */
 ALWAYS_INLINE void
-extend_window(vector *window, const mp_limb_t *a8)
+add_last_columns(vector *sum, const vector *highest, four by)
 {
 #pragma GCC unroll 4
-	for (int i = 0; i < 4; i++)
-		window[4 + i] = get(a8 + LANES * i);
-}
-
-ALWAYS_INLINE void
-extend_by_modulus(vector *window, const mp_limb_t *n)
-{
+	for (int c = 0; c < 4; c++)
 #pragma GCC unroll 4
-	for (int i = 0; i < 4; i++)
-		window[4 + i] = ALL(n[i]);
-}
-
-ALWAYS_INLINE void
-move_window(vector *window)
-{
-#pragma GCC unroll 4
-	for (int i = 0; i < 4; i++)
-		window[i] = window[4 + i];
+		for (int i = c; i < 4; i++)
+		{
+			if (i > c)
+				sum[c] = LO(sum[c], highest[4 + c - i], by.digit[i]);
+			sum[c] = HI(sum[c], highest[3 + c - i], by.digit[i]);
+		}
 }
 
 /*
- * The four quotient digits that clear the four lowest columns, in which
- * a·b is already; returns the carry out of them.
+ * Quotient digit c of four, which clears column c; low[c] is that column without
+ * what the digits before add to it.  A digit waits for the one before, so other
+ * work is laid between them.
  */
-ALWAYS_INLINE vector
-quotient(four *q, const vector *low, const vector *m, vector neg_inv)
+typedef struct quotient
 {
-	vector		carry = ZERO;
+	four		digits;
+	vector		low[4];
+	vector		carry;
+} quotient;
+
+ALWAYS_INLINE void
+quotient_digit(quotient *q, int c, const mp_limb_t *n, vector neg_inv)
+{
+	vector		m[4];
+	vector		sum;
 
 #pragma GCC unroll 4
-	for (int c = 0; c < 4; c++)
-	{
-		vector		sum = ADD(add_first_columns(low[c], m, *q, c, c), carry);
-
-		q->digit[c] = LO(ZERO, sum, neg_inv);
-		sum = LO(sum, m[0], q->digit[c]);
-		carry = _mm512_srli_epi64(sum, DIGIT_BITS);
-	}
-	return carry;
+	for (int i = 0; i <= c; i++)
+		m[i] = ALL(n[i]);
+	sum = add_first_columns(q->low[c], m, q->digits, c, c);
+	if (c > 0)
+		sum = ADD(sum, q->carry);
+	q->digits.digit[c] = LO(ZERO, sum, neg_inv);
+	q->carry = _mm512_srli_epi64(LO(sum, m[0], q->digits.digit[c]), DIGIT_BITS);
 }
 
 /* Columns to digits, one carry after the other. */
@@ -651,12 +664,108 @@ carry_columns(mp_limb_t *out8, const vector *t, int words)
 	}
 }
 
+/* The products of four digits of a and b go into the columns that give the quotient. */
+ALWAYS_INLINE void
+multiply_low(quotient *q, const mp_limb_t *a8, const mp_limb_t *b8)
+{
+	four		a = get_four(a8);
+	four		b = get_four(b8);
+
+#pragma GCC unroll 4
+	for (int c = 0; c < 4; c++)
+		q->low[c] = add_first_columns(q->low[c], a.digit, b, c, 4);
+}
+
+/* Columns j … j + columns - 1 of a sweep. */
+ALWAYS_INLINE void
+sweep_columns(vector *out, const vector *t, const mp_limb_t *a8, const mp_limb_t *n, four b, four q, int j,
+			  const int columns)
+{
+	vector		sum[8];
+	vector		window[12];
+
+#pragma GCC unroll 8
+	for (int c = 0; c < columns; c++)
+		sum[c] = t[j + c];
+	if (a8 != NULL)
+	{
+		get_window(window, a8, NULL, j, columns);
+		add_columns(sum, window, b, columns);
+	}
+	get_window(window, NULL, n, j, columns);
+	add_columns(sum, window, q, columns);
+#pragma GCC unroll 8
+	for (int c = 0; c < columns; c++)
+		out[j + c] = sum[c];
+}
+
+/*
+ * Out of columns t make columns out, from the fourth on: add four digits of the
+ * quotient times M, and of b times a unless a8 is NULL.
+ *
+ * The digits of the quotient are a chain of dependent multiplications.  Those of
+ * the next sweep are found as soon as the columns that they depend on are there,
+ * between other columns, which keep the multipliers busy.
+ */
+ALWAYS_INLINE void
+sweep(const paillier_mont *ctx, vector *out, vector *t, const mp_limb_t *a8, const mp_limb_t *b8,
+	  const mp_limb_t *next_b8, quotient *next)
+{
+	const int	digits = ctx->words;
+	const mp_limb_t *n = ctx->digits;
+	const vector neg_inv = ALL(ctx->neg_inv);
+	const four	q = next->digits;
+	four		b = q;
+	vector		highest[4];
+	int			j = 8;
+
+	if (a8 != NULL)
+		b = get_four(b8);
+	t[4] = ADD(t[4], next->carry);
+	sweep_columns(out, t, a8, n, b, q, 4, 4);
+#pragma GCC unroll 4
+	for (int c = 0; c < 4; c++)
+		next->low[c] = out[4 + c];
+	if (a8 != NULL)
+		multiply_low(next, a8, next_b8);
+#pragma GCC unroll 4
+	for (int c = 0; c < 4; c++)
+	{
+		if (j + 8 <= digits)
+		{
+			sweep_columns(out, t, a8, n, b, q, j, 8);
+			j += 8;
+		}
+		quotient_digit(next, c, n, neg_inv);
+	}
+	for (; j + 8 <= digits; j += 8)
+		sweep_columns(out, t, a8, n, b, q, j, 8);
+	if (j < digits)
+		sweep_columns(out, t, a8, n, b, q, j, 4);
+
+#pragma GCC unroll 4
+	for (int c = 0; c < 4; c++)
+		out[digits + c] = t[digits + c];
+	if (a8 != NULL)
+		add_last_columns(out + digits, get_four(a8 + LANES * (digits - 4)).digit, b);
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++)
+		highest[i] = ALL(n[digits - 4 + i]);
+	add_last_columns(out + digits, highest, q);
+}
+
+/* The quotient of the first sweep. */
+ALWAYS_INLINE void
+first_quotient(const paillier_mont *ctx, quotient *first)
+{
+#pragma GCC unroll 4
+	for (int c = 0; c < 4; c++)
+		quotient_digit(first, c, ctx->digits, ALL(ctx->neg_inv));
+}
+
 /*
  * Four digits of b a sweep: their products go into the columns together with
- * those of four quotient digits, which the four lowest columns give, and the
- * columns move down by four.  A column takes 16 halves of products at a time
- * from a sliding window of five digits each of a and M: three loads and a store
- * for 16 multiplications.
+ * those of four quotient digits, and the columns move down by four.
  *
  * Bounds: a column gets 16 halves a sweep over at most 80 sweeps, and a carry:
  * below 2^62.4.
@@ -665,107 +774,60 @@ static void
 mul8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, const mp_limb_t *b8, mp_limb_t *scratch)
 {
 	const int	digits = ctx->words;
-	const mp_limb_t *n = ctx->digits;
-	const vector neg_inv = ALL(ctx->neg_inv);
-	vector	   *t = (vector *) aligned(scratch);
+	vector	   *t = (vector *) aligned(scratch) + 4;
+	quotient	next = {.low = {ZERO, ZERO, ZERO, ZERO}};
 
-	for (int i = 0; i < digits; i++)
+	for (int i = 0; i < digits + 4; i++)
 		t[i] = ZERO;
-	for (int sweep = 0; sweep < digits; sweep += 4)
-	{
-		four		b;
-		four		q;
-		vector		a[8];
-		vector		m[8];
-		vector		low[4];
-		vector		carry;
-
-#pragma GCC unroll 4
-		for (int i = 0; i < 4; i++)
-		{
-			b.digit[i] = get(b8 + LANES * (sweep + i));
-			a[i] = get(a8 + LANES * i);
-			m[i] = ALL(n[i]);
-		}
-#pragma GCC unroll 4
-		for (int c = 0; c < 4; c++)
-			low[c] = add_first_columns(t[c], a, b, c, 4);
-		carry = quotient(&q, low, m, neg_inv);
-
-		for (int j = 4; j < digits; j += 4)
-		{
-			extend_window(a, a8 + LANES * j);
-			extend_by_modulus(m, n + j);
-#pragma GCC unroll 4
-			for (int i = 0; i < 4; i++)
-			{
-				vector		by_a = add_column(t[j + i], a + i, b);
-				vector		by_m = add_column(carry, m + i, q);
-
-				t[j + i - 4] = ADD(by_a, by_m);
-				carry = ZERO;
-			}
-			move_window(a);
-			move_window(m);
-		}
-#pragma GCC unroll 4
-		for (int c = 0; c < 4; c++)
-		{
-			t[digits - 4 + c] = ADD(carry, add_last_columns(add_last_columns(ZERO, a, b, c), m, q, c));
-			carry = ZERO;
-		}
-	}
+	multiply_low(&next, a8, b8);
+	first_quotient(ctx, &next);
+	for (int row = 0; row < digits; row += 4)
+		sweep(ctx, t - 4, t, a8, b8 + LANES * row, b8 + LANES * (row + 4 < digits ? row + 4 : 0), &next);
 	carry_columns(out8, t, digits);
 }
 
-/*
- * The products of different digits once, doubled, and the squares of digits
- * added: 2·D columns; then the sweeps of mul8 for the quotient alone.
- *
- * Bounds: doubled columns stay below those of mul8, 2·D halves each.
- */
-static void
-sqr8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, mp_limb_t *scratch)
+/* t = a² in 2·D columns: the products of different digits once, doubled, and the squares of digits. */
+ALWAYS_INLINE void
+square_columns(vector *t, const mp_limb_t *a8, const int digits)
 {
-	const int	digits = ctx->words;
-	const mp_limb_t *n = ctx->digits;
-	const vector neg_inv = ALL(ctx->neg_inv);
-	vector	   *t = (vector *) aligned(scratch);
-
-	for (int i = 0; i < 2 * digits; i++)
-		t[i] = ZERO;
 	for (int row = 0; row < digits; row += 4)
 	{
-		four		b;
-		vector		a[8];
+		four		a = get_four(a8 + LANES * row);
+		vector		sum[8] = {ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO};
 
-#pragma GCC unroll 4
-		for (int i = 0; i < 4; i++)
-			b.digit[i] = get(a8 + LANES * (row + i));
-
-		/* within the four digits: a_j·a_i for i < j, in columns 2·row + 1 … 2·row + 6 */
 #pragma GCC unroll 4
 		for (int j = 1; j < 4; j++)
 #pragma GCC unroll 4
 			for (int i = 0; i < j; i++)
 			{
-				t[2 * row + i + j] = LO(t[2 * row + i + j], b.digit[j], b.digit[i]);
-				t[2 * row + i + j + 1] = HI(t[2 * row + i + j + 1], b.digit[j], b.digit[i]);
+				sum[i + j] = LO(sum[i + j], a.digit[j], a.digit[i]);
+				sum[i + j + 1] = HI(sum[i + j + 1], a.digit[j], a.digit[i]);
 			}
+#pragma GCC unroll 8
+		for (int c = 0; c < 8; c++)
+			t[2 * row + c] = sum[c];
+	}
+	for (int row = 0; row + 4 < digits; row += 4)
+	{
+		four		b = get_four(a8 + LANES * row);
+		four		above = get_four(a8 + LANES * (row + 4));
+		vector		window[12];
+		int			j;
 
-		/* with all digits above: the window starts with nothing below it */
-		a[0] = a[1] = a[2] = a[3] = ZERO;
-		for (int j = row + 4; j < digits; j += 4)
-		{
-			extend_window(a, a8 + LANES * j);
-#pragma GCC unroll 4
-			for (int i = 0; i < 4; i++)
-				t[row + j + i] = add_column(t[row + j + i], a + i, b);
-			move_window(a);
-		}
 #pragma GCC unroll 4
 		for (int c = 0; c < 4; c++)
-			t[row + digits + c] = add_last_columns(t[row + digits + c], a, b, c);
+			t[2 * row + 4 + c] = add_first_columns(t[2 * row + 4 + c], above.digit, b, c, 4);
+		for (j = row + 8; j + 8 <= digits; j += 8)
+		{
+			get_window(window, a8, NULL, j, 8);
+			add_columns(t + row + j, window, b, 8);
+		}
+		if (j < digits)
+		{
+			get_window(window, a8, NULL, j, 4);
+			add_columns(t + row + j, window, b, 4);
+		}
+		add_last_columns(t + row + digits, get_four(a8 + LANES * (digits - 4)).digit, b);
 	}
 	for (int i = 0; i < digits; i++)
 	{
@@ -774,35 +836,28 @@ sqr8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, mp_limb_t *
 		t[2 * i] = LO(ADD(t[2 * i], t[2 * i]), x, x);
 		t[2 * i + 1] = HI(ADD(t[2 * i + 1], t[2 * i + 1]), x, x);
 	}
+}
 
-	for (int sweep = 0; sweep < digits; sweep += 4)
-	{
-		four		q;
-		vector		m[8];
-		vector		carry;
+/*
+ * The square, then the sweeps of mul8 for the quotient alone, over columns that
+ * stand still.
+ *
+ * Bounds: doubled columns stay below those of mul8, 2·D halves each.
+ */
+static void
+sqr8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, mp_limb_t *scratch)
+{
+	const int	digits = ctx->words;
+	vector	   *t = (vector *) aligned(scratch);
+	quotient	next;
 
+	square_columns(t, a8, digits);
 #pragma GCC unroll 4
-		for (int i = 0; i < 4; i++)
-			m[i] = ALL(n[i]);
-		carry = quotient(&q, t + sweep, m, neg_inv);
-		for (int j = 4; j < digits; j += 4)
-		{
-			extend_by_modulus(m, n + j);
-#pragma GCC unroll 4
-			for (int i = 0; i < 4; i++)
-			{
-				t[sweep + j + i] = add_column(ADD(t[sweep + j + i], carry), m + i, q);
-				carry = ZERO;
-			}
-			move_window(m);
-		}
-#pragma GCC unroll 4
-		for (int c = 0; c < 4; c++)
-		{
-			t[sweep + digits + c] = ADD(carry, add_last_columns(t[sweep + digits + c], m, q, c));
-			carry = ZERO;
-		}
-	}
+	for (int c = 0; c < 4; c++)
+		next.low[c] = t[c];
+	first_quotient(ctx, &next);
+	for (int row = 0; row < digits; row += 4)
+		sweep(ctx, t + row, t + row, NULL, NULL, NULL, &next);
 	carry_columns(out8, t + digits, digits);
 }
 
