@@ -3,6 +3,7 @@
  *		Montgomery arithmetic on top of a kernel: choice of the kernel,
  *		preparation of moduli, powers.
  */
+#include <stdint.h>
 #include <string.h>
 
 #include "mont.h"
@@ -245,9 +246,12 @@ paillier_mont_pow8_sec(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_
 {
 	const paillier_kernel *kernel = ctx->kernel;
 	int			words8 = 8 * ctx->words;
-	mp_limb_t  *table = scratch;
+
+	/* on cache lines, which vectors that are moved to and fro all the time want */
+	mp_limb_t  *table = (mp_limb_t *) (((uintptr_t) scratch + 63) & ~(uintptr_t) 63);
 	mp_limb_t  *entry = table + 16 * words8;
-	mp_limb_t  *rest = entry + words8;
+	mp_limb_t  *acc = entry + words8;
+	mp_limb_t  *rest = acc + words8;
 	const mp_limb_t *ones[8];
 
 	for (int i = 0; i < 8; i++)
@@ -255,14 +259,18 @@ paillier_mont_pow8_sec(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_
 	kernel->gather8(ctx, table, ones);
 	mpn_copyi(table + words8, base8, words8);
 	for (int i = 2; i < 16; i++)
-		kernel->mul8(ctx, table + i * words8, table + (i - 1) * words8, table + words8, rest);
+		if (i % 2 == 0)
+			kernel->sqr8(ctx, table + i * words8, table + i / 2 * words8, rest);
+		else
+			kernel->mul8(ctx, table + i * words8, table + (i - 1) * words8, table + words8, rest);
 
-	select_entry(ctx, out8, table, words8, e, secret_windows(ebits) - 1);
+	select_entry(ctx, acc, table, words8, e, secret_windows(ebits) - 1);
 	for (int window = secret_windows(ebits) - 2; window >= 0; window--)
 	{
 		for (int i = 0; i < 4; i++)
-			kernel->sqr8(ctx, out8, out8, rest);
+			kernel->sqr8(ctx, acc, acc, rest);
 		select_entry(ctx, entry, table, words8, e, window);
-		kernel->mul8(ctx, out8, out8, entry, rest);
+		kernel->mul8(ctx, acc, acc, entry, rest);
 	}
+	mpn_copyi(out8, acc, words8);
 }

@@ -144,7 +144,7 @@ extern void paillier_mont_pow(const paillier_mont *ctx, mp_limb_t *out, const mp
  * length.  The output may be the base.  Scratch: PAILLIER_MONT_POW_SCRATCH,
  * PAILLIER_MONT_POW8_SCRATCH.
  */
-#define PAILLIER_MONT_POW8_SCRATCH(words)	(18 * 8 * (words) + PAILLIER_MONT_SCRATCH8(words))
+#define PAILLIER_MONT_POW8_SCRATCH(words)	(18 * 8 * (words) + 8 + PAILLIER_MONT_SCRATCH8(words))
 
 extern void paillier_mont_pow_sec(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *base, const mp_limb_t *e,
 								  int ebits, mp_limb_t *scratch);

@@ -557,6 +557,17 @@ get_four(const mp_limb_t *a8)
 	return x;
 }
 
+/* Where vectors stand on cache lines: a8, or a copy of it, for what is read many times. */
+ALWAYS_INLINE const mp_limb_t *
+on_lines(const mp_limb_t *a8, mp_limb_t *copy, int digits)
+{
+	if ((uintptr_t) a8 % sizeof(vector) == 0)
+		return a8;
+	for (int i = 0; i < LANES * digits; i += LANES)
+		put(copy + i, get(a8 + i));
+	return copy;
+}
+
 /*
  * The digits that columns j … j + columns - 1 take: a_(j-4) … a_(j+columns-1), of
  * eight numbers, or of the modulus in all lanes.
@@ -777,6 +788,7 @@ mul8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, const mp_li
 	vector	   *t = (vector *) aligned(scratch) + 4;
 	quotient	next = {.low = {ZERO, ZERO, ZERO, ZERO}};
 
+	a8 = on_lines(a8, (mp_limb_t *) (t + digits + 4), digits);
 	for (int i = 0; i < digits + 4; i++)
 		t[i] = ZERO;
 	multiply_low(&next, a8, b8);
@@ -851,7 +863,7 @@ sqr8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, mp_limb_t *
 	vector	   *t = (vector *) aligned(scratch);
 	quotient	next;
 
-	square_columns(t, a8, digits);
+	square_columns(t, on_lines(a8, (mp_limb_t *) (t + 2 * digits), digits), digits);
 #pragma GCC unroll 4
 	for (int c = 0; c < 4; c++)
 		next.low[c] = t[c];
