@@ -242,6 +242,13 @@ paillier_key_lookup(FunctionCallInfo fcinfo, const uint8 *id)
 	return key != NULL ? key : paillier_key_load(get_func_namespace(fcinfo->flinfo->fn_oid), id);
 }
 
+/* The highest limb decides nearly always. */
+static bool
+below(const mp_limb_t *c, const mp_limb_t *n2, int limbs)
+{
+	return likely(c[limbs - 1] < n2[limbs - 1]) || mpn_cmp(c, n2, limbs) < 0;
+}
+
 PaillierKey *
 paillier_key_of_ciphertext(FunctionCallInfo fcinfo, const PaillierCiphertext *ct)
 {
@@ -249,7 +256,7 @@ paillier_key_of_ciphertext(FunctionCallInfo fcinfo, const PaillierCiphertext *ct
 
 	if (unlikely(CIPHERTEXT_LIMBS(ct) != key->pub.n2.limbs))
 		paillier_raise(PAILLIER_ERR_KEY_LENGTH, "ciphertext");
-	if (unlikely(mpn_cmp(ct->c, key->pub.n2.m, key->pub.n2.limbs) >= 0))
+	if (unlikely(!below(ct->c, key->pub.n2.m, key->pub.n2.limbs)))
 		paillier_raise(PAILLIER_ERR_TOO_LARGE, "ciphertext");
 	return key;
 }

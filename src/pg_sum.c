@@ -116,20 +116,18 @@ multiply_wide(PaillierKey *key, PaillierSum *sum, const mp_limb_t *c)
 	mp_limb_t  *products = sum->body + 1;
 	mp_limb_t  *waiting = products + LANES * n2->words;
 	mp_limb_t  *rows8 = paillier_scratch(key);
-	mp_limb_t  *rows = rows8 + LANES * n2->words;
-	mp_limb_t  *rest = rows + LANES * n2->words;
+	mp_limb_t  *last = rows8 + LANES * n2->words;
+	mp_limb_t  *rest = last + n2->words;
 	const mp_limb_t *row[LANES];
 
 	if (sum->count < LANES - 1)
 	{
-		mpn_copyi(waiting + sum->count++ * n2->limbs, c, n2->limbs);
+		paillier_mont_load(n2, waiting + sum->count++ * n2->words, c);
 		return;
 	}
+	paillier_mont_load(n2, last, c);
 	for (int i = 0; i < LANES; i++)
-	{
-		paillier_mont_load(n2, rows + i * n2->words, i < LANES - 1 ? waiting + i * n2->limbs : c);
-		row[i] = rows + i * n2->words;
-	}
+		row[i] = i < LANES - 1 ? waiting + i * n2->words : last;
 	n2->kernel->gather8(n2, rows8, row);
 	n2->kernel->mul8(n2, products, products, rows8, rest);
 	sum->body[0] += LANES;

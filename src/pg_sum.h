@@ -27,7 +27,7 @@ typedef enum SumForm
 	/*
 	 * For a sum of very many rows without weights: the lost factors, eight
 	 * products in the kernel's own order, and `count` of at most seven
-	 * ciphertexts in limbs that wait until there are eight.
+	 * ciphertexts that wait until there are eight.
 	 */
 	SUM_WIDE,
 

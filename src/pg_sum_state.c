@@ -269,7 +269,6 @@ take_wide(PaillierKey *key, PaillierSum *copy, const PaillierSum *sum)
 	const mp_limb_t *products = sum->body + 1;
 	const mp_limb_t *waiting = products + LANES * sum->words;
 	mp_limb_t  *lane[LANES];
-	mp_limb_t	residue[PAILLIER_MAX_WORDS];
 
 	lane[0] = palloc(LANES * sum->words * sizeof(mp_limb_t));
 	for (int i = 1; i < LANES; i++)
@@ -279,10 +278,7 @@ take_wide(PaillierKey *key, PaillierSum *copy, const PaillierSum *sum)
 		copy = take_residue(key, copy, 1, sum, lane[i], i == 0 ? sum->body[0] : 0);
 	pfree(lane[0]);
 	for (int i = 0; i < sum->count; i++)
-	{
-		paillier_mont_load(&key->pub.n2, residue, waiting + i * key->pub.n2.limbs);
-		copy = paillier_sum_multiply(key, copy, 1, residue, 0);
-	}
+		copy = take_residue(key, copy, 1, sum, waiting + i * sum->words, 0);
 	return copy;
 }
 
@@ -327,7 +323,7 @@ PaillierSum *
 paillier_sum_widen(PaillierKey *key, PaillierSum *sum)
 {
 	const paillier_mont *n2 = &key->pub.n2;
-	PaillierSum *copy = paillier_sum_resize(sum, 1 + LANES * n2->words + (LANES - 1) * n2->limbs);
+	PaillierSum *copy = paillier_sum_resize(sum, 1 + (2 * LANES - 1) * n2->words);
 	mp_limb_t	unit[PAILLIER_MAX_WORDS] = {1};
 	const mp_limb_t *lanes[LANES];
 
