@@ -52,12 +52,17 @@ paillier: $(PROGRAM_SOURCES) $(wildcard src/*.h)
 UNIT_TESTS = $(patsubst test/unit/test_%.c,build/test_%,$(wildcard test/unit/test_*.c))
 UNIT_FLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Werror -Isrc -Itest/unit
 
-unit: $(UNIT_TESTS) build/constant_time
+unit: $(UNIT_TESTS) build/test_products build/constant_time
 
 build/test_%: test/unit/test_%.c $(patsubst %,src/%.c,$(CORE)) $(wildcard src/*.h test/unit/*.h)
 	mkdir -p build
 	$(CC) $(UNIT_FLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $< \
 		$(patsubst %,src/%.c,$(CORE)) -lgmp
+
+# the kernels again, optimized, for very many products
+build/test_products: test/unit/test_mont.c $(wildcard src/mont*.c src/*.h test/unit/*.h)
+	mkdir -p build
+	$(CC) $(UNIT_FLAGS) -O2 -DRANDOM_PRODUCTS=100000 -o $@ $< $(wildcard src/mont*.c) -lgmp
 
 # private keys marked as undefined, under valgrind
 build/constant_time: test/unit/constant_time.c $(patsubst %,src/%.c,$(CORE)) $(wildcard src/*.h test/unit/*.h)
