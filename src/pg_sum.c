@@ -120,6 +120,13 @@ multiply_wide(PaillierKey *key, PaillierSum *sum, const mp_limb_t *c)
 	mp_limb_t  *rest = last + n2->words;
 	const mp_limb_t *row[LANES];
 
+	/*
+	 * A heap page is filled from its end: the next two rows of a table stand below
+	 * this one, and are on their way now.
+	 */
+	for (int i = 1; i <= 2 * n2->limbs / LANES + 3; i++)
+		__builtin_prefetch(c - LANES * i);
+
 	if (sum->count < LANES - 1)
 	{
 		paillier_mont_load(n2, waiting + sum->count++ * n2->words, c);
