@@ -10,7 +10,7 @@
  * Two shapes:
  *
  *	-	eight products at once, one to a lane (mul8, sqr8): vectors of the same
- *		digit of eight numbers.  Nothing but multiplications and three memory
+ *		digit of eight numbers.  Nothing but multiplications and five memory
  *		accesses for sixteen of them; this is as fast as the multiplier allows.
  *	-	one product (mul): the digits of one operand and of the modulus are
  *		spread over vectors, the other operand and the quotient are broadcast
