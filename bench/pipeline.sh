@@ -76,10 +76,12 @@ make_load() {
 	done
 }
 
-# A collector sends hour after hour over one connection.
+# A collector sends hour after hour over one connection, one hour ahead of the
+# roll-up, as time has it.
 collect() {
 	local hour
 	for ((hour = 0; hour < $2; hour++)); do
+		[ $hour -lt 2 ] || echo "\\! until [ -e $work/sealed.$((hour - 2)) ]; do sleep 0.005; done"
 		echo "\\copy metering.reading FROM '$work/load.$hour.$1' WITH (FORMAT binary)"
 		echo "\\! touch $work/sent.$hour.$1"
 	done | sql
@@ -93,6 +95,7 @@ seal() {
 			until [ -e "$work/sent.$hour.$c" ]; do sleep 0.005; done
 		done
 		sql -c 'SET client_min_messages = warning' -c "CALL metering.rollup('$day 00:00Z'::timestamptz + $hour * interval '1 hour' + interval '75 min')"
+		touch "$work/sealed.$hour"
 	done
 }
 
@@ -110,7 +113,7 @@ run_pipeline() {
 measure_pipeline() {
 	local number=$(($3 * $4 * 12)) expected got
 	begin_metering $2 $3
-	rm -f "$work"/sent.*
+	rm -f "$work"/sent.* "$work"/sealed.*
 	command_rate $1 $number run_pipeline $4
 	record_lines $1/ < <(sql -F $'\t' -c "SELECT step, (sum(readings) / EXTRACT(epoch FROM sum(duration)))::real
 		FROM metering.rollup_log WHERE step IN ('hour', 'window') GROUP BY step")
