@@ -360,9 +360,11 @@ waiting = set()        # who waits for whom and where, in samples
 def watch():
     session = Session(options='-c application_name=watch -c jit=off -c statement_timeout=60s')
     while sending.is_set():
-        for row in session.rows('''SELECT a.application_name, COALESCE(l.relation::regclass::text, l.locktype), l.mode, b.application_name,
-                    EXISTS (SELECT FROM pg_locks x WHERE x.pid = b.pid AND x.relation = l.relation AND x.mode = 'AccessExclusiveLock')
-                FROM pg_locks l JOIN pg_stat_activity a USING (pid), unnest(pg_blocking_pids(l.pid)) AS blocker JOIN pg_stat_activity b ON b.pid = blocker WHERE NOT l.granted AND l.locktype <> 'extend' '''):
+        # who waits and who seals is read at once: a moment later the lock may be gone
+        for row in session.rows('''WITH locks AS MATERIALIZED (SELECT * FROM pg_locks)
+                SELECT a.application_name, COALESCE(l.relation::regclass::text, l.locktype), l.mode, b.application_name,
+                    EXISTS (SELECT FROM locks x WHERE x.relation = l.relation AND x.mode = 'AccessExclusiveLock')
+                FROM locks l JOIN pg_stat_activity a USING (pid), unnest(pg_blocking_pids(l.pid)) AS blocker JOIN pg_stat_activity b ON b.pid = blocker WHERE NOT l.granted AND l.locktype <> 'extend' '''):
             waiting.add(row)
         sealed[0] = int(session.one(f"SELECT COALESCE(EXTRACT(epoch FROM sealed_until - '{h}')::int / 3600, 0) FROM metering.progress"))
     session.close()
