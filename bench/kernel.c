@@ -10,11 +10,13 @@
  *	KERNEL/one		one product after the other, each of the one before
  *	KERNEL/eight	eight products at once
  *	KERNEL/rows		from ciphertexts in limbs, in the cache, to eight running products
- *	floor			schoolbook multiplication and reduction at the rate at which this
- *					processor issues independent IFMA multiplications, and nothing else
+ *	floor			schoolbook multiplication and Montgomery's reduction modulo n² at the
+ *					rate at which this processor issues independent IFMA
+ *					multiplications, and nothing else
  *
  * The floor is that of the digits: 2·D² multiplications of two halves each for
- * D = bits of n² / 52 digits, eight products to a vector.
+ * D = bits of n² / 52 digits, eight products to a vector.  A kernel that makes
+ * use of n can do better.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,11 +54,8 @@ all_rows(void)
 	for (int at = 0; at < ROWS; at += LANES)
 	{
 		for (int i = 0; i < LANES; i++)
-		{
-			paillier_mont_load(&ctx, residues[i], rows[at + i]);
-			row[i] = residues[i];
-		}
-		ctx.kernel->gather8(&ctx, b8, row);
+			row[i] = rows[at + i];
+		ctx.kernel->load8(&ctx, b8, row, scratch);
 		ctx.kernel->mul8(&ctx, a8, a8, b8, scratch);
 	}
 }
@@ -104,28 +103,28 @@ static void
 measure(const char *name, int bits, double seconds)
 {
 	const paillier_kernel *kernel = paillier_kernel_named(name);
-	int			limbs = 2 * bits / 64;
-	mp_limb_t	m[PAILLIER_MAX_LIMBS];
+	int			limbs = bits / 64;
+	mp_limb_t	n[PAILLIER_MAX_LIMBS / 2];
 	const mp_limb_t *row[LANES];
 
 	if (kernel == NULL)
 		return;
-	mpn_random(m, limbs);
-	m[0] |= 1;
-	m[limbs - 1] |= (mp_limb_t) 1 << 63;
-	paillier_mont_init(&ctx, kernel, false, m, limbs, scratch);
+	mpn_random(n, limbs);
+	n[0] |= 1;
+	n[limbs - 1] |= (mp_limb_t) 1 << 63;
+	paillier_mont_init(&ctx, kernel, n, limbs, scratch);
 	for (int i = 0; i < ROWS; i++)
 	{
-		mpn_random(rows[i], limbs);
-		rows[i][limbs - 1] >>= 1;
+		mpn_random(rows[i], ctx.limbs);
+		rows[i][ctx.limbs - 1] >>= 2;	/* below n² */
 	}
 	for (int i = 0; i < LANES; i++)
 	{
-		paillier_mont_load(&ctx, residues[i], rows[i]);
-		row[i] = residues[i];
+		paillier_mont_load(&ctx, residues[i], rows[i], scratch);
+		row[i] = rows[i];
 	}
-	kernel->gather8(&ctx, a8, row);
-	kernel->gather8(&ctx, b8, row);
+	kernel->load8(&ctx, a8, row, scratch);
+	kernel->load8(&ctx, b8, row, scratch);
 	printf("%s/one\t%.6g\n", name, rate(one, 100, seconds));
 	printf("%s/eight\t%.6g\n", name, rate(eight, 100, seconds) * LANES);
 	printf("%s/rows\t%.6g\n", name, rate(all_rows, 100, seconds) * ROWS);

@@ -30,6 +30,12 @@ paillier_kernel_named(const char *name)
 	return NULL;
 }
 
+const paillier_kernel *
+paillier_kernel_of_digits(int digit_bits)
+{
+	return kernels[0]->digit_bits == digit_bits ? kernels[0] : kernels[1];
+}
+
 /* ---- preparation ---- */
 
 /*
@@ -46,29 +52,30 @@ paillier_mont_negative_inverse(mp_limb_t m)
 	return -x;
 }
 
-/* out = 2^exponent mod m as a residue, in constant time: m may be the square of a prime. */
+/* out = 2^exponent mod m as a residue. */
 static void
 power_of_two(const paillier_mont *ctx, mp_limb_t *out, int exponent, mp_limb_t *scratch)
 {
 	int			size = exponent / 64 + 1;
 	mp_limb_t  *power = scratch;
 
+	if (size < ctx->limbs)
+		size = ctx->limbs;
 	mpn_zero(power, size);
 	power[exponent / 64] = (mp_limb_t) 1 << (exponent % 64);
 	mpn_sec_div_r(power, size, ctx->m, ctx->limbs, power + size);
-	paillier_mont_load(ctx, out, power);
+	paillier_mont_load(ctx, out, power, power + ctx->limbs);
 }
 
 void
-paillier_mont_init(paillier_mont *ctx, const paillier_kernel *kernel, bool only_eight, const mp_limb_t *m, int limbs,
+paillier_mont_init(paillier_mont *ctx, const paillier_kernel *kernel, const mp_limb_t *n, int limbs,
 				   mp_limb_t *scratch)
 {
 	ctx->kernel = kernel;
-	ctx->limbs = limbs;
-	ctx->words = kernel->words(mpn_sizeinbase(m, limbs, 2), only_eight);
-	ctx->radix_bits = ctx->words * kernel->digit_bits;
-	ctx->neg_inv = paillier_mont_negative_inverse(m[0]) & (~(mp_limb_t) 0 >> (64 - kernel->digit_bits));
-	mpn_copyi(ctx->m, m, limbs);
+	ctx->root_limbs = limbs;
+	mpn_copyi(ctx->root, n, limbs);
+	mpn_sec_sqr(ctx->m, n, limbs, scratch);
+	ctx->limbs = 2 * limbs - (ctx->m[2 * limbs - 1] == 0);
 	kernel->init(ctx, scratch);
 	power_of_two(ctx, ctx->one, ctx->radix_bits, scratch);
 	power_of_two(ctx, ctx->r2, 2 * ctx->radix_bits, scratch);
@@ -77,9 +84,9 @@ paillier_mont_init(paillier_mont *ctx, const paillier_kernel *kernel, bool only_
 /* ---- one residue ---- */
 
 void
-paillier_mont_load(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs)
+paillier_mont_load(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs, mp_limb_t *scratch)
 {
-	ctx->kernel->load(ctx, out, limbs);
+	ctx->kernel->load(ctx, out, limbs, scratch);
 }
 
 void
@@ -88,8 +95,17 @@ paillier_mont_store_var(const paillier_mont *ctx, mp_limb_t *limbs, const mp_lim
 	int			size = ctx->limbs + 2;
 	mp_limb_t  *number = scratch;
 
-	ctx->kernel->join(ctx, number, a);
-	mpn_tdiv_qr(number + size, limbs, 0, number, size, ctx->m, ctx->limbs);
+	ctx->kernel->join(ctx, number, a, number + size);
+	if (ctx->kernel->numbers == 1)
+	{
+		mpn_tdiv_qr(number + size, limbs, 0, number, size, ctx->m, ctx->limbs);
+		return;
+	}
+
+	/* x0 + x1·n is a few times m at most */
+	while (number[ctx->limbs] != 0 || mpn_cmp(number, ctx->m, ctx->limbs) >= 0)
+		number[ctx->limbs] -= mpn_sub_n(number, number, ctx->m, ctx->limbs);
+	mpn_copyi(limbs, number, ctx->limbs);
 }
 
 void
@@ -98,9 +114,68 @@ paillier_mont_store_sec(const paillier_mont *ctx, mp_limb_t *limbs, const mp_lim
 	int			size = ctx->limbs + 2;
 	mp_limb_t  *number = scratch;
 
-	ctx->kernel->join(ctx, number, a);
+	ctx->kernel->join(ctx, number, a, number + size);
 	mpn_sec_div_r(number, size, ctx->m, ctx->limbs, number + size);
 	mpn_copyi(limbs, number, ctx->limbs);
+}
+
+bool
+paillier_mont_remainder_var(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs, mp_limb_t *scratch)
+{
+	const mp_limb_t *n = ctx->root;
+	int			size = ctx->root_limbs;
+	mp_limb_t  *number = scratch;
+	unsigned __int128 highest;
+	mp_limb_t	times;
+
+	if (ctx->kernel->remainder == NULL)
+		return false;
+	ctx->kernel->remainder(ctx, number, limbs, number + size + 1);
+
+	/* take away n as often as the highest limbs show, and then what is left of it */
+	highest = (unsigned __int128) number[size] << 64 | number[size - 1];
+	times = n[size - 1] == ~(mp_limb_t) 0 ? number[size] : highest / (n[size - 1] + 1);
+	number[size] -= mpn_submul_1(number, n, size, times);
+	while (number[size] != 0 || mpn_cmp(number, n, size) >= 0)
+		number[size] -= mpn_sub_n(number, number, n, size);
+	mpn_copyi(out, number, size);
+	return true;
+}
+
+/* {number, size} = the value of digits */
+static void
+from_digits(mp_limb_t *number, int size, const mp_limb_t *digits, int count, int digit_bits)
+{
+	mpn_zero(number, size);
+	for (int i = count - 1; i >= 0; i--)
+	{
+		(void) mpn_lshift(number, number, size, digit_bits / 2);
+		(void) mpn_lshift(number, number, size, digit_bits / 2);
+		(void) mpn_add_1(number, number, size, digits[i]);
+	}
+}
+
+void
+paillier_mont_import_var(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *digits, int words, int digit_bits,
+						 mp_limb_t *scratch)
+{
+	int			count = words / paillier_kernel_of_digits(digit_bits)->numbers;
+	int			part = count * digit_bits / 64 + 2;
+	int			size = part + ctx->root_limbs;
+	mp_limb_t  *sum = scratch;	/* size */
+	mp_limb_t  *number = sum + size;	/* part */
+	mp_limb_t  *rest = number + part;
+
+	from_digits(number, part, digits, count, digit_bits);
+	mpn_zero(sum, size);
+	if (count < words)
+	{
+		from_digits(rest, part, digits + count, count, digit_bits);
+		mpn_mul(sum, rest, part, ctx->root, ctx->root_limbs);
+	}
+	(void) mpn_add(sum, sum, size, number, part);
+	mpn_tdiv_qr(rest, sum, 0, sum, size, ctx->m, ctx->limbs);
+	paillier_mont_load(ctx, out, sum, rest);
 }
 
 void

@@ -1,12 +1,17 @@
 /*
  * mont.h
- *		Montgomery arithmetic modulo an odd number: the only place that
- *		multiplies modulo n², p² or any other modulus of the scheme.
+ *		Montgomery arithmetic modulo the square of an odd number: the only place
+ *		that multiplies modulo n², p² or q².
  *
- * Residues modulo m are held in a form that belongs to the kernel in use:
- * arrays of `words` 64-bit words, digits of 64 bits (generic) or of 52 bits
- * (avx512ifma), little-endian.  R = 2^radix_bits depends on the kernel too.  A
- * number x is in Montgomery form when the residue stands for x·R.
+ * The modulus is m = n² for an odd root n >= 3.  Residues modulo m are held in a
+ * form that belongs to the kernel in use, arrays of `words` 64-bit words:
+ *
+ *	-	generic: one number x in digits of 64 bits;
+ *	-	avx512ifma: two numbers in digits of 52 bits, half of the words each, for
+ *		x0 + x1·n.
+ *
+ * R = 2^radix_bits depends on the kernel too.  A number x is in Montgomery form
+ * when the residue stands for x·R.
  *
  * A residue may exceed m (by less than R allows); paillier_mont_store() gives
  * the unique number below m.  Everything that is written takes and gives
@@ -24,9 +29,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* n² of the largest key, 8192 bits, in limbs and in 52-bit digits (a multiple of 8) */
+/* n² of the largest key, 8192 bits, in limbs; a residue; what a kernel keeps of a modulus */
 #define PAILLIER_MAX_LIMBS	256
 #define PAILLIER_MAX_WORDS	320
+#define PAILLIER_MONT_OWN	(6 * PAILLIER_MAX_WORDS / 2 + 4 * 64 * (PAILLIER_MAX_WORDS / 16 + 1) + 8)
 
 typedef struct paillier_kernel paillier_kernel;
 
@@ -38,15 +44,15 @@ typedef struct paillier_mont
 {
 	const paillier_kernel *kernel;
 	int			limbs;			/* of m */
+	int			root_limbs;		/* of n */
 	int			words;			/* of a residue */
 	int			radix_bits;		/* R = 2^radix_bits */
-	mp_limb_t	neg_inv;		/* -1/m modulo the base of the digits */
+	mp_limb_t	neg_inv;		/* -1/n or -1/m modulo the base of the digits */
 	mp_limb_t	m[PAILLIER_MAX_LIMBS];	/* limbs */
+	mp_limb_t	root[PAILLIER_MAX_LIMBS / 2];	/* n, root_limbs */
 	mp_limb_t	one[PAILLIER_MAX_WORDS];	/* R mod m: 1 in Montgomery form */
 	mp_limb_t	r2[PAILLIER_MAX_WORDS]; /* R² mod m */
-	/* the kernel's own; avx512ifma: the modulus, or a multiple of it, in digits, and moved by 0 to 7 digits */
-	mp_limb_t	digits[PAILLIER_MAX_WORDS];
-	mp_limb_t	shifted[8 * (PAILLIER_MAX_WORDS + 8) + 8];
+	mp_limb_t	own[PAILLIER_MONT_OWN]; /* the kernel's */
 } paillier_mont;
 
 /* ---- kernels ---- */
@@ -59,15 +65,17 @@ struct paillier_kernel
 {
 	const char *name;
 	int			digit_bits;
+	int			numbers;		/* in a residue */
 	bool		(*available) (void);
-	int			(*words) (int bits, bool only_eight);	/* of a residue for a modulus of so many bits */
-	void		(*init) (paillier_mont *ctx, mp_limb_t *scratch);	/* the kernel's part of ctx */
-	void		(*load) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs);
-	void		(*join) (const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *a);	/* limbs + 2 of them */
+	void		(*init) (paillier_mont *ctx, mp_limb_t *scratch);	/* words, radix_bits, neg_inv, own */
+	void		(*load) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs, mp_limb_t *scratch);
+	void		(*remainder) (const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *limbs, mp_limb_t *scratch);	/* mod n, but for some n: root_limbs + 1; or NULL */
+	void		(*join) (const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *a, mp_limb_t *scratch);	/* limbs + 2 of them */
 	void		(*mul) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b,
 						mp_limb_t *scratch);
 	void		(*sqr) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch);
 	void		(*select) (mp_limb_t *out, const mp_limb_t *table, int size, int index);	/* entry of 16, all of which are read */
+	void		(*load8) (const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *limbs, mp_limb_t *scratch);
 	void		(*gather8) (const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *residues);
 	void		(*scatter8) (int words, mp_limb_t *const *residues, const mp_limb_t *a8);	/* on any processor */
 	void		(*mul8) (const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, const mp_limb_t *b8,
@@ -84,38 +92,51 @@ extern const paillier_kernel *paillier_kernel_best(void);
 /* The kernel of that name where the processor has it, NULL otherwise. */
 extern const paillier_kernel *paillier_kernel_named(const char *name);
 
+/* The kernel that makes digits of so many bits, whether the processor has it or not. */
+extern const paillier_kernel *paillier_kernel_of_digits(int digit_bits);
+
 /* ---- one residue ---- */
 
 /*
  * Limbs of scratch that each function below may overwrite, for the words of a
  * residue; for the eight forms and for powers.
  */
-#define PAILLIER_MONT_SCRATCH(words)		(10 * (words) + 96)
-#define PAILLIER_MONT_SCRATCH8(words)		(34 * (words) + 96)
+#define PAILLIER_MONT_SCRATCH(words)		(14 * (words) + 512)
+#define PAILLIER_MONT_SCRATCH8(words)		(34 * (words) + 512)
 #define PAILLIER_MONT_POW_SCRATCH(words)	(33 * (words) + PAILLIER_MONT_SCRATCH(words))
 
-/* Words of a residue in any kernel, for a modulus of so many limbs: what to reserve. */
-#define PAILLIER_MONT_WORDS(limbs)			((64 * (limbs) + 54 + 415) / 416 * 8)
+/* Words of a residue in any kernel, for a modulus m of so many limbs: what to reserve. */
+#define PAILLIER_MONT_WORDS(limbs)			(8 * ((limbs) < 7 ? 2 : (32 * (limbs) + 225) / 208))
 
 /* -1/m modulo 2^64 for an odd m. */
 extern mp_limb_t paillier_mont_negative_inverse(mp_limb_t m);
 
-/*
- * Prepare ctx for the odd modulus {m, limbs}, the most significant limb not
- * zero.  With only_eight the functions on one residue but load, store_var and
- * those below them are given up for fewer digits, where the kernel can.
- */
-extern void paillier_mont_init(paillier_mont *ctx, const paillier_kernel *kernel, bool only_eight, const mp_limb_t *m,
-							   int limbs, mp_limb_t *scratch);
+/* Prepare ctx for m = n², {n, limbs} with the most significant limb not zero; in constant time, n may be a prime. */
+extern void paillier_mont_init(paillier_mont *ctx, const paillier_kernel *kernel, const mp_limb_t *n, int limbs,
+							   mp_limb_t *scratch);
 
-/* out = the number {limbs} < 2^(64·limbs). */
-extern void paillier_mont_load(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs);
+/* out = the number {limbs} < 4·m. */
+extern void paillier_mont_load(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs, mp_limb_t *scratch);
 
 /* limbs = a mod m, below m.  Variable time: for values that are public. */
 extern void paillier_mont_store_var(const paillier_mont *ctx, mp_limb_t *limbs, const mp_limb_t *a, mp_limb_t *scratch);
 
 /* The same in constant time. */
 extern void paillier_mont_store_sec(const paillier_mont *ctx, mp_limb_t *limbs, const mp_limb_t *a, mp_limb_t *scratch);
+
+/*
+ * out = the number {limbs} < 4·m mod n, below n, in root_limbs; false where the
+ * kernel has no fast way, and nothing is done.  Variable time.
+ */
+extern bool paillier_mont_remainder_var(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs,
+										mp_limb_t *scratch);
+
+/*
+ * out = what a residue of the same modulus stands for, whose digits any kernel
+ * made on any processor.  Variable time.
+ */
+extern void paillier_mont_import_var(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *digits, int words,
+									 int digit_bits, mp_limb_t *scratch);
 
 /* out = a·b/R.  out may be a or b. */
 extern void paillier_mont_mul(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b,

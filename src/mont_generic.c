@@ -14,13 +14,6 @@ available(void)
 	return true;
 }
 
-static int
-words(int bits, bool only_eight)
-{
-	(void) only_eight;
-	return (bits + 63) / 64;
-}
-
 /*
  * Moduli from this length on are reduced by halves, whose products GMP computes
  * faster than limb by limb.
@@ -41,8 +34,8 @@ high_half(const paillier_mont *ctx)
 }
 
 /* Where init() leaves B^(-low) mod m and -1/m mod B^high, for B = 2^64. */
-#define FOLD(ctx)		((ctx)->shifted)
-#define INVERSE(ctx)	((ctx)->digits)
+#define FOLD(ctx)		((ctx)->own)
+#define INVERSE(ctx)	((ctx)->own + PAILLIER_MAX_LIMBS)
 
 /*
  * Montgomery's reduction of the number 1 gives both: its quotient is -1/m, and
@@ -54,6 +47,9 @@ init(paillier_mont *ctx, mp_limb_t *scratch)
 {
 	mp_limb_t  *t = scratch;	/* limbs + high */
 
+	ctx->words = ctx->limbs;
+	ctx->radix_bits = 64 * ctx->words;
+	ctx->neg_inv = paillier_mont_negative_inverse(ctx->m[0]);
 	if (ctx->limbs < HALVES_FROM)
 		return;
 	mpn_zero(t, ctx->limbs);
@@ -70,14 +66,16 @@ init(paillier_mont *ctx, mp_limb_t *scratch)
 }
 
 static void
-load(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs)
+load(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs, mp_limb_t *scratch)
 {
+	(void) scratch;
 	mpn_copyi(out, limbs, ctx->limbs);
 }
 
 static void
-join(const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *a)
+join(const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *a, mp_limb_t *scratch)
 {
+	(void) scratch;
 	mpn_copyi(number, a, ctx->limbs);
 	mpn_zero(number + ctx->limbs, 2);
 }
@@ -198,6 +196,13 @@ gather8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *resid
 }
 
 static void
+load8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *limbs, mp_limb_t *scratch)
+{
+	(void) scratch;
+	gather8(ctx, out8, limbs);
+}
+
+static void
 scatter8(int words, mp_limb_t *const *residues, const mp_limb_t *a8)
 {
 	for (int i = 0; i < 8; i++)
@@ -221,14 +226,15 @@ sqr8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, mp_limb_t *
 const paillier_kernel paillier_kernel_generic = {
 	.name = "generic",
 	.digit_bits = 64,
+	.numbers = 1,
 	.available = available,
-	.words = words,
 	.init = init,
 	.load = load,
 	.join = join,
 	.mul = mul,
 	.sqr = sqr,
 	.select = select_entry,
+	.load8 = load8,
 	.gather8 = gather8,
 	.scatter8 = scatter8,
 	.mul8 = mul8,

@@ -1,188 +1,136 @@
 /*
  * mont_ifma.c
- *		The kernel for processors with AVX-512 IFMA: digits of 52 bits, eight to
- *		a vector.
+ *		The kernel for processors with AVX-512 IFMA: its constants, and one residue
+ *		at a time.
  *
- * IFMA multiplies the low 52 bits of two 64-bit lanes and adds the low or the
- * high half of the product to a third.  Sums of halves therefore have 12 bits
- * of room before a carry must be taken.
- *
- * Two shapes:
- *
- *	-	eight products at once, one to a lane (mul8, sqr8): vectors of the same
- *		digit of eight numbers.  Nothing but multiplications and five memory
- *		accesses for sixteen of them; this is as fast as the multiplier allows.
- *	-	one product (mul): the digits of one operand and of the modulus are
- *		spread over vectors, the other operand and the quotient are broadcast
- *		digit by digit.
- *
- * Montgomery reduction with R = 2^(52·D) for D digits and R > 4·M: for a, b < 2M
- * the result (a·b + q·M)/R with q < R is below (4M² + R·M)/R < 2M, so that no
- * result is ever subtracted from.  M is the modulus m or, where one product is
- * wanted, the multiple of m that is -1 modulo 2^52: then a quotient digit is the
- * low digit of the sum as it stands.
+ * The digits of one number lie in the lanes of vectors.  One operand of a
+ * product is there in copies that are moved up by 0 to 7 lanes, the other is
+ * broadcast digit by digit.  No digit waits for the one before: quotients are
+ * products with -1/n, of which only the columns below S are needed, and of the
+ * products with n that they clear the columns below S with, only those above.
  */
 #include "mont.h"
 
-#define DIGIT_BITS	52
-#define LANES		8
-
-/* Eight numbers at once: digit i of all of them stands in words 8·i … 8·i + 7. */
-static void
-scatter8(int words, mp_limb_t *const *residues, const mp_limb_t *a8)
-{
-	for (int i = 0; i < words; i++)
-		for (int lane = 0; lane < LANES; lane++)
-			residues[lane][i] = a8[LANES * i + lane];
-}
-
 #ifdef __x86_64__
 
-#include <immintrin.h>
-#include <stdint.h>
 #include <string.h>
 
-/* The target stands here, so that no compiler flags are needed. */
-#ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,bmi2"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,bmi2")
-#endif
+#include "mont_ifma.h"
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
-#define DIGIT_MASK	((UINT64_C(1) << DIGIT_BITS) - 1)
-#define MAX_VECTORS (PAILLIER_MAX_WORDS / LANES)
-
-typedef __m512i vector;
-typedef unsigned __int128 wide;
-
-#define LO(sum, a, b)	_mm512_madd52lo_epu64(sum, a, b)
-#define HI(sum, a, b)	_mm512_madd52hi_epu64(sum, a, b)
-#define ADD(a, b)		_mm512_add_epi64(a, b)
-#define ZERO			_mm512_setzero_si512()
-#define ALL(x)			_mm512_set1_epi64((long long) (x))
-
-/* Memory of the caller's is aligned to 8 bytes; ours within it to 64. */
-ALWAYS_INLINE vector
-get(const mp_limb_t *p)
-{
-	return _mm512_loadu_si512(p);
-}
-
-ALWAYS_INLINE void
-put(mp_limb_t *p, vector x)
-{
-	_mm512_storeu_si512(p, x);
-}
-
-ALWAYS_INLINE mp_limb_t *
-aligned(const mp_limb_t *p)
-{
-	return (mp_limb_t *) (((uintptr_t) p + 63) & ~(uintptr_t) 63);
-}
+IFMA_BEGIN
 
 static bool
 available(void)
 {
 	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 		__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-		__builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("bmi2");
-}
-
-/*
- * Two bits above M for R > 4M.  The multiple of m is up to 52 bits longer, and
- * one product wants whole vectors; eight products want groups of four digits,
- * two at least.
- */
-static int
-words(int bits, bool only_eight)
-{
-	int			groups = (bits + 2 + 4 * DIGIT_BITS - 1) / (4 * DIGIT_BITS);
-
-	if (only_eight)
-		return groups < 2 ? 2 * 4 : groups * 4;
-	return (bits + 2 + DIGIT_BITS + LANES * DIGIT_BITS - 1) / (LANES * DIGIT_BITS) * LANES;
+		__builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("avx512vbmi2") &&
+		__builtin_cpu_supports("bmi2");
 }
 
 /* ---- digits and limbs ---- */
 
-/* {limbs, size} in digits, `words` of them. */
-static void
-split(mp_limb_t *out, int words, const mp_limb_t *limbs, int size)
-{
-	for (int i = 0, at = 0; i < words; i++, at += DIGIT_BITS)
-	{
-		int			limb = at / 64;
-		int			shift = at % 64;
-		mp_limb_t	digit = limb < size ? limbs[limb] >> shift : 0;
-
-		if (shift > 64 - DIGIT_BITS && limb + 1 < size)
-			digit |= limbs[limb + 1] << (64 - shift);
-		out[i] = digit & DIGIT_MASK;
-	}
-}
-
 /*
- * Eight digits are 416 bits, or 52 bytes: the vector of digits 8j … 8j + 7 comes
- * from the 64 bytes at 52·j, of which the last may lie beyond the number.
+ * Eight digits are 416 bits, or 52 bytes: digits 8j … 8j + 7 of the number
+ * {limbs, size} / 2^shift come from the 64 bytes at shift/8 + 52·j, of which the
+ * last may lie beyond it.
  */
-static void
-load(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs)
+ALWAYS_INLINE void
+split(mp_limb_t *digits, int vectors, const mp_limb_t *limbs, int size, int shift)
 {
-	/* digit d starts in word 52·d/64 of the eight, at bit 52·d mod 64 */
-	const vector low_word = _mm512_setr_epi64(0, 0, 1, 2, 3, 4, 4, 5);
-	const vector high_word = _mm512_setr_epi64(1, 1, 2, 3, 4, 5, 5, 6);
-	const vector right = _mm512_setr_epi64(0, 52, 40, 28, 16, 4, 56, 44);
-	const vector left = _mm512_setr_epi64(64, 12, 24, 36, 48, 60, 8, 20);
+	const vector start = ADD(_mm512_setr_epi64(0, 52, 104, 156, 208, 260, 312, 364), ALL(shift % 8));
+	const vector low_word = _mm512_srli_epi64(start, 6);
+	const vector high_word = ADD(low_word, ALL(1));
+	const vector right = _mm512_and_si512(start, ALL(63));
+	const vector left = _mm512_sub_epi64(ALL(64), right);
 	const vector mask = ALL(DIGIT_MASK);
-	const char *bytes = (const char *) limbs;
-	int			rest = 8 * ctx->limbs;
+	const char *bytes = (const char *) limbs + shift / 8;
+	int			rest = 8 * size - shift / 8;
 
-	for (int i = 0; i < ctx->words; i += LANES, bytes += 52, rest -= 52)
+	for (int j = 0; j < vectors; j++, bytes += 52, rest -= 52)
 	{
 		__mmask64	inside = rest >= 64 ? ~(__mmask64) 0 : rest <= 0 ? 0 : ((__mmask64) 1 << rest) - 1;
 		vector		x = _mm512_maskz_loadu_epi8(inside, bytes);
-		vector		digits = _mm512_and_si512(_mm512_or_si512(_mm512_srlv_epi64(_mm512_permutexvar_epi64(low_word, x), right),
-															  _mm512_sllv_epi64(_mm512_permutexvar_epi64(high_word, x), left)),
-											  mask);
 
-		if (i + LANES <= ctx->words)
-			put(out + i, digits);
-		else
-			_mm512_mask_storeu_epi64(out + i, (__mmask8) ((1 << (ctx->words - i)) - 1), digits);
+		x = _mm512_or_si512(_mm512_srlv_epi64(_mm512_permutexvar_epi64(low_word, x), right),
+							_mm512_sllv_epi64(_mm512_permutexvar_epi64(high_word, x), left));
+		PUT(digits + LANES * j, _mm512_and_si512(x, mask));
 	}
 }
 
-/* A residue is below 2M, which is at most 53 bits longer than m. */
-static void
-join(const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *a)
+/* {limbs, size} = the number of digits in so many vectors, whose bits beyond that are zero. */
+ALWAYS_INLINE void
+unite(mp_limb_t *limbs, int size, const vector *digits, int vectors)
 {
-	int			size = ctx->limbs + 2;
+	/* bits 64·w … of seven words: from the digit that bit is in, and the two above it */
+	const vector first = _mm512_setr_epi64(0, 1, 2, 3, 4, 6, 7, 7);
+	const vector right = _mm512_setr_epi64(0, 12, 24, 36, 48, 8, 20, 64);
+	const vector left = _mm512_sub_epi64(ALL(DIGIT_BITS), right);
+	const vector left_next = ADD(left, ALL(DIGIT_BITS));
+	char	   *bytes = (char *) limbs;
+	int			rest = 8 * size;
 
-	mpn_zero(number, size);
-	for (int i = 0, at = 0; i < ctx->words && at / 64 < size; i++, at += DIGIT_BITS)
+	for (int j = 0; j < vectors && rest > 0; j++, bytes += 52, rest -= 52)
 	{
-		number[at / 64] |= a[i] << (at % 64);
-		if (at % 64 > 64 - DIGIT_BITS && at / 64 + 1 < size)
-			number[at / 64 + 1] |= a[i] >> (64 - at % 64);
+		__mmask64	inside = rest >= 52 ? ((__mmask64) 1 << 52) - 1 : ((__mmask64) 1 << rest) - 1;
+		vector		x = _mm512_srlv_epi64(_mm512_permutexvar_epi64(first, digits[j]), right);
+		vector		next = _mm512_maskz_permutexvar_epi64(0x3f, ADD(first, ALL(1)), digits[j]);
+		vector		after = _mm512_maskz_permutexvar_epi64(0x1f, ADD(first, ALL(2)), digits[j]);
+
+		x = _mm512_or_si512(x, _mm512_sllv_epi64(next, left));
+		x = _mm512_or_si512(x, _mm512_sllv_epi64(after, left_next));
+		_mm512_mask_storeu_epi8(bytes, inside, x);
 	}
+	if (rest > 0)
+		memset(bytes, 0, rest);
+}
+
+/* ---- columns ---- */
+
+/*
+ * Numbers of H digits fill `vectors` vectors; where H is not a multiple of 8 the
+ * last is half full.
+ */
+typedef struct shape
+{
+	int			vectors;
+	bool		half;
+} shape;
+
+ALWAYS_INLINE int
+digits_in(const shape s)
+{
+	return LANES * s.vectors - (s.half ? LANES / 2 : 0);
+}
+
+ALWAYS_INLINE vector
+get_vector(const mp_limb_t *digits, int j, const shape s)
+{
+	return s.half && j == s.vectors - 1 ? _mm512_maskz_loadu_epi64(0x0f, digits + LANES * j) : GET(digits + LANES * j);
+}
+
+ALWAYS_INLINE void
+put_number(mp_limb_t *digits, const vector *x, const shape s)
+{
+	for (int j = 0; j < s.vectors - s.half; j++)
+		PUT(digits + LANES * j, x[j]);
+	if (s.half)
+		_mm512_mask_storeu_epi64(digits + LANES * (s.vectors - 1), 0x0f, x[s.vectors - 1]);
 }
 
 /*
  * Copies of a number moved up by 0 to 7 lanes: copy s of vector j stands at
- * shifted[(8·j + s)·8], for j = 0 … vectors.  A move by 8 is copy 0 of vector j - 1.
+ * copies[(8·j + s)·8], for j = 0 … vectors.  A move by 8 is copy 0 of vector j - 1.
  */
 ALWAYS_INLINE void
-shift_copies(mp_limb_t *shifted, const mp_limb_t *digits, int vectors)
+make_copies(mp_limb_t *copies, const mp_limb_t *digits, const shape s)
 {
 	vector		before = ZERO;
 
-	for (int j = 0; j <= vectors; j++)
+	for (int j = 0; j <= s.vectors; j++)
 	{
-		vector		here = j < vectors ? get(digits + LANES * j) : ZERO;
-		vector	   *copy = (vector *) (shifted + 64 * j);
+		vector		here = j < s.vectors ? get_vector(digits, j, s) : ZERO;
+		vector	   *copy = (vector *) (copies + 64 * j);
 
 		copy[0] = here;
 		copy[1] = _mm512_alignr_epi64(here, before, 7);
@@ -196,270 +144,300 @@ shift_copies(mp_limb_t *shifted, const mp_limb_t *digits, int vectors)
 	}
 }
 
-static void
-init(paillier_mont *ctx, mp_limb_t *scratch)
-{
-	int			size = ctx->limbs;
-	mp_limb_t  *multiple = scratch;
-
-	/* m·(-1/m mod 2^52) is -1 modulo 2^52 */
-	mpn_copyi(multiple, ctx->m, size);
-	if (ctx->words % LANES == 0 && ctx->words == words(mpn_sizeinbase(ctx->m, size, 2), false))
-	{
-		multiple[size] = mpn_mul_1(multiple, ctx->m, size, ctx->neg_inv);
-		size += multiple[size] != 0;
-		ctx->neg_inv = 1;
-	}
-	split(ctx->digits, ctx->words, multiple, size);
-	if (ctx->neg_inv == 1)
-		shift_copies(aligned(ctx->shifted), ctx->digits, ctx->words / LANES);
-}
-
-/* ---- one product ---- */
-
-/* Broadcast digits 0 … 7 of a number. */
+/* Broadcast digits of a number. */
 typedef struct eight
 {
 	vector		digit[8];
 } eight;
 
 ALWAYS_INLINE eight
-broadcast(const mp_limb_t *digits)
+broadcast(const mp_limb_t *digits, const int count)
 {
 	eight		all;
 
 #pragma GCC unroll 8
-	for (int s = 0; s < 8; s++)
+	for (int s = 0; s < count; s++)
 		all.digit[s] = ALL(digits[s]);
 	return all;
 }
 
 /*
- * sum + what eight digits of one number times the other contribute to a vector
- * of columns, the other in shifted copies: low halves of copy s, high halves,
- * which count one column further up, of copy s + 1.  The first vector has
- * nothing below it.
+ * sum + what `count` digits, 4 or 8, of one number times the other contribute to
+ * a vector of columns, the other in copies: low halves of copy s, high halves,
+ * which count one column further up, of copy s + 1.  The first vector has nothing
+ * below it.
  */
 ALWAYS_INLINE vector
-multiply_column(vector sum, const mp_limb_t *copies, bool first, eight by)
+add_column(vector sum, const mp_limb_t *copies, bool first, const eight *by, const int count)
 {
 	const vector *copy = (const vector *) copies;
 	vector		high = ZERO;
 
 #pragma GCC unroll 8
-	for (int s = 0; s < 8; s++)
+	for (int s = 0; s < count; s++)
 	{
-		sum = LO(sum, copy[s], by.digit[s]);
-		if (s > 0)
-			high = HI(high, copy[s], by.digit[s - 1]);
+		sum = LO(sum, copy[s], by->digit[s]);
+		if (s < 7)
+			high = HI(high, copy[s + 1], by->digit[s]);
+		else if (!first)
+			high = HI(high, copy[-8], by->digit[7]);
 	}
-	if (!first)
-		high = HI(high, copy[-8], by.digit[7]);
 	return ADD(sum, high);
 }
 
-/* Two chains of each half instead of one: for what others wait for. */
-ALWAYS_INLINE vector
-multiply_column_quickly(const mp_limb_t *copies, bool first, const mp_limb_t *by)
+/* Vectors from … to - 1 of columns: sum[0] is vector `from`.  The digits of b are those of a whole number. */
+ALWAYS_INLINE void
+add_product(vector *sum, const int from, const int to, const mp_limb_t *copies, const mp_limb_t *b, const shape s)
 {
-	const vector *copy = (const vector *) copies;
-	vector		low[2] = {ZERO, ZERO};
-	vector		high[2] = {ZERO, ZERO};
-
-#pragma GCC unroll 8
-	for (int s = 0; s < 8; s++)
+	for (int k = 0; k < s.vectors; k++)
 	{
-		low[s & 1] = LO(low[s & 1], copy[s], ALL(by[s]));
-		if (s > 0)
-			high[s & 1] = HI(high[s & 1], copy[s], ALL(by[s - 1]));
+		const int	count = s.half && k == s.vectors - 1 ? 4 : 8;
+		eight		by = broadcast(b + LANES * k, count);
+
+		for (int j = from > k ? from - k : 0; j <= s.vectors; j++)
+			if (j + k < to)
+				sum[j + k - from] = add_column(sum[j + k - from], copies + 64 * j, j == 0, &by, count);
 	}
-	if (!first)
-		high[0] = HI(high[0], copy[-8], ALL(by[7]));
-	return ADD(ADD(low[0], low[1]), ADD(high[0], high[1]));
 }
 
 /*
- * Columns (each below 2^63) to digits.  After one round of carries a lane is
- * at most 2^52 + 2^11, so that it passes on a carry of 1 or none; which lanes get
- * one is found by adding, as numbers with a bit a lane, those that make a carry
- * to those that pass one on.
+ * Columns (each below 2^63) to digits.  Returns, in lane 0, what is carried out.
+ *
+ * After one round of carries a lane is at most 2^52 + 2^11, so that it passes on
+ * a carry of 1 or none; which lanes get one is found by adding, as numbers with
+ * a bit a lane, those that make a carry to those that pass one on.
  */
-ALWAYS_INLINE void
-carry_digits(mp_limb_t *out, vector *sum, int vectors)
+ALWAYS_INLINE vector
+carry(vector *sum, const int vectors)
 {
 	const vector mask = ALL(DIGIT_MASK);
 	vector		before = ZERO;
-	unsigned	carry = 0;
+	unsigned	bit = 0;
 
-#pragma GCC unroll 16
 	for (int j = 0; j < vectors; j++)
 	{
 		vector		high = _mm512_srli_epi64(sum[j], DIGIT_BITS);
 		vector		x = ADD(_mm512_and_si512(sum[j], mask), _mm512_alignr_epi64(high, before, 7));
 		unsigned	makes = _mm512_cmpgt_epu64_mask(x, mask);
 		unsigned	passes = _mm512_cmpeq_epi64_mask(x, mask);
-		unsigned	total = ((makes << 1) | carry) + passes;
+		unsigned	total = ((makes << 1) | bit) + passes;
 
 		before = high;
-		carry = total >> 8;
+		bit = total >> 8;
 		x = _mm512_mask_add_epi64(x, (__mmask8) (total ^ passes), x, ALL(1));
-		put(out + LANES * j, _mm512_and_si512(x, mask));
+		sum[j] = _mm512_and_si512(x, mask);
 	}
+	return _mm512_mask_add_epi64(ZERO, 1, _mm512_alignr_epi64(ZERO, before, 7), ALL(bit));
 }
 
-/* The order of instructions below is meant: nothing moves over this. */
-#define IN_ORDER __asm__ volatile("" ::: "memory")
+/* Where the columns from S on begin within the vectors of a product: in this vector, lane 4 if half. */
+#define HIGH(s)			((s).vectors - (s).half)
 
-/*
- * A part of the vectors' work on a block: columns 2 … vectors times the
- * quotient digits in *by, which moves them down, then columns 1 … vectors times
- * the digits of b.  In the first block there is no quotient yet.
- */
-ALWAYS_INLINE void
-multiply_share(vector *sum, const int vectors, bool reduce, eight *by, const mp_limb_t *copies, const mp_limb_t *m,
-			   const mp_limb_t *b, const int from, const int to)
+/* Vector j of the columns from S on, for `high` the vectors from HIGH on. */
+ALWAYS_INLINE vector
+high_vector(const vector *high, int j, const shape s)
 {
-#pragma GCC unroll 32
-	for (int part = from; part < to; part++)
-	{
-		if (part < vectors - 1)
-		{
-			if (reduce)
-				sum[part + 1] = multiply_column(sum[part + 2], m + 64 * (part + 2), false, *by);
-		}
-		else
-		{
-			int			j = part - vectors + 2;
+	return s.half ? _mm512_alignr_epi64(high[j + 1], high[j], 4) : high[j];
+}
 
-			if (j == 1)
-			{
-				sum[vectors] = ZERO;
-				*by = broadcast(b);
-			}
-			sum[j] = multiply_column(sum[j], copies + 64 * j, false, *by);
-		}
+/* ---- products ---- */
+
+/*
+ * What the columns below S of t + q·n, which make a multiple of S, carry into the
+ * one above them.  All of it goes through column H - 1: what that holds, and what
+ * is carried into it, which is less than 2^52 and makes it a multiple of 2^52.
+ */
+ALWAYS_INLINE vector
+carry_of_multiple(const paillier_mont *ctx, const vector *t, const vector *q, const shape s)
+{
+	const mp_limb_t *n = constant_digits(ctx, BACKWARD);
+	const mp_limb_t *next = constant_digits(ctx, BACKWARD_NEXT);
+	const int	last = s.vectors - 1;
+	vector		sum = _mm512_maskz_mov_epi64(s.half ? 0x08 : 0x80, t[last]);
+	vector		high = ZERO;
+	mp_limb_t	column;
+
+	for (int j = 0; j < s.vectors; j++)
+	{
+		sum = LO(sum, q[j], GET(n + LANES * j));
+		high = HI(high, q[j], GET(next + LANES * j));
 	}
+	column = _mm512_reduce_add_epi64(ADD(sum, high));
+	return _mm512_zextsi128_si512(_mm_cvtsi64_si128((column + DIGIT_MASK) >> DIGIT_BITS));
+}
+
+/* q = -t/n mod S, for digits t. */
+ALWAYS_INLINE void
+find_quotient(const paillier_mont *ctx, vector *q, const vector *t, const shape s)
+{
+	for (int j = 0; j < s.vectors; j++)
+		q[j] = ZERO;
+	add_product(q, 0, s.vectors, constant_copies(ctx, INVERSE), (const mp_limb_t *) t, s);
+	(void) carry(q, s.vectors);
+}
+
+/* t += q·n, the columns from S on; those that share a vector with them are wrong then. */
+ALWAYS_INLINE void
+add_multiple(const paillier_mont *ctx, vector *t, const vector *q, const shape s)
+{
+	add_product(t + HIGH(s), HIGH(s), 2 * s.vectors, constant_copies(ctx, ROOT), (const mp_limb_t *) q, s);
 }
 
 /*
- * out = a·b/R for M ≡ -1 mod 2^52, in blocks of eight digits of b.
+ * out = a·b/S.  In a square x1·x0 + x0·x1 is one product, doubled.
  *
- * A block k adds a·b_k to the columns, then q_k·M so that the eight lowest
- * columns vanish, and moves the columns down by a vector.  q_k follows from the
- * eight lowest columns alone, by ordinary arithmetic, digit by digit: with M_0 =
- * 2^52 - 1 the digit q_i is that of column i, and adding q_i·M_0 to the column
- * carries (column >> 52) + q_i on.  This takes about as long as half of the
- * multiplications of a block, so the loop is turned: while q_k is being found the
- * vectors multiply by q_(k-1) and then by b_k.  Their work is laid out between
- * the steps for q_k, because the processor looks ahead by some hundred
- * instructions only.
- *
- * Bounds: a column gets 32 halves of products a block while it moves down
- * through all vectors, at most 41·2^57 < 2^62.4.  Columns 1 to 6 of q_k gather up
- * to 7 whole products of 104 bits; in column 7 the high halves are left to the
- * vectors.
+ * The second quotient is that of t1 - q0, which is computed as t1 + (S - 1 - q0)
+ * + 1 - S.  Since the S that is taken away may make column H negative, n is added
+ * from there on: its lowest digit is not 0.
  */
 ALWAYS_INLINE void
 multiply(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b, mp_limb_t *scratch,
-		 const int vectors)
+		 const shape s, const bool square)
 {
-	const mp_limb_t *m = aligned(ctx->shifted);
-	const mp_limb_t *n = ctx->digits;
+	const int	digits = digits_in(s);
+	const vector one = _mm512_maskz_mov_epi64(1, ALL(1));
 	mp_limb_t  *copies = aligned(scratch);
-	const int	parts = 2 * vectors - 1;
-	vector		sum[MAX_VECTORS + 1];
-	mp_limb_t	lowest[8] __attribute__((aligned(64)));
-	mp_limb_t	q[8] __attribute__((aligned(64))) = {0};
-	mp_limb_t	carry = 0;
-	eight		by;
+	vector	   *t0 = (vector *) (copies + 64 * (s.vectors + 1));
+	vector	   *t1 = t0 + 2 * s.vectors;
+	vector	   *q0 = t1 + 2 * s.vectors;
+	vector	   *q1 = q0 + s.vectors;
+	vector	   *z = q1 + s.vectors;
+	vector		up;
 
-	shift_copies(copies, a, vectors);
-#pragma GCC unroll 16
-	for (int j = 0; j <= vectors; j++)
-		sum[j] = ZERO;
-
-	for (int k = 0; k < vectors; k++)
+	for (int j = 0; j < 2 * s.vectors; j++)
+		t0[j] = t1[j] = ZERO;
+	make_copies(copies, a, s);
+	add_product(t0, 0, 2 * s.vectors, copies, b, s);
+	add_product(t1, 0, 2 * s.vectors, copies, b + digits, s);
+	t0[s.vectors] = ADD(t0[s.vectors], carry(t0, s.vectors));
+	if (square)
+		for (int j = 0; j < 2 * s.vectors; j++)
+			t1[j] = ADD(t1[j], t1[j]);
+	else
 	{
-		wide		column[7];
-		mp_limb_t	column7;
-		vector		low = multiply_column_quickly(copies, true, b + LANES * k);
-
-		if (k > 0)
-		{
-			low = ADD(low, ADD(sum[1], multiply_column_quickly(m + 64, false, q)));
-			by = broadcast(q);
-		}
-		_mm512_store_si512(lowest, low);
-#pragma GCC unroll 8
-		for (int i = 0; i < 7; i++)
-			column[i] = lowest[i];
-		column7 = lowest[7];
-		column[0] += carry;
-
-#pragma GCC unroll 9
-		for (int i = 0; i <= 8; i++)
-		{
-			multiply_share(sum, vectors, k > 0, &by, copies, m, b + LANES * k, parts * i / 10,
-						   i < 8 ? parts * (i + 1) / 10 : parts);
-			IN_ORDER;
-			if (i == 8)
-				break;
-			if (i < 7)
-			{
-				mp_limb_t	digit = (mp_limb_t) column[i] & DIGIT_MASK;
-				mp_limb_t	up = (mp_limb_t) (column[i] >> 64) << (64 - DIGIT_BITS) | (mp_limb_t) column[i] >> DIGIT_BITS;
-
-				q[i] = digit;
-				if (i < 6)
-					column[i + 1] += up + digit;
-				else
-					column7 += up + digit;
-#pragma GCC unroll 8
-				for (int j = i + 1; j < 7; j++)
-					column[j] += (wide) n[j - i] * digit;
-				column7 += n[7 - i] * digit & DIGIT_MASK;
-			}
-			else
-			{
-				q[7] = column7 & DIGIT_MASK;
-				carry = (column7 >> DIGIT_BITS) + (q[7] != 0);
-			}
-			IN_ORDER;
-		}
+		make_copies(copies, a + digits, s);
+		add_product(t1, 0, 2 * s.vectors, copies, b, s);
 	}
+	find_quotient(ctx, q0, t0, s);
 
-	by = broadcast(q);
-#pragma GCC unroll 16
-	for (int j = 1; j <= vectors; j++)
-		sum[j - 1] = multiply_column(sum[j], m + 64 * j, false, by);
-	sum[0] = ADD(sum[0], _mm512_zextsi128_si512(_mm_cvtsi64_si128((long long) carry)));
-	carry_digits(out, sum, vectors);
+	/* t1 := t1 - q0 + S */
+	t1[0] = ADD(t1[0], one);
+	for (int j = 0; j < s.vectors; j++)
+		t1[j] = _mm512_mask_add_epi64(t1[j], s.half && j == s.vectors - 1 ? 0x0f : 0xff, t1[j],
+									  _mm512_xor_si512(q0[j], ALL(DIGIT_MASK)));
+	t1[s.vectors] = ADD(t1[s.vectors], carry(t1, s.vectors));
+	find_quotient(ctx, q1, t1, s);
+
+	up = carry_of_multiple(ctx, t0, q0, s);
+	add_multiple(ctx, t0, q0, s);
+	for (int j = 0; j < s.vectors; j++)
+		z[j] = ADD(high_vector(t0 + HIGH(s), j, s), j == 0 ? up : ZERO);
+	(void) carry(z, s.vectors);
+	put_number(out, z, s);
+
+	up = _mm512_sub_epi64(carry_of_multiple(ctx, t1, q1, s), one);
+	add_multiple(ctx, t1, q1, s);
+	for (int j = 0; j < s.vectors; j++)
+		z[j] = ADD(ADD(high_vector(t1 + HIGH(s), j, s), GET(constant_digits(ctx, ROOT) + LANES * j)), j == 0 ? up : ZERO);
+	(void) carry(z, s.vectors);
+	put_number(out + digits, z, s);
 }
 
-/* The sizes of keys of 2048, 3072 and 4096 bits are compiled for themselves. */
+/* x0 = c - x1·n and x1, the quotient. */
+ALWAYS_INLINE void
+divide(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs, mp_limb_t *scratch, const shape s)
+{
+	mp_limb_t  *high = aligned(scratch);
+	vector	   *x0 = (vector *) (high + LANES * s.vectors);
+	vector	   *x1 = x0 + s.vectors;
+	vector	   *t = x1 + s.vectors; /* one more */
+
+	split(high, s.vectors, limbs, ctx->limbs, division_shift(ctx));
+	split((mp_limb_t *) x0, s.vectors, limbs, ctx->limbs, 0);
+	for (int j = 0; j <= s.vectors; j++)
+		t[j] = ZERO;
+	add_product(t, HIGH(s), 2 * s.vectors, constant_copies(ctx, RECIPROCAL), high, s);
+	for (int j = 0; j < s.vectors; j++)
+		x1[j] = high_vector(t, j, s);
+	(void) carry(x1, s.vectors);
+	add_product(x0, 0, s.vectors, constant_copies(ctx, MINUS), (const mp_limb_t *) x1, s);
+	(void) carry(x0, s.vectors);
+	put_number(out, x0, s);
+	put_number(out + digits_in(s), x1, s);
+}
+
+/* {number, limbs + 2} = x0 + x1·n */
+ALWAYS_INLINE void
+evaluate(const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *a, mp_limb_t *scratch, const shape s)
+{
+	vector	   *t = (vector *) aligned(scratch);
+
+	for (int j = 0; j < 2 * s.vectors; j++)
+		t[j] = j < s.vectors ? get_vector(a, j, s) : ZERO;
+	add_product(t, 0, 2 * s.vectors, constant_copies(ctx, ROOT), a + digits_in(s), s);
+	(void) carry(t, 2 * s.vectors);
+	unite(number, ctx->limbs + 2, t, 2 * s.vectors);
+}
+
+/* ---- the functions of the kernel ---- */
+
+ALWAYS_INLINE shape
+shape_of(const paillier_mont *ctx)
+{
+	int			digits = digits_of(ctx);
+
+	return (shape) {(digits + 4) / LANES, digits % LANES != 0};
+}
+
+/* Keys of 2048, 3072 and 4096 bits, and the factors of those of 2048, have code of their own. */
+#define BY_SHAPE(ctx, call) \
+	do { \
+		switch (digits_of(ctx)) \
+		{ \
+			case 20: { const shape s = {3, true}; call; break; } \
+			case 40: { const shape s = {5, false}; call; break; } \
+			case 60: { const shape s = {8, true}; call; break; } \
+			case 80: { const shape s = {10, false}; call; break; } \
+			default: { const shape s = shape_of(ctx); call; } \
+		} \
+	} while (0)
+
 static void
 mul(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b, mp_limb_t *scratch)
 {
-	switch (ctx->words / LANES)
-	{
-		case 10:
-			multiply(ctx, out, a, b, scratch, 10);
-			break;
-		case 15:
-			multiply(ctx, out, a, b, scratch, 15);
-			break;
-		default:
-			multiply(ctx, out, a, b, scratch, ctx->words / LANES);
-	}
+	BY_SHAPE(ctx, multiply(ctx, out, a, b, scratch, s, false));
 }
 
 static void
 sqr(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch)
 {
-	mul(ctx, out, a, a, scratch);
+	BY_SHAPE(ctx, multiply(ctx, out, a, a, scratch, s, true));
 }
 
-/* ---- selection ---- */
+static void
+load(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs, mp_limb_t *scratch)
+{
+	BY_SHAPE(ctx, divide(ctx, out, limbs, scratch, s));
+}
+
+static void
+remainder_of(const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *limbs, mp_limb_t *scratch)
+{
+	const shape s = shape_of(ctx);
+	mp_limb_t  *pair = scratch;
+	vector	   *x0 = (vector *) aligned(pair + ctx->words);
+
+	load(ctx, pair, limbs, (mp_limb_t *) x0);
+	for (int j = 0; j < s.vectors; j++)
+		x0[j] = get_vector(pair, j, s);
+	unite(number, ctx->root_limbs + 1, x0, s.vectors);
+}
+
+static void
+join(const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *a, mp_limb_t *scratch)
+{
+	BY_SHAPE(ctx, evaluate(ctx, number, a, scratch, s));
+}
 
 /* Of each vector all sixteen are read, and those of the others are masked away. */
 static void
@@ -467,7 +445,6 @@ select_entry(mp_limb_t *out, const mp_limb_t *table, int size, int index)
 {
 	vector		chosen[16];
 
-#pragma GCC unroll 16
 	for (int entry = 0; entry < 16; entry++)
 		chosen[entry] = _mm512_movm_epi64(_mm512_cmpeq_epi64_mask(ALL(index), ALL(entry)));
 	for (int i = 0; i < size; i += LANES)
@@ -475,425 +452,104 @@ select_entry(mp_limb_t *out, const mp_limb_t *table, int size, int index)
 		vector		x = ZERO;
 
 		/* x | (entry & chosen) */
-#pragma GCC unroll 16
 		for (int entry = 0; entry < 16; entry++)
-			x = _mm512_ternarylogic_epi64(x, get(table + entry * size + i), chosen[entry], 0xf8);
-		put(out + i, x);
+			x = _mm512_ternarylogic_epi64(x, GET(table + entry * size + i), chosen[entry], 0xf8);
+		PUT(out + i, x);
 	}
 }
 
-/* ---- eight products ---- */
+/* ---- constants ---- */
 
-/* Transpose 8 × 8 words, by 1, 2 and 4 places. */
-ALWAYS_INLINE void
-transpose(vector *x)
+static void
+set_constant(const paillier_mont *ctx, Constant which, const mp_limb_t *limbs, int size)
 {
-	vector		y[8];
+	mp_limb_t  *digits = constant_digits(ctx, which);
+	int			vectors = (digits_of(ctx) + 4) / LANES;
 
-#pragma GCC unroll 4
-	for (int i = 0; i < 8; i += 2)
-	{
-		y[i] = _mm512_unpacklo_epi64(x[i], x[i + 1]);
-		y[i + 1] = _mm512_unpackhi_epi64(x[i], x[i + 1]);
-	}
-#pragma GCC unroll 2
-	for (int i = 0; i < 8; i += 4)
-#pragma GCC unroll 2
-		for (int j = 0; j < 2; j++)
-		{
-			const vector low = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
-			const vector high = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+	split(digits, vectors, limbs, size, 0);
+	if (digits_of(ctx) % LANES != 0)
+		mpn_zero(digits + digits_of(ctx), 4);
+	make_copies(constant_copies(ctx, which), digits, (shape) {vectors, false});
+}
 
-			x[i + j] = _mm512_permutex2var_epi64(y[i + j], low, y[i + j + 2]);
-			x[i + j + 2] = _mm512_permutex2var_epi64(y[i + j], high, y[i + j + 2]);
-		}
-#pragma GCC unroll 4
-	for (int i = 0; i < 4; i++)
+/*
+ * -1/n mod B^size, the quotient of Montgomery's reduction of 1, for B = 2^64:
+ * `size` limbs, and `size` + limbs of scratch.
+ */
+static void
+negative_inverse(const paillier_mont *ctx, mp_limb_t *out, int size, mp_limb_t *t)
+{
+	int			limbs = ctx->root_limbs;
+	mp_limb_t	neg_inv = paillier_mont_negative_inverse(ctx->root[0]);
+
+	mpn_zero(t, limbs);
+	t[0] = 1;
+	for (int i = 0; i < size; i++)
 	{
-		y[i] = _mm512_shuffle_i64x2(x[i], x[i + 4], 0x44);
-		y[i + 4] = _mm512_shuffle_i64x2(x[i], x[i + 4], 0xee);
+		out[i] = t[i] * neg_inv;
+		t[i + limbs] = mpn_addmul_1(t + i, ctx->root, limbs, out[i]);
 	}
-#pragma GCC unroll 8
-	for (int i = 0; i < 8; i++)
-		x[i] = y[i];
 }
 
 static void
-gather8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *residues)
+init(paillier_mont *ctx, mp_limb_t *scratch)
 {
-	int			i;
+	int			bits = mpn_sizeinbase(ctx->root, ctx->root_limbs, 2);
+	int			limbs = ctx->root_limbs;
+	int			digits = 8;
+	int			size;
+	mp_limb_t  *number = scratch;
+	mp_limb_t  *quotient;
 
-	for (i = 0; i + LANES <= ctx->words; i += LANES)
+	while (digits * DIGIT_BITS < bits + (digits <= 40 ? 14 : 18))
+		digits += 4;
+	ctx->words = 2 * digits;
+	ctx->radix_bits = digits * DIGIT_BITS;
+	ctx->neg_inv = paillier_mont_negative_inverse(ctx->root[0]) & DIGIT_MASK;
+	size = ctx->radix_bits / 64 + 1;	/* more than the limbs of n */
+
+	set_constant(ctx, ROOT, ctx->root, limbs);
+	for (int i = 0; i < LANES * ((digits + 4) / LANES); i++)
 	{
-		vector		x[8];
-
-#pragma GCC unroll 8
-		for (int lane = 0; lane < LANES; lane++)
-			x[lane] = get(residues[lane] + i);
-		transpose(x);
-#pragma GCC unroll 8
-		for (int lane = 0; lane < LANES; lane++)
-			put(out8 + LANES * (i + lane), x[lane]);
+		constant_digits(ctx, BACKWARD)[i] = i < digits ? constant_digits(ctx, ROOT)[digits - 1 - i] : 0;
+		constant_digits(ctx, BACKWARD_NEXT)[i] = i < digits - 1 ? constant_digits(ctx, ROOT)[digits - 2 - i] : 0;
 	}
-	for (; i < ctx->words; i++)
-		for (int lane = 0; lane < LANES; lane++)
-			out8[LANES * i + lane] = residues[lane][i];
+
+	mpn_zero(number, size);
+	mpn_copyi(number, ctx->root, limbs);
+	mpn_neg(number, number, size);
+	set_constant(ctx, MINUS, number, size);
+
+	negative_inverse(ctx, number, size, number + size);
+	set_constant(ctx, INVERSE, number, size);
+
+	size = (ctx->radix_bits + division_shift(ctx)) / 64 + 1;
+	quotient = number + size;
+	mpn_zero(number, size);
+	number[size - 1] = (mp_limb_t) 1 << ((ctx->radix_bits + division_shift(ctx)) % 64);
+	quotient[size - limbs] = mpn_sec_div_qr(quotient, number, size, ctx->root, limbs, quotient + size - limbs + 1);
+	set_constant(ctx, RECIPROCAL, quotient, size - limbs + 1);
 }
 
-/* Four digits of eight numbers. */
-typedef struct four
-{
-	vector		digit[4];
-} four;
-
-ALWAYS_INLINE four
-get_four(const mp_limb_t *a8)
-{
-	four		x;
-
-#pragma GCC unroll 4
-	for (int i = 0; i < 4; i++)
-		x.digit[i] = get(a8 + LANES * i);
-	return x;
-}
-
-/* Where vectors stand on cache lines: a8, or a copy of it, for what is read many times. */
-ALWAYS_INLINE const mp_limb_t *
-on_lines(const mp_limb_t *a8, mp_limb_t *copy, int digits)
-{
-	if ((uintptr_t) a8 % sizeof(vector) == 0)
-		return a8;
-	for (int i = 0; i < LANES * digits; i += LANES)
-		put(copy + i, get(a8 + i));
-	return copy;
-}
-
-/*
- * The digits that columns j … j + columns - 1 take: a_(j-4) … a_(j+columns-1), of
- * eight numbers, or of the modulus in all lanes.
- */
-ALWAYS_INLINE void
-get_window(vector *window, const mp_limb_t *a8, const mp_limb_t *n, int j, const int columns)
-{
-#pragma GCC unroll 12
-	for (int i = 0; i < columns + 4; i++)
-		window[i] = a8 != NULL ? get(a8 + LANES * (j - 4 + i)) : ALL(n[j - 4 + i]);
-}
-
-/*
- * The eight halves of products that fall into each of some columns: low halves of
- * a_(j+c)·b_0, a_(j+c-1)·b_1, …, high halves of a_(j+c-1)·b_0, a_(j+c-2)·b_1, ….
- * Column by column, because the sum of each waits for itself: eight keep both
- * multipliers busy.
- */
-ALWAYS_INLINE void
-add_columns(vector *sum, const vector *window, four by, const int columns)
-{
-#pragma GCC unroll 4
-	for (int i = 0; i < 4; i++)
-	{
-#pragma GCC unroll 8
-		for (int c = 0; c < columns; c++)
-			sum[c] = LO(sum[c], window[4 + c - i], by.digit[i]);
-#pragma GCC unroll 8
-		for (int c = 0; c < columns; c++)
-			sum[c] = HI(sum[c], window[3 + c - i], by.digit[i]);
-	}
-}
-
-/* The same for column c of the first four, of which only a part exists, and so many digits of b. */
-ALWAYS_INLINE vector
-add_first_columns(vector sum, const vector *a, four by, int c, int digits)
-{
-#pragma GCC unroll 4
-	for (int i = 0; i < 4; i++)
-	{
-		if (i < digits && c - i >= 0)
-			sum = LO(sum, a[c - i], by.digit[i]);
-		if (i < digits && c - i >= 1)
-			sum = HI(sum, a[c - i - 1], by.digit[i]);
-	}
-	return sum;
-}
-
-/* The four columns above the highest digits of a. */
-ALWAYS_INLINE void
-add_last_columns(vector *sum, const vector *highest, four by)
-{
-#pragma GCC unroll 4
-	for (int c = 0; c < 4; c++)
-#pragma GCC unroll 4
-		for (int i = c; i < 4; i++)
-		{
-			if (i > c)
-				sum[c] = LO(sum[c], highest[4 + c - i], by.digit[i]);
-			sum[c] = HI(sum[c], highest[3 + c - i], by.digit[i]);
-		}
-}
-
-/*
- * Quotient digit c of four, which clears column c; low[c] is that column without
- * what the digits before add to it.  A digit waits for the one before, so other
- * work is laid between them.
- */
-typedef struct quotient
-{
-	four		digits;
-	vector		low[4];
-	vector		carry;
-} quotient;
-
-ALWAYS_INLINE void
-quotient_digit(quotient *q, int c, const mp_limb_t *n, vector neg_inv)
-{
-	vector		m[4];
-	vector		sum;
-
-#pragma GCC unroll 4
-	for (int i = 0; i <= c; i++)
-		m[i] = ALL(n[i]);
-	sum = add_first_columns(q->low[c], m, q->digits, c, c);
-	if (c > 0)
-		sum = ADD(sum, q->carry);
-	q->digits.digit[c] = LO(ZERO, sum, neg_inv);
-	q->carry = _mm512_srli_epi64(LO(sum, m[0], q->digits.digit[c]), DIGIT_BITS);
-}
-
-/* Columns to digits, one carry after the other. */
-ALWAYS_INLINE void
-carry_columns(mp_limb_t *out8, const vector *t, int words)
-{
-	const vector mask = ALL(DIGIT_MASK);
-	vector		carry = ZERO;
-
-	for (int i = 0; i < words; i++)
-	{
-		vector		sum = ADD(t[i], carry);
-
-		put(out8 + LANES * i, _mm512_and_si512(sum, mask));
-		carry = _mm512_srli_epi64(sum, DIGIT_BITS);
-	}
-}
-
-/* The products of four digits of a and b go into the columns that give the quotient. */
-ALWAYS_INLINE void
-multiply_low(quotient *q, const mp_limb_t *a8, const mp_limb_t *b8)
-{
-	four		a = get_four(a8);
-	four		b = get_four(b8);
-
-#pragma GCC unroll 4
-	for (int c = 0; c < 4; c++)
-		q->low[c] = add_first_columns(q->low[c], a.digit, b, c, 4);
-}
-
-/* Columns j … j + columns - 1 of a sweep. */
-ALWAYS_INLINE void
-sweep_columns(vector *out, const vector *t, const mp_limb_t *a8, const mp_limb_t *n, four b, four q, int j,
-			  const int columns)
-{
-	vector		sum[8];
-	vector		window[12];
-
-#pragma GCC unroll 8
-	for (int c = 0; c < columns; c++)
-		sum[c] = t[j + c];
-	if (a8 != NULL)
-	{
-		get_window(window, a8, NULL, j, columns);
-		add_columns(sum, window, b, columns);
-	}
-	get_window(window, NULL, n, j, columns);
-	add_columns(sum, window, q, columns);
-#pragma GCC unroll 8
-	for (int c = 0; c < columns; c++)
-		out[j + c] = sum[c];
-}
-
-/*
- * Out of columns t make columns out, from the fourth on: add four digits of the
- * quotient times M, and of b times a unless a8 is NULL.
- *
- * The digits of the quotient are a chain of dependent multiplications.  Those of
- * the next sweep are found as soon as the columns that they depend on are there,
- * between other columns, which keep the multipliers busy.
- */
-ALWAYS_INLINE void
-sweep(const paillier_mont *ctx, vector *out, vector *t, const mp_limb_t *a8, const mp_limb_t *b8,
-	  const mp_limb_t *next_b8, quotient *next)
-{
-	const int	digits = ctx->words;
-	const mp_limb_t *n = ctx->digits;
-	const vector neg_inv = ALL(ctx->neg_inv);
-	const four	q = next->digits;
-	four		b = q;
-	vector		highest[4];
-	int			j = 8;
-
-	if (a8 != NULL)
-		b = get_four(b8);
-	t[4] = ADD(t[4], next->carry);
-	sweep_columns(out, t, a8, n, b, q, 4, 4);
-#pragma GCC unroll 4
-	for (int c = 0; c < 4; c++)
-		next->low[c] = out[4 + c];
-	if (a8 != NULL)
-		multiply_low(next, a8, next_b8);
-#pragma GCC unroll 4
-	for (int c = 0; c < 4; c++)
-	{
-		if (j + 8 <= digits)
-		{
-			sweep_columns(out, t, a8, n, b, q, j, 8);
-			j += 8;
-		}
-		quotient_digit(next, c, n, neg_inv);
-	}
-	for (; j + 8 <= digits; j += 8)
-		sweep_columns(out, t, a8, n, b, q, j, 8);
-	if (j < digits)
-		sweep_columns(out, t, a8, n, b, q, j, 4);
-
-#pragma GCC unroll 4
-	for (int c = 0; c < 4; c++)
-		out[digits + c] = t[digits + c];
-	if (a8 != NULL)
-		add_last_columns(out + digits, get_four(a8 + LANES * (digits - 4)).digit, b);
-#pragma GCC unroll 4
-	for (int i = 0; i < 4; i++)
-		highest[i] = ALL(n[digits - 4 + i]);
-	add_last_columns(out + digits, highest, q);
-}
-
-/* The quotient of the first sweep. */
-ALWAYS_INLINE void
-first_quotient(const paillier_mont *ctx, quotient *first)
-{
-#pragma GCC unroll 4
-	for (int c = 0; c < 4; c++)
-		quotient_digit(first, c, ctx->digits, ALL(ctx->neg_inv));
-}
-
-/*
- * Four digits of b a sweep: their products go into the columns together with
- * those of four quotient digits, and the columns move down by four.
- *
- * Bounds: a column gets 16 halves a sweep over at most 80 sweeps, and a carry:
- * below 2^62.4.
- */
-static void
-mul8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, const mp_limb_t *b8, mp_limb_t *scratch)
-{
-	const int	digits = ctx->words;
-	vector	   *t = (vector *) aligned(scratch) + 4;
-	quotient	next = {.low = {ZERO, ZERO, ZERO, ZERO}};
-
-	a8 = on_lines(a8, (mp_limb_t *) (t + digits + 4), digits);
-	for (int i = 0; i < digits + 4; i++)
-		t[i] = ZERO;
-	multiply_low(&next, a8, b8);
-	first_quotient(ctx, &next);
-	for (int row = 0; row < digits; row += 4)
-		sweep(ctx, t - 4, t, a8, b8 + LANES * row, b8 + LANES * (row + 4 < digits ? row + 4 : 0), &next);
-	carry_columns(out8, t, digits);
-}
-
-/* t = a² in 2·D columns: the products of different digits once, doubled, and the squares of digits. */
-ALWAYS_INLINE void
-square_columns(vector *t, const mp_limb_t *a8, const int digits)
-{
-	for (int row = 0; row < digits; row += 4)
-	{
-		four		a = get_four(a8 + LANES * row);
-		vector		sum[8] = {ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO};
-
-#pragma GCC unroll 4
-		for (int j = 1; j < 4; j++)
-#pragma GCC unroll 4
-			for (int i = 0; i < j; i++)
-			{
-				sum[i + j] = LO(sum[i + j], a.digit[j], a.digit[i]);
-				sum[i + j + 1] = HI(sum[i + j + 1], a.digit[j], a.digit[i]);
-			}
-#pragma GCC unroll 8
-		for (int c = 0; c < 8; c++)
-			t[2 * row + c] = sum[c];
-	}
-	for (int row = 0; row + 4 < digits; row += 4)
-	{
-		four		b = get_four(a8 + LANES * row);
-		four		above = get_four(a8 + LANES * (row + 4));
-		vector		window[12];
-		int			j;
-
-#pragma GCC unroll 4
-		for (int c = 0; c < 4; c++)
-			t[2 * row + 4 + c] = add_first_columns(t[2 * row + 4 + c], above.digit, b, c, 4);
-		for (j = row + 8; j + 8 <= digits; j += 8)
-		{
-			get_window(window, a8, NULL, j, 8);
-			add_columns(t + row + j, window, b, 8);
-		}
-		if (j < digits)
-		{
-			get_window(window, a8, NULL, j, 4);
-			add_columns(t + row + j, window, b, 4);
-		}
-		add_last_columns(t + row + digits, get_four(a8 + LANES * (digits - 4)).digit, b);
-	}
-	for (int i = 0; i < digits; i++)
-	{
-		vector		x = get(a8 + LANES * i);
-
-		t[2 * i] = LO(ADD(t[2 * i], t[2 * i]), x, x);
-		t[2 * i + 1] = HI(ADD(t[2 * i + 1], t[2 * i + 1]), x, x);
-	}
-}
-
-/*
- * The square, then the sweeps of mul8 for the quotient alone, over columns that
- * stand still.
- *
- * Bounds: doubled columns stay below those of mul8, 2·D halves each.
- */
-static void
-sqr8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, mp_limb_t *scratch)
-{
-	const int	digits = ctx->words;
-	vector	   *t = (vector *) aligned(scratch);
-	quotient	next;
-
-	square_columns(t, on_lines(a8, (mp_limb_t *) (t + 2 * digits), digits), digits);
-#pragma GCC unroll 4
-	for (int c = 0; c < 4; c++)
-		next.low[c] = t[c];
-	first_quotient(ctx, &next);
-	for (int row = 0; row < digits; row += 4)
-		sweep(ctx, t + row, t + row, NULL, NULL, NULL, &next);
-	carry_columns(out8, t + digits, digits);
-}
-
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+IFMA_END
 
 const paillier_kernel paillier_kernel_avx512ifma = {
 	.name = "avx512ifma",
 	.digit_bits = DIGIT_BITS,
+	.numbers = 2,
 	.available = available,
-	.words = words,
 	.init = init,
 	.load = load,
+	.remainder = remainder_of,
 	.join = join,
 	.mul = mul,
 	.sqr = sqr,
 	.select = select_entry,
-	.gather8 = gather8,
-	.scatter8 = scatter8,
-	.mul8 = mul8,
-	.sqr8 = sqr8,
+	.load8 = paillier_ifma_load8,
+	.gather8 = paillier_ifma_gather8,
+	.scatter8 = paillier_ifma_scatter8,
+	.mul8 = paillier_ifma_mul8,
+	.sqr8 = paillier_ifma_sqr8,
 };
 
 #else							/* other processors */
@@ -904,9 +560,19 @@ available(void)
 	return false;
 }
 
+/* What another processor made can be read. */
+static void
+scatter8(int words, mp_limb_t *const *residues, const mp_limb_t *a8)
+{
+	for (int i = 0; i < words; i++)
+		for (int lane = 0; lane < 8; lane++)
+			residues[lane][i] = a8[8 * i + lane];
+}
+
 const paillier_kernel paillier_kernel_avx512ifma = {
 	.name = "avx512ifma",
-	.digit_bits = DIGIT_BITS,
+	.digit_bits = 52,
+	.numbers = 2,
 	.available = available,
 	.scatter8 = scatter8,
 };

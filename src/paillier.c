@@ -89,8 +89,7 @@ void
 paillier_public_init(paillier_public *pk, const paillier_kernel *kernel, const mp_limb_t *n, int limbs, bool djn,
 					 mp_limb_t *scratch)
 {
-	mp_limb_t  *square = scratch;
-	int			square_limbs = 2 * limbs;
+	mp_limb_t  *one = scratch;	/* 2·limbs */
 
 	memset(pk, 0, offsetof(paillier_public, n2));
 	pk->bits = mpn_sizeinbase(n, limbs, 2);
@@ -102,14 +101,10 @@ paillier_public_init(paillier_public *pk, const paillier_kernel *kernel, const m
 	pk->limit = paillier_bound_below(pk->half, limbs);
 
 	pk->neg_inv = paillier_mont_negative_inverse(n[0]);
-	mpn_zero(square, square_limbs);
-	square[0] = 1;
-	reduce_mod_n_var(pk, pk->reduced_one, square);
-
-	mpn_sqr(square, n, limbs);
-	if (square[square_limbs - 1] == 0)
-		square_limbs--;
-	paillier_mont_init(&pk->n2, kernel, false, square, square_limbs, scratch + 2 * limbs);
+	mpn_zero(one, 2 * limbs);
+	one[0] = 1;
+	reduce_mod_n_var(pk, pk->reduced_one, one);
+	paillier_mont_init(&pk->n2, kernel, n, limbs, scratch);
 }
 
 /* ---- ciphertexts ---- */
@@ -121,20 +116,32 @@ paillier_check(const paillier_public *pk, const mp_limb_t *c, mp_limb_t *scratch
 	int			limbs2 = pk->n2.limbs;
 	mp_limb_t  *t = scratch;	/* 2·limbs */
 	mp_limb_t  *rest = t + 2 * limbs;
+	const mp_limb_t *one = pk->reduced_one;
 
 	if (mpn_zero_p(c, limbs2))
 		return PAILLIER_ERR_ZERO;
 	if (mpn_cmp(c, pk->n2.m, limbs2) >= 0)
 		return PAILLIER_ERR_TOO_LARGE;
-	t[2 * limbs - 1] = 0;
-	mpn_copyi(t, c, limbs2);
-	reduce_mod_n_var(pk, rest, t);
+
+	/* c mod n, or c/B^limbs mod n and what 1 is then */
+	if (paillier_mont_remainder_var(&pk->n2, rest, c, rest + limbs))
+	{
+		mpn_zero(t, limbs);
+		t[0] = 1;
+		one = t;
+	}
+	else
+	{
+		t[2 * limbs - 1] = 0;
+		mpn_copyi(t, c, limbs2);
+		reduce_mod_n_var(pk, rest, t);
+	}
 	if (mpn_zero_p(rest, limbs))
 		return PAILLIER_ERR_NOT_UNIT;
-	if (mpn_cmp(rest, pk->reduced_one, limbs) == 0)
+	if (mpn_cmp(rest, one, limbs) == 0)
 		return PAILLIER_ERR_UNBLINDED;
 	mpn_sub_n(rest, pk->n, rest, limbs);
-	return mpn_cmp(rest, pk->reduced_one, limbs) == 0 ? PAILLIER_ERR_UNBLINDED : PAILLIER_OK;
+	return mpn_cmp(rest, one, limbs) == 0 ? PAILLIER_ERR_UNBLINDED : PAILLIER_OK;
 }
 
 /* out = a·b for two residues, in limbs */
@@ -151,10 +158,11 @@ paillier_add(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *a, cons
 {
 	mp_limb_t  *x = scratch;
 	mp_limb_t  *y = x + pk->n2.words;
+	mp_limb_t  *rest = y + pk->n2.words;
 
-	paillier_mont_load(&pk->n2, x, a);
-	paillier_mont_load(&pk->n2, y, b);
-	multiply(&pk->n2, out, x, y, y + pk->n2.words);
+	paillier_mont_load(&pk->n2, x, a, rest);
+	paillier_mont_load(&pk->n2, y, b, rest);
+	multiply(&pk->n2, out, x, y, rest);
 }
 
 /* {u, limbs of n²} = 1/c modulo n; false where there is none */
@@ -205,8 +213,8 @@ paillier_negate_var(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *
 
 	if (!invert_mod_n(pk, u, c, x))
 		return PAILLIER_ERR_NOT_UNIT;
-	paillier_mont_load(n2, x, c);
-	paillier_mont_load(n2, y, u);
+	paillier_mont_load(n2, x, c, rest);
+	paillier_mont_load(n2, y, u, rest);
 	multiply(n2, t, x, y, rest);
 
 	/* t := 2 - t mod n²; t is not 0, being 1 mod n */
@@ -214,7 +222,7 @@ paillier_negate_var(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *
 	if (mpn_add_1(t, t, limbs2, 2))
 		mpn_sub_n(t, t, n2->m, limbs2);
 
-	paillier_mont_load(n2, x, t);
+	paillier_mont_load(n2, x, t, rest);
 	multiply(n2, out, x, y, rest);
 	return PAILLIER_OK;
 }
@@ -265,7 +273,7 @@ paillier_mul_plain_var(const paillier_public *pk, mp_limb_t *out, const mp_limb_
 			return result;
 		c = inverse;
 	}
-	paillier_mont_load(n2, base, c);
+	paillier_mont_load(n2, base, c, rest);
 	paillier_mont_enter(n2, base, base, rest);
 	paillier_mont_pow(n2, base, base, mag, limbs, rest);
 	paillier_mont_leave(n2, base, base, rest);

@@ -32,7 +32,7 @@ random_residue(const paillier_public *pk, mp_limb_t *out, paillier_random random
 	if (result != PAILLIER_OK)
 		return result;
 	mpn_zero(r + pk->limbs, pk->n2.limbs - pk->limbs);
-	paillier_mont_load(&pk->n2, out, r);
+	paillier_mont_load(&pk->n2, out, r, r + pk->n2.limbs);
 	paillier_mont_enter(&pk->n2, out, out, r + pk->n2.limbs);
 	return PAILLIER_OK;
 }
@@ -79,7 +79,7 @@ comb_base(const paillier_public *pk, mp_limb_t *out, paillier_random random, voi
 	mpn_tdiv_qr(quotient, h, 0, square, 2 * limbs, pk->n, limbs);
 	mpn_sub_n(h, pk->n, h, limbs);
 	mpn_zero(h + limbs, pk->n2.limbs - limbs);
-	paillier_mont_load(&pk->n2, out, h);
+	paillier_mont_load(&pk->n2, out, h, h + pk->n2.limbs);
 	paillier_mont_enter(&pk->n2, out, out, scratch);
 	paillier_mont_pow(&pk->n2, out, out, pk->n, limbs, scratch);
 	return PAILLIER_OK;
@@ -260,7 +260,7 @@ apply(const paillier_mont *n2, mp_limb_t *c, const mp_limb_t *factor, mp_limb_t 
 	mp_limb_t  *x = scratch;
 	mp_limb_t  *rest = x + n2->words;
 
-	paillier_mont_load(n2, x, c);
+	paillier_mont_load(n2, x, c, rest);
 	paillier_mont_mul(n2, x, x, factor, rest);
 	paillier_mont_store_var(n2, c, x, rest);
 }
@@ -301,11 +301,8 @@ blind8(const paillier_blinder *blinder, mp_limb_t *const *c, paillier_random ran
 	if (result != PAILLIER_OK)
 		return result;
 	for (int i = 0; i < LANES; i++)
-	{
 		residues[i] = x + i * n2->words;
-		paillier_mont_load(n2, residues[i], c[i]);
-	}
-	n2->kernel->gather8(n2, x8, (const mp_limb_t *const *) residues);
+	n2->kernel->load8(n2, x8, (const mp_limb_t *const *) c, rest);
 	n2->kernel->mul8(n2, x8, x8, factors, rest);
 	n2->kernel->scatter8(n2->words, residues, x8);
 	for (int i = 0; i < LANES; i++)

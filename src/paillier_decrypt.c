@@ -20,13 +20,13 @@ power(const paillier_private *key, const paillier_prime *prime, mp_limb_t *x, co
 	x[2 * prime->limbs - 1] = 0;
 	if (prime->vectors)
 	{
-		const paillier_mont *square = &prime->one;
+		const paillier_mont *square = &prime->mont;
 		mp_limb_t  *base = scratch;
 		mp_limb_t  *rest = base + square->words;
 
 		mpn_copyi(rest, c, limbs2);
 		mpn_sec_div_r(rest, limbs2, prime->square, prime->square_limbs, rest + limbs2);
-		paillier_mont_load(square, base, rest);
+		paillier_mont_load(square, base, rest, rest + square->limbs);
 		paillier_mont_enter(square, base, base, rest);
 		paillier_mont_pow_sec(square, base, base, prime->exponent, bits, rest);
 		paillier_mont_leave(square, base, base, rest);
@@ -40,7 +40,7 @@ static void
 power8(const paillier_private *key, const paillier_prime *prime, mp_limb_t *const *x, const mp_limb_t *const *c,
 	   mp_limb_t *scratch)
 {
-	const paillier_mont *square = &prime->eight;
+	const paillier_mont *square = &prime->mont;
 	const paillier_kernel *kernel = square->kernel;
 	int			limbs2 = key->pub.n2.limbs;
 	mp_limb_t  *base8 = scratch;
@@ -48,17 +48,18 @@ power8(const paillier_private *key, const paillier_prime *prime, mp_limb_t *cons
 	mp_limb_t  *unit = other8 + LANES * square->words;
 	mp_limb_t  *rest = unit + square->words;
 	mp_limb_t  *residues[LANES];
+	mp_limb_t  *reduced[LANES];
 	const mp_limb_t *same[LANES];
 
 	for (int i = 0; i < LANES; i++)
 	{
-		residues[i] = other8 + i * square->words;
+		reduced[i] = other8 + i * square->words;
 		mpn_copyi(rest, c[i], limbs2);
 		mpn_sec_div_r(rest, limbs2, prime->square, prime->square_limbs, rest + limbs2);
-		paillier_mont_load(square, residues[i], rest);
+		mpn_copyi(reduced[i], rest, square->limbs);
 		same[i] = square->r2;
 	}
-	kernel->gather8(square, base8, (const mp_limb_t *const *) residues);
+	kernel->load8(square, base8, (const mp_limb_t *const *) reduced, rest);
 	kernel->gather8(square, other8, same);
 	kernel->mul8(square, base8, base8, other8, rest);
 	paillier_mont_pow8_sec(square, base8, base8, prime->exponent, mpn_sizeinbase(prime->p, prime->limbs, 2), rest);
@@ -66,7 +67,10 @@ power8(const paillier_private *key, const paillier_prime *prime, mp_limb_t *cons
 	mpn_zero(unit, square->words);
 	unit[0] = 1;
 	for (int i = 0; i < LANES; i++)
+	{
+		residues[i] = other8 + i * square->words;
 		same[i] = unit;
+	}
 	kernel->gather8(square, other8, same);
 	kernel->mul8(square, base8, base8, other8, rest);
 	kernel->scatter8(square->words, residues, base8);

@@ -235,10 +235,7 @@ prime_init(paillier_prime *prime, const paillier_kernel *kernel, const mp_limb_t
 	prime->square_limbs = 2 * limbs - (prime->square[2 * limbs - 1] == 0);
 	prime->vectors = kernel != &paillier_kernel_generic;
 	if (prime->vectors)
-	{
-		paillier_mont_init(&prime->one, kernel, false, prime->square, prime->square_limbs, scratch);
-		paillier_mont_init(&prime->eight, kernel, true, prime->square, prime->square_limbs, scratch);
-	}
+		paillier_mont_init(&prime->mont, kernel, p, limbs, scratch);
 
 	mpn_copyi(scratch, q, q_limbs);
 	mpn_zero(scratch + q_limbs, wide - q_limbs);

@@ -19,7 +19,7 @@
 #include "utils/snapmgr.h"
 
 /*
- * The cache is emptied when it holds so many keys.  A key takes from 60 kB (a
+ * The cache is emptied when it holds so many keys.  A key takes from 80 kB (a
  * modulus of 2048 bits that is only summed under) to 45 MB (8192 bits, with a
  * large table to encrypt).
  */

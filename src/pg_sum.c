@@ -116,8 +116,6 @@ multiply_wide(PaillierKey *key, PaillierSum *sum, const mp_limb_t *c)
 	mp_limb_t  *products = sum->body + 1;
 	mp_limb_t  *waiting = products + LANES * n2->words;
 	mp_limb_t  *rows8 = paillier_scratch(key);
-	mp_limb_t  *last = rows8 + LANES * n2->words;
-	mp_limb_t  *rest = last + n2->words;
 	const mp_limb_t *row[LANES];
 
 	/*
@@ -129,14 +127,13 @@ multiply_wide(PaillierKey *key, PaillierSum *sum, const mp_limb_t *c)
 
 	if (sum->count < LANES - 1)
 	{
-		paillier_mont_load(n2, waiting + sum->count++ * n2->words, c);
+		mpn_copyi(waiting + sum->count++ * n2->limbs, c, n2->limbs);
 		return;
 	}
-	paillier_mont_load(n2, last, c);
 	for (int i = 0; i < LANES; i++)
-		row[i] = i < LANES - 1 ? waiting + i * n2->words : last;
-	n2->kernel->gather8(n2, rows8, row);
-	n2->kernel->mul8(n2, products, products, rows8, rest);
+		row[i] = i < LANES - 1 ? waiting + i * n2->limbs : c;
+	n2->kernel->load8(n2, rows8, row, rows8 + LANES * n2->words);
+	n2->kernel->mul8(n2, products, products, rows8, rows8 + LANES * n2->words);
 	sum->body[0] += LANES;
 	sum->count = 0;
 }
@@ -148,7 +145,7 @@ row_power(const Row *row, mp_limb_t *out)
 	const paillier_mont *n2 = &row->key->pub.n2;
 	mp_limb_t  *scratch = paillier_scratch(row->key);
 
-	paillier_mont_load(n2, out, row->ct->c);
+	paillier_mont_load(n2, out, row->ct->c, scratch);
 	if (row->factor == NULL)
 		return;
 	paillier_mont_enter(n2, out, out, scratch);
@@ -164,13 +161,13 @@ sum_multiply(PaillierSum *sum, const Row *row, bool divide)
 	mp_limb_t	residue[PAILLIER_MAX_WORDS];
 
 	if (row->factor == NULL)
-		paillier_mont_load(&row->key->pub.n2, residue, row->ct->c);
+		paillier_mont_load(&row->key->pub.n2, residue, row->ct->c, paillier_scratch(row->key));
 	else if (row->factor->mag[0] <= PG_INT64_MAX && mpn_zero_p(row->factor->mag + 1, row->factor->limbs - 1))
 	{
 		weight = row->factor->mag[0];
 		if (weight == 0)
 			return sum;
-		paillier_mont_load(&row->key->pub.n2, residue, row->ct->c);
+		paillier_mont_load(&row->key->pub.n2, residue, row->ct->c, paillier_scratch(row->key));
 	}
 	else
 		row_power(row, residue);

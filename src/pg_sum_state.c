@@ -218,30 +218,20 @@ paillier_sum_rescale(PaillierKey *key, PaillierSum *sum, int scale)
 /* ---- from one form to another ---- */
 
 /*
- * A number of digits of `digit_bits`, as any kernel leaves it, with R^lost
- * missing for an R of words·digit_bits bits: as a residue of this key's kernel.
+ * A residue of any kernel, by the bits of its digits, with R^lost missing for the
+ * R of that kernel: as a residue of this key's kernel.
  */
 static void
 convert_residue(PaillierKey *key, mp_limb_t *out, const mp_limb_t *digits, int words, int digit_bits, uint64 lost)
 {
 	const paillier_mont *n2 = &key->pub.n2;
 	mp_limb_t  *scratch = paillier_scratch(key);
-	int			size = words * digit_bits / 64 + 2;
-	mp_limb_t	number[PAILLIER_MAX_WORDS + 2] = {0};
-	mp_limb_t	limbs[PAILLIER_MAX_LIMBS];
 	mp_limb_t	power[PAILLIER_MAX_WORDS] = {2};
 	mp_limb_t	exponent[2];
 
-	for (int i = words - 1; i >= 0; i--)
-	{
-		(void) mpn_lshift(number, number, size, digit_bits / 2);
-		(void) mpn_lshift(number, number, size, digit_bits / 2);
-		(void) mpn_add_1(number, number, size, digits[i]);
-	}
-	mpn_tdiv_qr(scratch, limbs, 0, number, size, n2->m, n2->limbs);
-	paillier_mont_load(n2, out, limbs);
-
-	exponent[1] = mpn_mul_1(exponent, &(mp_limb_t) {lost}, 1, words * digit_bits);
+	paillier_mont_import_var(n2, out, digits, words, digit_bits, scratch);
+	exponent[1] = mpn_mul_1(exponent, &(mp_limb_t) {lost}, 1,
+							words / paillier_kernel_of_digits(digit_bits)->numbers * digit_bits);
 	paillier_mont_enter(n2, power, power, scratch);
 	paillier_mont_pow(n2, power, power, exponent, 2, scratch);
 	paillier_mont_mul(n2, out, out, power, scratch);
@@ -264,10 +254,10 @@ take_residue(PaillierKey *key, PaillierSum *copy, int64 weight, const PaillierSu
 static PaillierSum *
 take_wide(PaillierKey *key, PaillierSum *copy, const PaillierSum *sum)
 {
-	const paillier_kernel *maker = sum->digit_bits == paillier_kernel_generic.digit_bits ? &paillier_kernel_generic
-		: &paillier_kernel_avx512ifma;
+	const paillier_kernel *maker = paillier_kernel_of_digits(sum->digit_bits);
 	const mp_limb_t *products = sum->body + 1;
 	const mp_limb_t *waiting = products + LANES * sum->words;
+	mp_limb_t	residue[PAILLIER_MAX_WORDS];
 	mp_limb_t  *lane[LANES];
 
 	lane[0] = palloc(LANES * sum->words * sizeof(mp_limb_t));
@@ -278,7 +268,10 @@ take_wide(PaillierKey *key, PaillierSum *copy, const PaillierSum *sum)
 		copy = take_residue(key, copy, 1, sum, lane[i], i == 0 ? sum->body[0] : 0);
 	pfree(lane[0]);
 	for (int i = 0; i < sum->count; i++)
-		copy = take_residue(key, copy, 1, sum, waiting + i * sum->words, 0);
+	{
+		paillier_mont_load(&key->pub.n2, residue, waiting + i * key->pub.n2.limbs, paillier_scratch(key));
+		copy = paillier_sum_multiply(key, copy, 1, residue, 0);
+	}
 	return copy;
 }
 
@@ -323,7 +316,7 @@ PaillierSum *
 paillier_sum_widen(PaillierKey *key, PaillierSum *sum)
 {
 	const paillier_mont *n2 = &key->pub.n2;
-	PaillierSum *copy = paillier_sum_resize(sum, 1 + (2 * LANES - 1) * n2->words);
+	PaillierSum *copy = paillier_sum_resize(sum, 1 + LANES * n2->words + (LANES - 1) * n2->limbs);
 	mp_limb_t	unit[PAILLIER_MAX_WORDS] = {1};
 	const mp_limb_t *lanes[LANES];
 

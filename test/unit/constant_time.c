@@ -157,7 +157,9 @@ static void
 mark_modulus(paillier_mont *ctx)
 {
 	SECRET(ctx->m, ctx->limbs);
+	SECRET(ctx->root, ctx->root_limbs);
 	SECRET(&ctx->neg_inv, 1);
+	SECRET(ctx->own, PAILLIER_MONT_OWN);
 	SECRET(ctx->one, ctx->words);
 	SECRET(ctx->r2, ctx->words);
 }
@@ -170,15 +172,13 @@ mark_prime(paillier_prime *prime)
 	SECRET(prime->h, prime->limbs);
 	SECRET(prime->square, prime->square_limbs);
 	if (prime->vectors)
-	{
-		mark_modulus(&prime->one);
-		mark_modulus(&prime->eight);
-	}
+		mark_modulus(&prime->mont);
 }
 
 /*
- * Whose powers the functions for vector kernels compute.  The generic kernel
- * is the one here; its residues must be too short for GMP's Toom-Cook steps.
+ * Whose powers: GMP's, or those of the functions for vector kernels.  The kernel
+ * below them is the generic one by another name; its residues must be too short
+ * for GMP's Toom-Cook steps.  The size of the square of a prime may be known.
  */
 typedef enum powers
 {
@@ -191,19 +191,20 @@ static const char *const power_names[] = {"GMP's powers", "own powers"};
 #define MAX_OWN_BITS 480
 
 static void
-prepare_powers(paillier_private *key, powers whose, mp_limb_t *scratch)
+init_with_public_size(paillier_mont *ctx, mp_limb_t *scratch)
 {
-	paillier_prime *const primes[] = {&key->p, &key->q};
+	PUBLIC_VALUE(ctx->limbs);
+	paillier_kernel_generic.init(ctx, scratch);
+}
 
-	for (int i = 0; i < 2 && whose == OWN_POWERS; i++)
-	{
-		paillier_prime *prime = primes[i];
+static const paillier_kernel *
+kernel_for(powers whose)
+{
+	static paillier_kernel other;
 
-		PUBLIC_VALUE(prime->square_limbs);
-		prime->vectors = true;
-		paillier_mont_init(&prime->one, &paillier_kernel_generic, false, prime->square, prime->square_limbs, scratch);
-		paillier_mont_init(&prime->eight, &paillier_kernel_generic, true, prime->square, prime->square_limbs, scratch);
-	}
+	other = paillier_kernel_generic;
+	other.init = init_with_public_size;
+	return whose == GMP_POWERS ? &paillier_kernel_generic : &other;
 }
 
 static void
@@ -283,9 +284,8 @@ test_decrypt(int p_bits, int q_bits, powers whose)
 	ciphertexts *some = allocate(sizeof(ciphertexts));
 
 	group_begin("decryption with primes of %d and %d bits, %s", p_bits, q_bits, power_names[whose]);
-	check_int(paillier_private_init(key, &paillier_kernel_generic, f.p, f.p_limbs, f.q, f.q_limbs, false, scratch),
+	check_int(paillier_private_init(key, kernel_for(whose), f.p, f.p_limbs, f.q, f.q_limbs, false, scratch),
 			  PAILLIER_OK, "private_init");
-	prepare_powers(key, whose, scratch);
 	encrypt_some(&key->pub, some);
 	check_decrypt(key, some, scratch);
 	group_end();
@@ -328,9 +328,8 @@ test_private_init(int p_bits, int q_bits, powers whose)
 	group_begin("preparing a key with primes of %d and %d bits, %s", p_bits, q_bits, power_names[whose]);
 	mark_factors(&f);
 	preparing_key = true;
-	result = paillier_private_init(key, &paillier_kernel_generic, f.p, f.p_limbs, f.q, f.q_limbs, false, scratch);
+	result = paillier_private_init(key, kernel_for(whose), f.p, f.p_limbs, f.q, f.q_limbs, false, scratch);
 	preparing_key = false;
-	prepare_powers(key, whose, scratch);
 	check_no_errors(before, "private_init");
 	PUBLIC_VALUE(result);
 	check_int(result, PAILLIER_OK, "private_init");
@@ -343,7 +342,22 @@ test_private_init(int p_bits, int q_bits, powers whose)
 
 /* ---- Montgomery arithmetic: secret residues, and exponents ---- */
 
-#define MONT_LIMBS 15			/* too few for GMP's Toom-Cook steps */
+/* Too few for GMP's Toom-Cook steps, and no multiple of 4. */
+#define ROOT_LIMBS 7
+#define MONT_LIMBS (2 * ROOT_LIMBS)
+
+static paillier_mont *
+random_modulus(mp_limb_t *scratch)
+{
+	mp_limb_t	root[ROOT_LIMBS];
+	paillier_mont *ctx = allocate(sizeof(paillier_mont));
+
+	random_limbs(root, ROOT_LIMBS);
+	root[0] |= 1;
+	root[ROOT_LIMBS - 1] |= (mp_limb_t) 1 << 63;
+	paillier_mont_init(ctx, &paillier_kernel_generic, root, ROOT_LIMBS, scratch);
+	return ctx;
+}
 
 static void
 test_mont(void)
@@ -351,22 +365,21 @@ test_mont(void)
 	mp_limb_t	scratch[PAILLIER_MONT_POW_SCRATCH(MONT_LIMBS)];
 	mp_limb_t	a[MONT_LIMBS];
 	mp_limb_t	b[MONT_LIMBS];
+	mp_limb_t	x[MONT_LIMBS];
 	mp_limb_t	e[4];
-	paillier_mont *ctx = allocate(sizeof(paillier_mont));
+	paillier_mont *ctx = random_modulus(scratch);
 	unsigned	before;
 
 	group_begin("Montgomery arithmetic on secret residues");
 	random_limbs(a, MONT_LIMBS);
 	random_limbs(b, MONT_LIMBS);
 	random_limbs(e, 4);
-	a[0] |= 1;
-	paillier_mont_init(ctx, &paillier_kernel_generic, false, a, MONT_LIMBS, scratch);
 	before = VALGRIND_COUNT_ERRORS;
 	SECRET(a, MONT_LIMBS);
 	SECRET(b, MONT_LIMBS);
-	paillier_mont_load(ctx, a, a);
-	paillier_mont_enter(ctx, a, a, scratch);
-	paillier_mont_mul(ctx, b, a, b, scratch);
+	paillier_mont_load(ctx, x, a, scratch);
+	paillier_mont_enter(ctx, x, x, scratch);
+	paillier_mont_mul(ctx, b, x, b, scratch);
 	paillier_mont_sqr(ctx, b, b, scratch);
 	paillier_mont_pow(ctx, b, b, e, 4, scratch);
 	SECRET(e, 4);
@@ -382,20 +395,21 @@ static void
 test_mont8(void)
 {
 	mp_limb_t	scratch[PAILLIER_MONT_POW8_SCRATCH(MONT_LIMBS)];
-	mp_limb_t	m[MONT_LIMBS];
+	mp_limb_t	a[8 * MONT_LIMBS];
 	mp_limb_t	a8[8 * MONT_LIMBS];
 	mp_limb_t	e[4];
-	paillier_mont *ctx = allocate(sizeof(paillier_mont));
+	const mp_limb_t *numbers[8];
+	paillier_mont *ctx = random_modulus(scratch);
 	unsigned	before = VALGRIND_COUNT_ERRORS;
 
 	group_begin("eight powers of secret residues with a secret exponent");
-	random_limbs(m, MONT_LIMBS);
-	random_limbs(a8, 8 * MONT_LIMBS);
+	random_limbs(a, 8 * MONT_LIMBS);
 	random_limbs(e, 4);
-	m[0] |= 1;
-	paillier_mont_init(ctx, &paillier_kernel_generic, true, m, MONT_LIMBS, scratch);
-	SECRET(a8, 8 * MONT_LIMBS);
+	SECRET(a, 8 * MONT_LIMBS);
 	SECRET(e, 4);
+	for (int i = 0; i < 8; i++)
+		numbers[i] = a + i * MONT_LIMBS;
+	ctx->kernel->load8(ctx, a8, numbers, scratch);
 	paillier_mont_pow8_sec(ctx, a8, a8, e, 250, scratch);
 	check_no_errors(before, "pow8_sec");
 	group_end();
