@@ -15,7 +15,7 @@ SCRIPTS_built = paillier
 # What each layer may include is checked by test/layers.
 CORE = mont mont_generic mont_ifma mont_ifma8 bound result codec paillier paillier_blind paillier_private paillier_decrypt jwk
 SERVER = pg_module pg_error pg_key pg_jwk pg_private pg_numeric pg_cache pg_ciphertext pg_arithmetic pg_sum \
-	pg_sum_state pg_sum_window pg_sum_io pg_metering
+	pg_sum_state pg_sum_batch pg_sum_window pg_sum_io pg_metering
 PROGRAM_FILES = $(patsubst %.c,%,$(notdir $(wildcard src/cli_*.c)))
 
 OBJS = $(patsubst %,src/%.o,$(CORE) $(SERVER))

@@ -6,6 +6,9 @@
  * ciphertext as it stands, which loses a factor R; the state counts the lost
  * factors and the final function puts them back at once.
  *
+ * Eight rows at once take half the time: those of a large group (wide states) or
+ * of many small ones (pg_sum_batch.c).
+ *
  * Rows with weights are multiplied by weight; the final function raises the
  * products to them.  What is taken away has a negative weight, and the final
  * function divides: no row ever costs an inversion or, unless its weight is
@@ -115,15 +118,9 @@ multiply_wide(PaillierKey *key, PaillierSum *sum, const mp_limb_t *c)
 	const paillier_mont *n2 = &key->pub.n2;
 	mp_limb_t  *products = sum->body + 1;
 	mp_limb_t  *waiting = products + LANES * n2->words;
-	mp_limb_t  *rows8 = paillier_scratch(key);
+	/* on a cache line */
+	mp_limb_t  *rows8 = (mp_limb_t *) TYPEALIGN(64, paillier_scratch(key));
 	const mp_limb_t *row[LANES];
-
-	/*
-	 * A heap page is filled from its end: the next two rows of a table stand below
-	 * this one, and are on their way now.
-	 */
-	for (int i = 1; i <= 2 * n2->limbs / LANES + 3; i++)
-		__builtin_prefetch(c - LANES * i);
 
 	if (sum->count < LANES - 1)
 	{
@@ -174,16 +171,45 @@ sum_multiply(PaillierSum *sum, const Row *row, bool divide)
 	return paillier_sum_multiply(row->key, sum, row->weight.negative != divide ? -weight : weight, residue, 0);
 }
 
+/* Whether rows may wait for the state: it is one product of few rows, and stays that. */
+static bool
+can_wait(const PaillierKey *key, PaillierSum *sum)
+{
+	return sum->form == SUM_NARROW && sum->count == 1 && sum->rows < MANY_ROWS - 1 && paillier_sum_native(key, sum) &&
+		paillier_sum_term(sum, 0)->weight == 1 && paillier_sum_term(sum, 0)->lost < MANY_ROWS;
+}
+
 /* sum + row, in place where there is room; `moving` where the row will be taken out again */
 static PaillierSum *
-sum_add(PaillierSum *sum, Row *row, bool moving)
+sum_add(FunctionCallInfo fcinfo, PaillierSum *sum, Row *row, bool moving, SumBatch *batch)
 {
 	PaillierKey *key = row->key;
 	bool		plain = row->factor == NULL && !row->weight.negative;
+	bool		ours = sum != NULL && sum->rows > 0;	/* its place in memory is final */
+	bool		waits;
+
+	/*
+	 * A heap page is filled from its end: the next two rows of a table stand below
+	 * this one, and are on their way now.
+	 */
+	for (int i = 1; i <= 2 * key->pub.n2.limbs / LANES + 3; i++)
+		__builtin_prefetch(row->ct->c - LANES * i);
 
 	if (sum == NULL || sum->rows == 0)
 		sum = sum_start(row, moving);
+	/* first of all: settling looks up the sum's key, and any other one might leave the cache */
 	paillier_check_same_key(sum->key_id, key->id);
+	waits = batch != NULL && ours && plain && row->scale == sum->scale && can_wait(key, sum);
+	if (sum->pending && !waits)
+		paillier_sum_settle(fcinfo, sum);
+	if (waits)
+	{
+		paillier_sum_set_bound(sum, key, paillier_bound_add(paillier_sum_bound(sum), row->bound));
+		sum->rows_at_scale++;
+		sum->rows++;
+		paillier_sum_defer(fcinfo, batch, sum, row->ct->c);
+		return sum;
+	}
 	if (sum->form == SUM_NARROW || row->scale > sum->scale || !paillier_sum_native(key, sum) ||
 		(sum->form == SUM_WIDE && (!plain || row->scale != sum->scale)) ||
 		(sum->form == SUM_QUEUE && (row->weight.negative || sum->rows == MAX_QUEUE)))
@@ -257,6 +283,7 @@ transition(FunctionCallInfo fcinfo, bool weighted, Motion motion)
 	bool		skip = PG_ARGISNULL(1) || (weighted && PG_ARGISNULL(2));
 	PaillierSum *sum = PG_ARGISNULL(0) ? NULL : sum_writable(fcinfo, 0);
 	bool		moving = motion == ENTERS && AggCheckCallContext(fcinfo, NULL) == AGG_CONTEXT_WINDOW;
+	SumBatch   *batch = motion == STAYS && !weighted && !skip ? paillier_sum_batch(fcinfo) : NULL;
 	Row			row;
 
 	if (!skip)
@@ -265,7 +292,7 @@ transition(FunctionCallInfo fcinfo, bool weighted, Motion motion)
 		if (weighted)
 			row_weigh(&row, PG_GETARG_NUMERIC(2));
 		if (motion != LEAVES)
-			sum = sum_add(sum, &row, moving);
+			sum = sum_add(fcinfo, sum, &row, moving, batch);
 		else if (sum != NULL)
 			sum = sum_subtract(sum, &row);
 	}
@@ -390,6 +417,8 @@ paillier_sum_final(PG_FUNCTION_ARGS)
 	sum = (PaillierSum *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
 	if (sum->rows == 0)
 		PG_RETURN_NULL();
+	if (sum->pending)
+		paillier_sum_settle(fcinfo, sum);
 	key = paillier_key_lookup(fcinfo, sum->key_id);
 	sum = paillier_sum_narrow(key, sum);
 	out = paillier_ciphertext_make(key, sum->scale, paillier_sum_bound(sum));

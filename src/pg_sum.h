@@ -27,7 +27,7 @@ typedef enum SumForm
 	/*
 	 * For a sum of very many rows without weights: the lost factors, eight
 	 * products in the kernel's own order, and `count` of at most seven
-	 * ciphertexts that wait until there are eight.
+	 * ciphertexts, in limbs, that wait until there are eight.
 	 */
 	SUM_WIDE,
 
@@ -43,7 +43,8 @@ typedef struct PaillierSum
 	uint8		form;
 	uint8		digit_bits;		/* of residues */
 	uint16		words;			/* of a residue */
-	uint16		count;
+	uint8		count;
+	uint8		pending;		/* rows wait in a batch (pg_sum_batch.c) */
 	uint32		bound_exponent;
 	uint64		rows;			/* ciphertexts in the sum; none: the sum is NULL */
 	uint64		rows_at_scale;	/* of these, the ones that brought this scale */
@@ -120,6 +121,25 @@ extern PaillierSum *paillier_sum_multiply(PaillierKey *key, PaillierSum *sum, in
 
 /* limbs = what a narrow state stands for, below n² */
 extern void paillier_sum_total(PaillierKey *key, mp_limb_t *limbs, const PaillierSum *sum);
+
+/* The final function of sum(). */
+extern Datum paillier_sum_final(PG_FUNCTION_ARGS);
+
+/* ---- many groups at once (pg_sum_batch.c) ---- */
+
+/*
+ * The rows that wait, of up to eight groups, for one aggregate of one query; NULL
+ * where its states might be seen by somebody else.
+ */
+typedef struct SumBatch SumBatch;
+
+extern SumBatch *paillier_sum_batch(FunctionCallInfo fcinfo);
+
+/* Let a ciphertext wait to be multiplied into the only term of a narrow state, whose place in memory is final. */
+extern void paillier_sum_defer(FunctionCallInfo fcinfo, SumBatch *batch, PaillierSum *sum, const mp_limb_t *c);
+
+/* What waits for the state is multiplied into it. */
+extern void paillier_sum_settle(FunctionCallInfo fcinfo, PaillierSum *sum);
 
 /* ---- windows (pg_sum_window.c) ---- */
 
