@@ -62,7 +62,7 @@ profile_samples() {
 # ---- calls ----
 
 watched="palloc palloc0 repalloc MemoryContextAlloc MemoryContextAllocZero MemoryContextAllocExtended malloc
-	SPI_connect paillier_public_init paillier_mont_load"
+	SPI_connect paillier_public_init paillier_sum_accum"
 
 # Calls in a session of 6144 rows, and calls a row: from the difference to one of 2048.
 profile_calls() {
@@ -73,7 +73,7 @@ profile_calls() {
 	fi
 	count_calls 2048 "$work/calls.few"
 	count_calls 6144 "$work/calls.more"
-	if ! awk '$1 == "paillier_mont_load" && $2 >= 6144 { found = 1 } END { exit !found }' "$work/calls.more"; then
+	if ! awk '$1 == "paillier_sum_accum" && $2 >= 6144 { found = 1 } END { exit !found }' "$work/calls.more"; then
 		echo "gdb cannot be used here: calls are not counted"
 		return
 	fi
