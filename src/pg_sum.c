@@ -200,7 +200,7 @@ sum_add(FunctionCallInfo fcinfo, PaillierSum *sum, Row *row, bool moving, SumBat
 	/* first of all: settling looks up the sum's key, and any other one might leave the cache */
 	paillier_check_same_key(sum->key_id, key->id);
 	waits = batch != NULL && ours && plain && row->scale == sum->scale && can_wait(key, sum);
-	if (sum->pending && !waits)
+	if (!waits)
 		paillier_sum_settle(fcinfo, sum);
 	if (waits)
 	{
@@ -394,6 +394,8 @@ paillier_sum_combine(PG_FUNCTION_ARGS)
 	}
 	if (a == NULL || a->rows == 0)
 		PG_RETURN_POINTER(b);
+	paillier_sum_settle(fcinfo, a);
+	paillier_sum_settle(fcinfo, b);
 	key = paillier_key_lookup(fcinfo, a->key_id);
 	paillier_check_same_key(b->key_id, key->id);
 	PG_RETURN_POINTER(sum_combine(key, paillier_sum_narrow(key, a), paillier_sum_narrow(key, b)));
@@ -417,8 +419,7 @@ paillier_sum_final(PG_FUNCTION_ARGS)
 	sum = (PaillierSum *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
 	if (sum->rows == 0)
 		PG_RETURN_NULL();
-	if (sum->pending)
-		paillier_sum_settle(fcinfo, sum);
+	paillier_sum_settle(fcinfo, sum);
 	key = paillier_key_lookup(fcinfo, sum->key_id);
 	sum = paillier_sum_narrow(key, sum);
 	out = paillier_ciphertext_make(key, sum->scale, paillier_sum_bound(sum));

@@ -138,7 +138,7 @@ extern SumBatch *paillier_sum_batch(FunctionCallInfo fcinfo);
 /* Let a ciphertext wait to be multiplied into the only term of a narrow state, whose place in memory is final. */
 extern void paillier_sum_defer(FunctionCallInfo fcinfo, SumBatch *batch, PaillierSum *sum, const mp_limb_t *c);
 
-/* What waits for the state is multiplied into it. */
+/* Multiply what waits for the state into it: to be called before a state is looked at. */
 extern void paillier_sum_settle(FunctionCallInfo fcinfo, PaillierSum *sum);
 
 /* ---- windows (pg_sum_window.c) ---- */

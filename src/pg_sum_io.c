@@ -34,6 +34,7 @@ sum_serialize(FunctionCallInfo fcinfo, PaillierSum *sum)
 
 	if (sum->rows > 0)
 	{
+		paillier_sum_settle(fcinfo, sum);
 		key = paillier_key_lookup(fcinfo, sum->key_id);
 		sum = paillier_sum_narrow(key, sum);
 		count = sum->count;
