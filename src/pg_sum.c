@@ -111,25 +111,39 @@ sum_start(const Row *row, bool moving)
 	return sum;
 }
 
+/* The products of a wide sum, back on a cache line where the sum was moved. */
+static mp_limb_t *
+align_products(PaillierSum *sum)
+{
+	mp_limb_t  *room = sum->body + 2;
+	uint64		up = (mp_limb_t *) TYPEALIGN(LINE_WORDS * sizeof(mp_limb_t), room) - room;
+
+	if (unlikely(sum->body[1] != up))
+	{
+		memmove(room + up, room + sum->body[1], LANES * sum->words * sizeof(mp_limb_t));
+		sum->body[1] = up;
+	}
+	return room + up;
+}
+
 /* A ciphertext into a wide sum: it waits, or goes into the eight products with those that have waited. */
 static void
 multiply_wide(PaillierKey *key, PaillierSum *sum, const mp_limb_t *c)
 {
 	const paillier_mont *n2 = &key->pub.n2;
-	mp_limb_t  *products = sum->body + 1;
-	mp_limb_t  *waiting = products + LANES * n2->words;
-	/* on a cache line */
-	mp_limb_t  *rows8 = (mp_limb_t *) TYPEALIGN(64, paillier_scratch(key));
+	mp_limb_t  *rows8 = (mp_limb_t *) TYPEALIGN(LINE_WORDS * sizeof(mp_limb_t), paillier_scratch(key));
+	mp_limb_t  *products;
 	const mp_limb_t *row[LANES];
 
 	if (sum->count < LANES - 1)
 	{
-		mpn_copyi(waiting + sum->count++ * n2->limbs, c, n2->limbs);
+		mpn_copyi(paillier_sum_waiting(sum, n2->limbs, sum->count++), c, n2->limbs);
 		return;
 	}
 	for (int i = 0; i < LANES; i++)
-		row[i] = i < LANES - 1 ? waiting + i * n2->limbs : c;
+		row[i] = i < LANES - 1 ? paillier_sum_waiting(sum, n2->limbs, i) : c;
 	n2->kernel->load8(n2, rows8, row, rows8 + LANES * n2->words);
+	products = align_products(sum);
 	n2->kernel->mul8(n2, products, products, rows8, rows8 + LANES * n2->words);
 	sum->body[0] += LANES;
 	sum->count = 0;

@@ -84,6 +84,26 @@ paillier_sum_term(PaillierSum *sum, int i)
 /* Rows from which a sum is wide, or may have many terms. */
 #define MANY_ROWS 1024
 
+/*
+ * The body of a wide sum: the lost factors; by how many words the products are
+ * moved up, so that they stand on a cache line; the products; the ciphertexts
+ * that wait.
+ */
+#define LINE_WORDS 8
+#define WIDE_WORDS(words, limbs)	(2 + LINE_WORDS - 1 + LANES * (words) + (LANES - 1) * (limbs))
+
+static inline mp_limb_t *
+paillier_sum_products(PaillierSum *sum)
+{
+	return sum->body + 2 + sum->body[1];
+}
+
+static inline mp_limb_t *
+paillier_sum_waiting(PaillierSum *sum, int limbs, int i)
+{
+	return sum->body + 2 + LINE_WORDS - 1 + LANES * sum->words + i * limbs;
+}
+
 static inline paillier_bound
 paillier_sum_bound(const PaillierSum *sum)
 {

@@ -252,24 +252,23 @@ take_residue(PaillierKey *key, PaillierSum *copy, int64 weight, const PaillierSu
 
 /* The eight products, and the ciphertexts that wait. */
 static PaillierSum *
-take_wide(PaillierKey *key, PaillierSum *copy, const PaillierSum *sum)
+take_wide(PaillierKey *key, PaillierSum *copy, PaillierSum *sum)
 {
 	const paillier_kernel *maker = paillier_kernel_of_digits(sum->digit_bits);
-	const mp_limb_t *products = sum->body + 1;
-	const mp_limb_t *waiting = products + LANES * sum->words;
 	mp_limb_t	residue[PAILLIER_MAX_WORDS];
 	mp_limb_t  *lane[LANES];
 
 	lane[0] = palloc(LANES * sum->words * sizeof(mp_limb_t));
 	for (int i = 1; i < LANES; i++)
 		lane[i] = lane[i - 1] + sum->words;
-	maker->scatter8(sum->words, lane, products);
+	maker->scatter8(sum->words, lane, paillier_sum_products(sum));
 	for (int i = 0; i < LANES; i++)
 		copy = take_residue(key, copy, 1, sum, lane[i], i == 0 ? sum->body[0] : 0);
 	pfree(lane[0]);
 	for (int i = 0; i < sum->count; i++)
 	{
-		paillier_mont_load(&key->pub.n2, residue, waiting + i * key->pub.n2.limbs, paillier_scratch(key));
+		paillier_mont_load(&key->pub.n2, residue, paillier_sum_waiting(sum, key->pub.n2.limbs, i),
+						   paillier_scratch(key));
 		copy = paillier_sum_multiply(key, copy, 1, residue, 0);
 	}
 	return copy;
@@ -316,7 +315,7 @@ PaillierSum *
 paillier_sum_widen(PaillierKey *key, PaillierSum *sum)
 {
 	const paillier_mont *n2 = &key->pub.n2;
-	PaillierSum *copy = paillier_sum_resize(sum, 1 + LANES * n2->words + (LANES - 1) * n2->limbs);
+	PaillierSum *copy = paillier_sum_resize(sum, WIDE_WORDS(n2->words, n2->limbs));
 	mp_limb_t	unit[PAILLIER_MAX_WORDS] = {1};
 	const mp_limb_t *lanes[LANES];
 
@@ -326,7 +325,7 @@ paillier_sum_widen(PaillierKey *key, PaillierSum *sum)
 	lanes[0] = paillier_sum_term(sum, 0)->product;
 	for (int i = 1; i < LANES; i++)
 		lanes[i] = unit;
-	n2->kernel->gather8(n2, copy->body + 1, lanes);
+	n2->kernel->gather8(n2, paillier_sum_products(copy), lanes);
 	return copy;
 }
 
