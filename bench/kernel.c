@@ -31,8 +31,8 @@ static paillier_mont ctx;
 static mp_limb_t scratch[PAILLIER_MONT_POW8_SCRATCH(PAILLIER_MAX_WORDS)];
 static mp_limb_t rows[ROWS][PAILLIER_MAX_LIMBS];
 static mp_limb_t residues[LANES][PAILLIER_MAX_WORDS];
-static mp_limb_t a8[LANES * PAILLIER_MAX_WORDS + 8];
-static mp_limb_t b8[LANES * PAILLIER_MAX_WORDS + 8];
+static mp_limb_t a8[LANES * PAILLIER_MAX_WORDS + 8] __attribute__((aligned(64)));
+static mp_limb_t b8[LANES * PAILLIER_MAX_WORDS + 8] __attribute__((aligned(64)));
 
 static void
 one(void)
