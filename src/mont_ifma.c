@@ -9,13 +9,11 @@
  * products with -1/n, of which only the columns below S are needed, and of the
  * products with n that they clear the columns below S with, only those above.
  */
-#include "mont.h"
-
-#ifdef __x86_64__
-
 #include <string.h>
 
 #include "mont_ifma.h"
+
+#ifdef __x86_64__
 
 IFMA_BEGIN
 
@@ -276,11 +274,26 @@ find_quotient(const paillier_mont *ctx, vector *q, const vector *t, const shape 
 	(void) carry(q, s.vectors);
 }
 
-/* t += q·n, the columns from S on; those that share a vector with them are wrong then. */
+/*
+ * out = (t + q·n)/S; where t has an excess of S, which takes 1 away from the
+ * result, plus n.  t is destroyed, z is room for the columns.
+ */
 ALWAYS_INLINE void
-add_multiple(const paillier_mont *ctx, vector *t, const vector *q, const shape s)
+reduce(const paillier_mont *ctx, mp_limb_t *out, vector *t, const vector *q, vector *z, const shape s, const bool excess)
 {
+	vector		up = carry_of_multiple(ctx, t, q, s);
+
 	add_product(t + HIGH(s), HIGH(s), 2 * s.vectors, constant_copies(ctx, ROOT), (const mp_limb_t *) q, s);
+	if (excess)
+		up = _mm512_sub_epi64(up, _mm512_maskz_mov_epi64(1, ALL(1)));
+	for (int j = 0; j < s.vectors; j++)
+	{
+		z[j] = ADD(high_vector(t + HIGH(s), j, s), j == 0 ? up : ZERO);
+		if (excess)
+			z[j] = ADD(z[j], GET(constant_digits(ctx, ROOT) + LANES * j));
+	}
+	(void) carry(z, s.vectors);
+	put_number(out, z, s);
 }
 
 /*
@@ -295,14 +308,12 @@ multiply(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_
 		 const shape s, const bool square)
 {
 	const int	digits = digits_in(s);
-	const vector one = _mm512_maskz_mov_epi64(1, ALL(1));
 	mp_limb_t  *copies = aligned(scratch);
 	vector	   *t0 = (vector *) (copies + 64 * (s.vectors + 1));
 	vector	   *t1 = t0 + 2 * s.vectors;
 	vector	   *q0 = t1 + 2 * s.vectors;
 	vector	   *q1 = q0 + s.vectors;
 	vector	   *z = q1 + s.vectors;
-	vector		up;
 
 	for (int j = 0; j < 2 * s.vectors; j++)
 		t0[j] = t1[j] = ZERO;
@@ -321,26 +332,15 @@ multiply(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_
 	find_quotient(ctx, q0, t0, s);
 
 	/* t1 := t1 - q0 + S */
-	t1[0] = ADD(t1[0], one);
+	t1[0] = ADD(t1[0], _mm512_maskz_mov_epi64(1, ALL(1)));
 	for (int j = 0; j < s.vectors; j++)
 		t1[j] = _mm512_mask_add_epi64(t1[j], s.half && j == s.vectors - 1 ? 0x0f : 0xff, t1[j],
 									  _mm512_xor_si512(q0[j], ALL(DIGIT_MASK)));
 	t1[s.vectors] = ADD(t1[s.vectors], carry(t1, s.vectors));
 	find_quotient(ctx, q1, t1, s);
 
-	up = carry_of_multiple(ctx, t0, q0, s);
-	add_multiple(ctx, t0, q0, s);
-	for (int j = 0; j < s.vectors; j++)
-		z[j] = ADD(high_vector(t0 + HIGH(s), j, s), j == 0 ? up : ZERO);
-	(void) carry(z, s.vectors);
-	put_number(out, z, s);
-
-	up = _mm512_sub_epi64(carry_of_multiple(ctx, t1, q1, s), one);
-	add_multiple(ctx, t1, q1, s);
-	for (int j = 0; j < s.vectors; j++)
-		z[j] = ADD(ADD(high_vector(t1 + HIGH(s), j, s), GET(constant_digits(ctx, ROOT) + LANES * j)), j == 0 ? up : ZERO);
-	(void) carry(z, s.vectors);
-	put_number(out + digits, z, s);
+	reduce(ctx, out, t0, q0, z, s, false);
+	reduce(ctx, out + digits, t1, q1, z, s, true);
 }
 
 /* x0 = c - x1·n and x1, the quotient. */
@@ -445,6 +445,7 @@ select_entry(mp_limb_t *out, const mp_limb_t *table, int size, int index)
 {
 	vector		chosen[16];
 
+#pragma GCC unroll 16
 	for (int entry = 0; entry < 16; entry++)
 		chosen[entry] = _mm512_movm_epi64(_mm512_cmpeq_epi64_mask(ALL(index), ALL(entry)));
 	for (int i = 0; i < size; i += LANES)
@@ -452,6 +453,7 @@ select_entry(mp_limb_t *out, const mp_limb_t *table, int size, int index)
 		vector		x = ZERO;
 
 		/* x | (entry & chosen) */
+#pragma GCC unroll 16
 		for (int entry = 0; entry < 16; entry++)
 			x = _mm512_ternarylogic_epi64(x, GET(table + entry * size + i), chosen[entry], 0xf8);
 		PUT(out + i, x);
@@ -464,7 +466,7 @@ static void
 set_constant(const paillier_mont *ctx, Constant which, const mp_limb_t *limbs, int size)
 {
 	mp_limb_t  *digits = constant_digits(ctx, which);
-	int			vectors = (digits_of(ctx) + 4) / LANES;
+	int			vectors = shape_of(ctx).vectors;
 
 	split(digits, vectors, limbs, size, 0);
 	if (digits_of(ctx) % LANES != 0)
@@ -509,7 +511,7 @@ init(paillier_mont *ctx, mp_limb_t *scratch)
 	size = ctx->radix_bits / 64 + 1;	/* more than the limbs of n */
 
 	set_constant(ctx, ROOT, ctx->root, limbs);
-	for (int i = 0; i < LANES * ((digits + 4) / LANES); i++)
+	for (int i = 0; i < LANES * shape_of(ctx).vectors; i++)
 	{
 		constant_digits(ctx, BACKWARD)[i] = i < digits ? constant_digits(ctx, ROOT)[digits - 1 - i] : 0;
 		constant_digits(ctx, BACKWARD_NEXT)[i] = i < digits - 1 ? constant_digits(ctx, ROOT)[digits - 2 - i] : 0;
@@ -560,21 +562,12 @@ available(void)
 	return false;
 }
 
-/* What another processor made can be read. */
-static void
-scatter8(int words, mp_limb_t *const *residues, const mp_limb_t *a8)
-{
-	for (int i = 0; i < words; i++)
-		for (int lane = 0; lane < 8; lane++)
-			residues[lane][i] = a8[8 * i + lane];
-}
-
 const paillier_kernel paillier_kernel_avx512ifma = {
 	.name = "avx512ifma",
-	.digit_bits = 52,
+	.digit_bits = DIGIT_BITS,
 	.numbers = 2,
 	.available = available,
-	.scatter8 = scatter8,
+	.scatter8 = paillier_ifma_scatter8,
 };
 
 #endif

@@ -31,14 +31,21 @@
 #ifndef PAILLIER_MONT_IFMA_H
 #define PAILLIER_MONT_IFMA_H
 
-#include <immintrin.h>
 #include <stdint.h>
 
 #include "mont.h"
 
 #define DIGIT_BITS	52
-#define DIGIT_MASK	((UINT64_C(1) << DIGIT_BITS) - 1)
 #define LANES		8
+
+/* On any processor: what another one made can be read. */
+extern void paillier_ifma_scatter8(int words, mp_limb_t *const *residues, const mp_limb_t *a8);
+
+#ifdef __x86_64__
+
+#include <immintrin.h>
+
+#define DIGIT_MASK	((UINT64_C(1) << DIGIT_BITS) - 1)
 #define MAX_VECTORS (PAILLIER_MAX_WORDS / 2 / LANES)
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -118,9 +125,10 @@ typedef __m512i vector;
 extern void paillier_ifma_load8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *limbs,
 								mp_limb_t *scratch);
 extern void paillier_ifma_gather8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *residues);
-extern void paillier_ifma_scatter8(int words, mp_limb_t *const *residues, const mp_limb_t *a8);
 extern void paillier_ifma_mul8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, const mp_limb_t *b8,
 							   mp_limb_t *scratch);
 extern void paillier_ifma_sqr8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, mp_limb_t *scratch);
+
+#endif							/* __x86_64__ */
 
 #endif

@@ -8,11 +8,9 @@
  * added up in registers, so that there is one load for each five or so
  * multiplications, and then gives four digits of the quotients or of the result.
  */
-#include "mont.h"
+#include "mont_ifma.h"
 
 #ifdef __x86_64__
-
-#include "mont_ifma.h"
 
 IFMA_BEGIN
 
@@ -123,9 +121,6 @@ add_to_columns(columns *sum, const vector *a, const vector *b)
 			sum->high[c] = HI(sum->high[c], a[3 + c - i], b[i]);
 	}
 }
-
-/* The compiler must not load operands over this, for which it would have to store sums away. */
-#define NOT_AHEAD __asm__ volatile("" ::: "memory")
 
 /* The same where there is only a_4 … a_7, or a_0 … a_3. */
 ALWAYS_INLINE void
@@ -270,6 +265,9 @@ square_columns(columns *sum, const vector *a, int column, int digits)
 		sum->high[2 * i + 1] = HI(sum->high[2 * i + 1], digit, digit);
 	}
 }
+
+/* The compiler must not load operands over this, for which it would have to store sums away. */
+#define NOT_AHEAD __asm__ volatile("" ::: "memory")
 
 /*
  * out = a·b/S, four columns at a time, from the lowest up: those of x0 = a0·b0 +
@@ -493,16 +491,20 @@ paillier_ifma_load8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *
 
 IFMA_END
 
-/* Outside of the target: what another processor made can be read on any. */
+#endif
+
+/* Outside of the target, whose instructions are used only where they exist. */
 void
 paillier_ifma_scatter8(int words, mp_limb_t *const *residues, const mp_limb_t *a8)
 {
+#ifdef __x86_64__
 	if (__builtin_cpu_supports("avx512f") && words % LANES == 0)
+	{
 		scatter(words, residues, a8);
-	else
-		for (int i = 0; i < words; i++)
-			for (int lane = 0; lane < LANES; lane++)
-				residues[lane][i] = a8[LANES * i + lane];
-}
-
+		return;
+	}
 #endif
+	for (int i = 0; i < words; i++)
+		for (int lane = 0; lane < LANES; lane++)
+			residues[lane][i] = a8[LANES * i + lane];
+}

@@ -116,7 +116,7 @@ static mp_limb_t *
 align_products(PaillierSum *sum)
 {
 	mp_limb_t  *room = sum->body + 2;
-	uint64		up = (mp_limb_t *) TYPEALIGN(LINE_WORDS * sizeof(mp_limb_t), room) - room;
+	uint64		up = paillier_on_line(room) - room;
 
 	if (unlikely(sum->body[1] != up))
 	{
@@ -131,7 +131,7 @@ static void
 multiply_wide(PaillierKey *key, PaillierSum *sum, const mp_limb_t *c)
 {
 	const paillier_mont *n2 = &key->pub.n2;
-	mp_limb_t  *rows8 = (mp_limb_t *) TYPEALIGN(LINE_WORDS * sizeof(mp_limb_t), paillier_scratch(key));
+	mp_limb_t  *rows8 = paillier_on_line(paillier_scratch(key));
 	mp_limb_t  *products;
 	const mp_limb_t *row[LANES];
 
@@ -214,8 +214,6 @@ sum_add(FunctionCallInfo fcinfo, PaillierSum *sum, Row *row, bool moving, SumBat
 	/* first of all: settling looks up the sum's key, and any other one might leave the cache */
 	paillier_check_same_key(sum->key_id, key->id);
 	waits = batch != NULL && ours && plain && row->scale == sum->scale && can_wait(key, sum);
-	if (!waits)
-		paillier_sum_settle(fcinfo, sum);
 	if (waits)
 	{
 		paillier_sum_set_bound(sum, key, paillier_bound_add(paillier_sum_bound(sum), row->bound));
@@ -224,6 +222,7 @@ sum_add(FunctionCallInfo fcinfo, PaillierSum *sum, Row *row, bool moving, SumBat
 		paillier_sum_defer(fcinfo, batch, sum, row->ct->c);
 		return sum;
 	}
+	paillier_sum_settle(fcinfo, sum);
 	if (sum->form == SUM_NARROW || row->scale > sum->scale || !paillier_sum_native(key, sum) ||
 		(sum->form == SUM_WIDE && (!plain || row->scale != sum->scale)) ||
 		(sum->form == SUM_QUEUE && (row->weight.negative || sum->rows == MAX_QUEUE)))

@@ -93,6 +93,12 @@ paillier_sum_term(PaillierSum *sum, int i)
 #define WIDE_WORDS(words, limbs)	(2 + LINE_WORDS - 1 + LANES * (words) + (LANES - 1) * (limbs))
 
 static inline mp_limb_t *
+paillier_on_line(mp_limb_t *p)
+{
+	return (mp_limb_t *) TYPEALIGN(LINE_WORDS * sizeof(mp_limb_t), p);
+}
+
+static inline mp_limb_t *
 paillier_sum_products(PaillierSum *sum)
 {
 	return sum->body + 2 + sum->body[1];

@@ -136,9 +136,8 @@ paillier_sum_batch(FunctionCallInfo fcinfo)
 
 /* The modulus as the states need it; *own is to be freed where it is not the cache's. */
 static const paillier_mont *
-modulus_of(FunctionCallInfo fcinfo, const SumBatch *batch, paillier_public **own)
+modulus_of(const PaillierKey *key, const SumBatch *batch, paillier_public **own)
 {
-	PaillierKey *key = paillier_key_lookup(fcinfo, batch->key_id);
 	mp_limb_t  *scratch;
 
 	*own = NULL;
@@ -170,7 +169,7 @@ static void
 multiply_all(const paillier_mont *n2, const SumBatch *batch, const int *lane, int count, int i, mp_limb_t *scratch)
 {
 	const paillier_kernel *kernel = n2->kernel;
-	mp_limb_t  *products8 = (mp_limb_t *) TYPEALIGN(64, scratch);	/* on cache lines */
+	mp_limb_t  *products8 = paillier_on_line(scratch);
 	mp_limb_t  *rows8 = products8 + LANES * n2->words;
 	mp_limb_t  *rest = rows8 + LANES * n2->words;
 	mp_limb_t  *unused = rest + PAILLIER_MONT_SCRATCH8(n2->words);
@@ -208,15 +207,16 @@ multiply_each(const paillier_mont *n2, const SumBatch *batch, const int *lane, i
 static void
 settle_batch(FunctionCallInfo fcinfo, SumBatch *batch)
 {
+	PaillierKey *key = paillier_key_lookup(fcinfo, batch->key_id);
 	paillier_public *own;
-	const paillier_mont *n2 = modulus_of(fcinfo, batch, &own);
-	mp_limb_t  *scratch = paillier_scratch(paillier_key_lookup(fcinfo, batch->key_id));
+	const paillier_mont *n2 = modulus_of(key, batch, &own);
+	mp_limb_t  *scratch = paillier_scratch(key);
+	int			lane[LANES];
+	int			count = batch->count;
 
-	for (int i = 0; i < LANE_ROWS; i++)
+	for (int i = 0; count > 0; i++)
 	{
-		int			lane[LANES];
-		int			count = 0;
-
+		count = 0;
 		for (int k = 0; k < batch->count; k++)
 			if (batch->lane[k].rows > i)
 				lane[count++] = k;
