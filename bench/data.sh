@@ -34,7 +34,8 @@ load_distinct() {
 	EOF
 }
 
-# Fill a table from one with a column j, over and over: repeat TABLE SOURCE COLUMN ROWS
+# Fill a table from one with a column j, over and over: repeat TABLE SOURCE ROWS "COLUMN, ...", with `i` for
+# the number of the row
 repeat() {
 	sql <<-EOF
 		DO \$\$
@@ -42,8 +43,8 @@ repeat() {
 			done int := 0;
 			number int := (SELECT count(*) FROM $2);
 		BEGIN
-			WHILE done < $4 LOOP
-				INSERT INTO $1 SELECT done + j - 1, $3 FROM $2 WHERE done + j <= $4 ORDER BY j;
+			WHILE done < $3 LOOP
+				INSERT INTO $1 SELECT $4 FROM (SELECT done + j - 1 AS i, * FROM $2 WHERE done + j <= $3) row ORDER BY i;
 				done := done + number;
 			END LOOP;
 		END
@@ -52,15 +53,16 @@ repeat() {
 	EOF
 }
 
-# Tables cipher_BITS (i, ct) and mpz_BITS (i, c) of the same ciphertexts, and
-# pgmp's aggregates over the latter: make_tables BITS ROWS
+# Tables cipher_BITS (i, meter, ct) and mpz_BITS (i, meter, c) of the same ciphertexts,
+# twelve of each meter, far apart, and pgmp's aggregates over the latter:
+# make_tables BITS ROWS
 make_tables() {
 	make_key "$1"
 	encrypt "$1" $distinct
 	load_distinct "$1"
 	sql <<-EOF
-		CREATE UNLOGGED TABLE cipher_$1 (i int, ct paillier_ciphertext);
-		CREATE UNLOGGED TABLE mpz_$1 (i int, c mpz);
+		CREATE UNLOGGED TABLE cipher_$1 (i int, meter int, ct paillier_ciphertext);
+		CREATE UNLOGGED TABLE mpz_$1 (i int, meter int, c mpz);
 		CREATE UNLOGGED TABLE mpz_distinct_$1 AS
 			SELECT j, mpz(encode(paillier_bytes(ct), 'hex'), 16) AS c FROM distinct_$1;
 		DO \$\$
@@ -85,8 +87,8 @@ make_tables() {
 		CREATE AGGREGATE mpz_weighted_$1(mpz, mpz) (SFUNC = mpz_mul_weighted_$1, STYPE = mpz, INITCOND = '1');
 		CREATE AGGREGATE numeric_$1(numeric) (SFUNC = numeric_mul_$1, STYPE = numeric);
 	EOF
-	repeat cipher_$1 distinct_$1 ct "$2"
-	repeat mpz_$1 mpz_distinct_$1 c "$2"
+	repeat cipher_$1 distinct_$1 "$2" "i, i % $(($2 / 12)), ct"
+	repeat mpz_$1 mpz_distinct_$1 "$2" "i, i % $(($2 / 12)), c"
 	[ "$(sql -c "SELECT mpz(encode(paillier_bytes((SELECT sum(ct) FROM cipher_$1)), 'hex'), 16) = (SELECT mpz_sql_$1(c) FROM mpz_$1)")" = t ] ||
 		{ echo "bench: the sums of paillier and pgmp differ" >&2; return 1; }
 }

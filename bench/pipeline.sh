@@ -158,7 +158,7 @@ measure_length() {
 
 	if [ "$(sql -c "SELECT to_regclass('distinct_$bits') IS NULL")" = t ]; then load_distinct $bits; fi
 	sql -c "CREATE UNLOGGED TABLE length_$bits (i int, ct paillier_ciphertext) WITH (toast_tuple_target = 4080)"
-	repeat length_$bits distinct_$bits ct $length_rows
+	repeat length_$bits distinct_$bits $length_rows "i, ct"
 	warm_up="SELECT sum(ct) FROM (SELECT ct FROM distinct_$bits LIMIT 1) s;"
 	rounds $few sql_rate length/$bits/add $length_rows "SELECT sum(ct) FROM length_$bits;" "$alone"
 	record length/$bits/rows $length_rows

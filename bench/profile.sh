@@ -5,7 +5,7 @@
 part_profile() {
 	say "profile"
 	profile_samples sum "$alone SELECT sum(ct) IS NULL FROM cipher_2048;"
-	profile_samples group "$alone SELECT count(s) FROM (SELECT sum(ct) AS s FROM cipher_2048 GROUP BY i % $((rows / 12))) t;"
+	profile_samples group "$alone SELECT count(s) FROM (SELECT sum(ct) AS s FROM cipher_2048 GROUP BY meter) t;"
 	profile_samples window "$alone SELECT count(s) FROM (SELECT sum(ct) OVER (ORDER BY i ROWS 23 PRECEDING) AS s FROM cipher_2048 WHERE i < 5000) t;"
 	begin_metering 2048 $copy_meters
 	write_readings "$work/copy.binary" binary 2048 1 $copy_meters 0

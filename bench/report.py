@@ -171,6 +171,8 @@ def grouped():
     rows = [["rows of a group far apart", rate("group/ours"), rate("group/pgmp"), times("group/ours", "group/pgmp")],
             ["rows of a group in sequence", rate("group/sorted"), rate("group/pgmp_sorted"),
              times("group/sorted", "group/pgmp_sorted")],
+            ["rows of a group far apart, groups by an expression", rate("group/unknown"), rate("group/pgmp_unknown"),
+             times("group/unknown", "group/pgmp_unknown")],
             ["rows of a group far apart, generic kernel", rate("group/generic"), rate("group/pgmp"),
              times("group/generic", "group/pgmp")]]
     return table(["`GROUP BY`, 12 rows a group", "paillier, rows/s", "pgmp, rows/s", "ratio"], rows)

@@ -18,6 +18,9 @@
 
 /* ---- rows ---- */
 
+/* What stands before the number of a ciphertext in a heap page, about: headers, and a column or two. */
+#define ROW_HEADER_SIZE 64
+
 /*
  * What a row brings: a ciphertext and the factor to raise it by, NULL for 1.
  */
@@ -193,6 +196,25 @@ can_wait(const PaillierKey *key, PaillierSum *sum)
 		paillier_sum_term(sum, 0)->weight == 1 && paillier_sum_term(sum, 0)->lost < MANY_ROWS;
 }
 
+/*
+ * Ask for the memory of rows to come: a sum takes a row faster than memory brings
+ * it.  A heap page is filled from its end, so that the next row but one of a table
+ * stands below this one; the next page, as a rule, is the next one in shared
+ * buffers.  Only hints: what stands there is not looked at.
+ */
+static inline void
+fetch_ahead(const Row *row)
+{
+	const Size	size = row->key->pub.n2.limbs * sizeof(mp_limb_t) + ROW_HEADER_SIZE;
+	const uintptr_t start = (uintptr_t) row->ct->c - ROW_HEADER_SIZE;
+
+	for (Size i = 0; i <= size; i += LINE_SIZE)
+	{
+		__builtin_prefetch((const void *) (start - 2 * size + i), 0, 3);
+		__builtin_prefetch((const void *) (start + BLCKSZ + i), 0, 2);
+	}
+}
+
 /* sum + row, in place where there is room; `moving` where the row will be taken out again */
 static PaillierSum *
 sum_add(FunctionCallInfo fcinfo, PaillierSum *sum, Row *row, bool moving, SumBatch *batch)
@@ -202,13 +224,7 @@ sum_add(FunctionCallInfo fcinfo, PaillierSum *sum, Row *row, bool moving, SumBat
 	bool		ours = sum != NULL && sum->rows > 0;	/* its place in memory is final */
 	bool		waits;
 
-	/*
-	 * A heap page is filled from its end: the next two rows of a table stand below
-	 * this one, and are on their way now.
-	 */
-	for (int i = 1; i <= 2 * key->pub.n2.limbs / LANES + 3; i++)
-		__builtin_prefetch(row->ct->c - LANES * i);
-
+	fetch_ahead(row);
 	if (sum == NULL || sum->rows == 0)
 		sum = sum_start(row, moving);
 	/* first of all: settling looks up the sum's key, and any other one might leave the cache */

@@ -89,13 +89,14 @@ paillier_sum_term(PaillierSum *sum, int i)
  * moved up, so that they stand on a cache line; the products; the ciphertexts
  * that wait.
  */
-#define LINE_WORDS 8
+#define LINE_SIZE 64
+#define LINE_WORDS (LINE_SIZE / (int) sizeof(mp_limb_t))
 #define WIDE_WORDS(words, limbs)	(2 + LINE_WORDS - 1 + LANES * (words) + (LANES - 1) * (limbs))
 
 static inline mp_limb_t *
 paillier_on_line(mp_limb_t *p)
 {
-	return (mp_limb_t *) TYPEALIGN(LINE_WORDS * sizeof(mp_limb_t), p);
+	return (mp_limb_t *) TYPEALIGN(LINE_SIZE, p);
 }
 
 static inline mp_limb_t *
