@@ -50,14 +50,18 @@ paillier: $(PROGRAM_SOURCES) $(wildcard src/*.h)
 # ---- unit tests of the core, under the sanitizers ----
 
 UNIT_TESTS = $(patsubst test/unit/test_%.c,build/test_%,$(wildcard test/unit/test_*.c))
+UNIT_CORE = $(patsubst %,build/%.o,$(CORE))
 UNIT_FLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Werror -Isrc -Itest/unit
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
 
 unit: $(UNIT_TESTS) build/test_products build/constant_time
 
-build/test_%: test/unit/test_%.c $(patsubst %,src/%.c,$(CORE)) $(wildcard src/*.h test/unit/*.h)
+build/%.o: src/%.c $(wildcard src/*.h)
 	mkdir -p build
-	$(CC) $(UNIT_FLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $< \
-		$(patsubst %,src/%.c,$(CORE)) -lgmp
+	$(CC) $(UNIT_FLAGS) $(SANITIZE) -c -o $@ $<
+
+build/test_%: test/unit/test_%.c $(UNIT_CORE) $(wildcard test/unit/*.h)
+	$(CC) $(UNIT_FLAGS) $(SANITIZE) -o $@ $< $(UNIT_CORE) -lgmp
 
 # the kernels again, optimized, for very many products
 build/test_products: test/unit/test_mont.c $(wildcard src/mont*.c src/*.h test/unit/*.h)
