@@ -6,6 +6,9 @@
 #ifndef MONT_LOADS_H
 #define MONT_LOADS_H
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "mont_checks.h"
 
 #define FACTORS	14
@@ -191,6 +194,67 @@ check_loads(const field *f)
 		check_load8(f, (const mpz_t *) &x[i]);
 	for (int i = 0; i < NUMBERS; i++)
 		mpz_clear(x[i]);
+}
+
+/* ---- the ends of memory ---- */
+
+/* Numbers right before and right behind memory that nobody may read. */
+static inline void
+check_load_places(const paillier_kernel *kernel, const mpz_t root, mp_limb_t *begin, mp_limb_t *end)
+{
+	field		f;
+	mp_limb_t  *scratch;
+	mp_limb_t  *out8;
+
+	field_init(&f, kernel, root);
+	scratch = new_unaligned(PAILLIER_MONT_SCRATCH8(f.words));
+	out8 = new_unaligned(LANES * f.words);
+	for (int i = 0; i < 2; i++)
+	{
+		mp_limb_t  *place = i == 0 ? begin : end - mpz_size(f.m);
+		const mp_limb_t *places[] = {place, place, place, place, place, place, place, place};
+		guarded		lane[LANES];
+		residue		r;
+
+		residue_init(&r);
+		random_mpz_below(r.value, f.m);
+		mpz_set(r.number[0], r.value);
+		mpz_to_limbs(place, mpz_size(f.m), r.value);
+		paillier_mont_load(f.ctx, out8, place, scratch);
+		check_residue(&f, out8, OPERAND, r.value, "load", &r, NULL);
+		f.kernel->load8(f.ctx, out8, places, scratch);
+		scatter_guarded(&f, lane, out8);
+		for (int j = 0; j < LANES; j++)
+		{
+			check_residue(&f, lane[j].a, OPERAND, r.value, "load8", &r, NULL);
+			guarded_free(&lane[j]);
+		}
+		residue_clear(&r);
+	}
+	free_unaligned(scratch);
+	free_unaligned(out8);
+	field_clear(&f);
+}
+
+static inline void
+test_load_bounds(const paillier_kernel *kernel)
+{
+	size_t		page = sysconf(_SC_PAGESIZE);
+	uint8_t    *memory = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mpz_t		root;
+
+	mpz_init(root);
+	group_begin("%s: loading reads nothing but its number", kernel->name);
+	if (memory == MAP_FAILED || mprotect(memory, page, PROT_NONE) != 0 || mprotect(memory + 2 * page, page, PROT_NONE) != 0)
+		abort();
+	for (int limbs = 1; limbs <= PAILLIER_MAX_LIMBS; limbs += limbs < 70 ? 1 : 31)
+	{
+		random_odd(root, limbs == 1 ? 30 : 32 * limbs - random_int(32));
+		check_load_places(kernel, root, (mp_limb_t *) (memory + page), (mp_limb_t *) (memory + 2 * page));
+	}
+	munmap(memory, 3 * page);
+	group_end();
+	mpz_clear(root);
 }
 
 #endif
