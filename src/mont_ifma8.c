@@ -493,12 +493,12 @@ IFMA_END
 
 #endif
 
-/* Outside of the target, whose instructions are used only where they exist. */
+/* Outside of the target, all of whose instructions the compiler may use within it. */
 void
 paillier_ifma_scatter8(int words, mp_limb_t *const *residues, const mp_limb_t *a8)
 {
 #ifdef __x86_64__
-	if (__builtin_cpu_supports("avx512f") && words % LANES == 0)
+	if (paillier_kernel_avx512ifma.available() && words % LANES == 0)
 	{
 		scatter(words, residues, a8);
 		return;
