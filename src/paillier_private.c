@@ -264,7 +264,7 @@ paillier_private_init(paillier_private *key, const paillier_kernel *kernel, cons
 	else
 		mpn_sec_mul(n, q, q_limbs, p, p_limbs, rest);
 	n_limbs -= n[n_limbs - 1] == 0;
-	if (n_limbs > PAILLIER_MAX_N_LIMBS)
+	if (n_limbs > PAILLIER_MAX_N_LIMBS || mpn_sizeinbase(n, n_limbs, 2) < PAILLIER_MIN_BITS)
 		return PAILLIER_ERR_KEY_SIZE;
 	paillier_public_init(&key->pub, kernel, n, n_limbs, djn, rest);
 	if (!prime_init(&key->p, kernel, p, p_limbs, q, q_limbs, scratch) ||
