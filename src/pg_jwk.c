@@ -72,32 +72,6 @@ read_members(JsonbContainer *object, paillier_jwk *jwk)
 	jwk->djn = djn != NULL && djn->type == jbvBool && djn->val.boolean;
 }
 
-void
-paillier_jwk_parse(const char *text, size_t len, paillier_jwk *jwk, paillier_jwk *pub, const char *what)
-{
-	Jsonb	   *json;
-
-	if (len > MAX_JWK_LENGTH)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("%s of %zu bytes is too long", what, len),
-				 errdetail("Keys have at most %d bytes.", MAX_JWK_LENGTH)));
-	json = parse_quietly(text, what);
-	if (!JB_ROOT_IS_OBJECT(json))
-		paillier_raise(PAILLIER_ERR_JWK, what);
-	read_members(&json->root, jwk);
-	if (pub != NULL)
-	{
-		JsonbValue *value = member(&json->root, "pub");
-
-		if (value == NULL || value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-			paillier_raise(PAILLIER_ERR_JWK, what);
-		read_members(value->val.binary.data, pub);
-	}
-	explicit_bzero(json, VARSIZE(json));
-	pfree(json);
-}
-
 static void
 wipe(const char *text)
 {
@@ -118,4 +92,37 @@ paillier_jwk_wipe(paillier_jwk *jwk)
 	wipe(jwk->q);
 	wipe(jwk->lambda);
 	memset(jwk, 0, sizeof(*jwk));
+}
+
+void
+paillier_jwk_parse(const char *text, size_t len, paillier_jwk *jwk, paillier_jwk *pub, const char *what)
+{
+	Jsonb	   *json;
+	bool		complete;
+
+	if (len > MAX_JWK_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%s of %zu bytes is too long", what, len),
+				 errdetail("Keys have at most %d bytes.", MAX_JWK_LENGTH)));
+	json = parse_quietly(text, what);
+	memset(jwk, 0, sizeof(*jwk));
+	complete = JB_ROOT_IS_OBJECT(json);
+	if (complete)
+		read_members(&json->root, jwk);
+	if (complete && pub != NULL)
+	{
+		JsonbValue *value = member(&json->root, "pub");
+
+		complete = value != NULL && value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
+		if (complete)
+			read_members(value->val.binary.data, pub);
+	}
+	explicit_bzero(json, VARSIZE(json));
+	pfree(json);
+	if (!complete)
+	{
+		paillier_jwk_wipe(jwk);
+		paillier_raise(PAILLIER_ERR_JWK, what);
+	}
 }

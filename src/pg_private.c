@@ -36,7 +36,7 @@ typedef struct PaillierPrivateKey
 #define PRIVATE_KEY_LIMBS(key)		((int) ((VARSIZE(key) - offsetof(PaillierPrivateKey, factors)) / sizeof(mp_limb_t)))
 #define PG_GETARG_PRIVATE_KEY(i)	((PaillierPrivateKey *) PG_DETOAST_DATUM(PG_GETARG_DATUM(i)))
 
-/* Key generation asks for every candidate: here a cancelled query stops it. */
+/* Asked for every candidate and every test of a prime: here a cancelled query stops them. */
 static int
 interruptible_random(void *state, void *out, size_t len)
 {
@@ -196,12 +196,13 @@ paillier_private_key_in(PG_FUNCTION_ARGS)
 	paillier_jwk_parse(text, strlen(text), &jwk, &pub, "private key");
 	workspace_open(&work, paillier_jwk_scratch());
 	result = paillier_jwk_read_private(work.key, paillier_kernel_in_use, &jwk, &pub, paillier_min_key_bits,
-									   paillier_server_random, NULL, work.scratch);
+									   interruptible_random, NULL, work.scratch);
 	paillier_jwk_wipe(&jwk);
 	paillier_jwk_wipe(&pub);
 	if (result == PAILLIER_OK)
 		value = make_value(work.key);
 	workspace_close(&work);
+	CHECK_FOR_INTERRUPTS();
 	paillier_require(result, "private key");
 	PG_RETURN_POINTER(value);
 }
@@ -252,11 +253,12 @@ paillier_private_key_recv(PG_FUNCTION_ARGS)
 	if (paillier_be_read(p, PAILLIER_MAX_N_LIMBS, bytes, p_len) &&
 		paillier_be_read(q, PAILLIER_MAX_N_LIMBS, bytes + p_len, q_len))
 		result = paillier_private_import(work.key, paillier_kernel_in_use, p, (p_len + 7) / 8, q, (q_len + 7) / 8, djn,
-										 paillier_min_key_bits, paillier_server_random, NULL,
+										 paillier_min_key_bits, interruptible_random, NULL,
 										 q + PAILLIER_MAX_N_LIMBS);
 	if (result == PAILLIER_OK)
 		value = make_value(work.key);
 	workspace_close(&work);
+	CHECK_FOR_INTERRUPTS();
 	paillier_require(result, "private key");
 	PG_RETURN_POINTER(value);
 }
