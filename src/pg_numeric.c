@@ -24,6 +24,13 @@ paillier_integer_from_numeric(PaillierInteger *out, Numeric value, int scale, in
 	text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value)));
 	result = paillier_decimal_read(&out->negative, out->mag, limbs, &out->scale, text, strlen(text));
 	pfree(text);
+	if (result == PAILLIER_ERR_SCALE && scale < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("number has too many decimal digits"),
+				 errdetail("Numbers that are added or multiplied have at most %d digits after the point.",
+						   PAILLIER_MAX_SCALE),
+				 errhint("Round the number first.")));
 	paillier_require(result, "number");
 }
 
