@@ -45,7 +45,7 @@ utc_hour(TimestampTz t)
 	if (TIMESTAMP_NOT_FINITE(t))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("reading time must be finite")));
+				 errmsg("time must be finite")));
 	return floor_div(t, USECS_PER_HOUR) * USECS_PER_HOUR;
 }
 

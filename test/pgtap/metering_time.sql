@@ -13,7 +13,7 @@ SELECT is(metering.utc_hour(t::timestamptz), h::timestamptz, t) FROM (VALUES
 	('2026-01-31 12:00Z', '2026-01-31 12:00Z'), ('2026-01-31 12:59:59.999999Z', '2026-01-31 12:00Z'), ('2026-01-31 13:30+05:30', '2026-01-31 08:00Z'),
 	('2000-01-01 00:00Z', '2000-01-01 00:00Z'), ('1999-12-31 23:59:59.999999Z', '1999-12-31 23:00Z'), ('1999-12-31 23:00Z', '1999-12-31 23:00Z'),
 	('1970-01-01 00:30Z', '1970-01-01 00:00Z'), ('0001-01-01 00:20Z BC', '0001-01-01 00:00Z BC'), ('294276-12-31 23:59Z', '294276-12-31 23:00Z')) v (t, h);
-SELECT throws_ok(format('SELECT metering.%I(%L)', f, t), '22008', 'reading time must be finite', format('%s of %s', f, t)) FROM unnest(ARRAY['utc_hour', 'slot']) f, unnest(ARRAY['infinity', '-infinity']) t;
+SELECT throws_ok(format('SELECT metering.%I(%L)', f, t), '22008', 'time must be finite', format('%s of %s', f, t)) FROM unnest(ARRAY['utc_hour', 'slot']) f, unnest(ARRAY['infinity', '-infinity']) t;
 SELECT is((SELECT count(*) FROM generate_series(-3000, 3000) i
 	WHERE metering.slot('2000-01-01 00:00Z'::timestamptz + i * interval '1 hour') <> (i % 48 + 48) % 48
 		OR metering.slot('2000-01-01 00:59:59.999999Z'::timestamptz + i * interval '1 hour') <> (i % 48 + 48) % 48), 0::bigint, 'the slot is the number of the hour modulo 48, before 2000 too');
