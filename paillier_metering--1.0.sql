@@ -43,14 +43,14 @@ CREATE TABLE @extschema@.setting (
 	bill_window      interval NOT NULL DEFAULT '2 hours'
 		CHECK (bill_window IN ('1 hour', '2 hours', '4 hours', '6 hours', '12 hours', '24 hours')),
 	zone             text NOT NULL DEFAULT 'UTC',
-	grace            interval NOT NULL DEFAULT '15 min' CHECK (grace >= '0'),
+	grace            interval NOT NULL DEFAULT '15 min' CHECK (grace >= '0' AND grace < '1000 years'),
 	min_meters       int NOT NULL DEFAULT 100 CHECK (min_meters >= 2),
 	min_readings     int NOT NULL DEFAULT 2 CHECK (min_readings >= 2),
-	retention        interval NOT NULL DEFAULT '45 days' CHECK (retention > '0'),
+	retention        interval NOT NULL DEFAULT '45 days' CHECK (retention > '0' AND retention < '1000 years'),
 	scale            int NOT NULL DEFAULT 0 CHECK (scale BETWEEN 0 AND 255),
 	width            int NOT NULL DEFAULT 64 CHECK (width BETWEEN 1 AND 1024),
-	unit_kwh         numeric NOT NULL DEFAULT 0.001 CHECK (unit_kwh > 0),
-	clock_tolerance  interval NOT NULL DEFAULT '1 min' CHECK (clock_tolerance >= '0'),
+	unit_kwh         numeric NOT NULL DEFAULT 0.001 CHECK (unit_kwh > 0 AND unit_kwh <= 1000000),
+	clock_tolerance  interval NOT NULL DEFAULT '1 min' CHECK (clock_tolerance >= '0' AND clock_tolerance < '1000 years'),
 	starts_at        timestamptz
 );
 
@@ -943,7 +943,7 @@ COMMENT ON FUNCTION @extschema@.seal_hour(timestamptz) IS 'seals the hour that i
 
 -- Late readings in a partition of the ring, between two sealings.
 CREATE FUNCTION @extschema@.sweep(slot int) RETURNS void
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+	LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path FROM CURRENT
 	AS $$
 DECLARE
 	began        timestamptz := clock_timestamp();

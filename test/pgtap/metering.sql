@@ -177,8 +177,8 @@ SELECT is((SELECT evtenabled::text FROM pg_event_trigger WHERE evtname = 'pailli
 
 SELECT throws_ok(format('UPDATE metering.setting SET %s', change), '23514', NULL, change || ' is refused')
 FROM unnest(ARRAY['min_meters = 1', 'min_meters = 0', 'min_readings = 1', 'reading_interval = ''7 min''', 'reading_interval = ''2 hours''', 'reading_interval = ''0''',
-	'bill_window = ''30 min''', 'bill_window = ''5 hours''', 'bill_window = ''2 days''', 'grace = ''-1 min''', 'retention = ''0''', 'scale = -1', 'scale = 256',
-	'width = 0', 'width = 1025', 'unit_kwh = 0', 'clock_tolerance = ''-1 s''', 'only_row = false']) change;
+	'bill_window = ''30 min''', 'bill_window = ''5 hours''', 'bill_window = ''2 days''', 'grace = ''-1 min''', 'grace = ''1000 years''', 'retention = ''0''', 'retention = ''1000 years''', 'scale = -1', 'scale = 256',
+	'width = 0', 'width = 1025', 'unit_kwh = 0', 'unit_kwh = ''NaN''', 'clock_tolerance = ''-1 s''', 'clock_tolerance = ''1000 years''', 'only_row = false']) change;
 SELECT throws_ok(format('UPDATE metering.setting SET %s = NULL', column_name), '23502', NULL, column_name || ' cannot be NULL')
 FROM unnest(ARRAY['reading_interval', 'bill_window', 'zone', 'grace', 'min_meters', 'min_readings', 'retention', 'scale', 'width', 'unit_kwh', 'clock_tolerance']) column_name
 WHERE column_name <> 'zone';
