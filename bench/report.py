@@ -318,7 +318,7 @@ def length_table():
     for bits in lengths():
         name = f"length/{bits}/"
         rows.append([str(bits), *STRENGTH[bits], spread([1 / x for x in results[name + "keygen"]]), rate(name + "encrypt"),
-                     rate(name + "decrypt"), rate(name + "add"), rate(name + "pipeline"), number(median(name + "bytes")),
+                     rate(name + "decrypt"), rate(name + "add"), rate(name + "pipeline"), f"{median(name + 'bytes'):,.0f}",
                      number(median(name + "stored"))])
     return table(["key, bits", "strength, bits", "NIST: may protect", "make a key, s", "encrypt/s", "decrypt/s", "add, rows/s",
                   "pipeline, readings/s", "bytes of a ciphertext", "bytes of a row on disk"], rows)

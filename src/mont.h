@@ -13,14 +13,16 @@
  * R = 2^radix_bits depends on the kernel too.  A number x is in Montgomery form
  * when the residue stands for x·R.
  *
- * A residue may exceed m (by less than R allows); paillier_mont_store() gives
- * the unique number below m.  Everything that is written takes and gives
- * residues, unless it says limbs: plain numbers of `limbs` limbs.
+ * A residue may exceed m (by less than R allows); paillier_mont_store_var() and
+ * paillier_mont_store_sec() give the unique number below m.  Everything that is
+ * written takes and gives residues, unless it says limbs: plain numbers of
+ * `limbs` limbs.
  *
- * Nothing here branches on, or indexes memory by, the value of a residue; the
- * time of paillier_mont_pow() depends on its exponent, which is public wherever
- * it is used.  (GMP's multiplication, in the generic kernel, may choose between
- * a few operation orders inside Toom-Cook steps by the sign of a difference.)
+ * But for the functions whose names end in _var nothing here branches on, or
+ * indexes memory by, the value of a residue; the time of paillier_mont_pow()
+ * depends on its exponent, which is public wherever it is used.  (GMP's
+ * multiplication, in the generic kernel, may choose between a few operation
+ * orders inside Toom-Cook steps by the sign of a difference.)
  */
 #ifndef PAILLIER_MONT_H
 #define PAILLIER_MONT_H

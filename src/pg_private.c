@@ -1,7 +1,8 @@
 /*
  * pg_private.c
- *		Everything in the server that touches a private key: the type
- *		paillier_private_key, key generation, decryption.
+ *		Everything in the server that touches a private key, once pg_jwk.c has
+ *		taken its JSON apart: the type paillier_private_key, key generation,
+ *		decryption.
  *
  * A private key exists here only while a query uses it.  What this file
  * allocates for one is overwritten when it is done with it; a prepared key is
