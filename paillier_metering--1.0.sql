@@ -1362,8 +1362,8 @@ CREATE VIEW @extschema@.health AS
 	CROSS JOIN LATERAL (
 		SELECT g.sealed_until AS oldest_unsealed_hour,
 			greatest(0, floor(EXTRACT(epoch FROM now() - s.grace - g.sealed_until) / 3600))::int AS hours_overdue,
-			(SELECT sum(pg_relation_size(i.inhrelid)) FROM pg_inherits i
-				WHERE i.inhparent = '@extschema@.reading'::regclass)::bigint AS staged_bytes,
+			(SELECT sum(pg_relation_size(c.oid) + COALESCE(pg_relation_size(NULLIF(c.reltoastrelid, 0)), 0))
+				FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = '@extschema@.reading'::regclass)::bigint AS staged_bytes,
 			x.gaps, x.meters_with_gaps,
 			(SELECT count(*) FROM @extschema@.region_hour r
 				WHERE r.total IS NULL AND r.hour >= g.sealed_until - interval '1 day') AS suppressed_last_day,

@@ -196,4 +196,12 @@ FROM unnest(ARRAY[$$'', 'r', '(,)'$$, $$repeat('m', 64), 'r', '(,)'$$, $$'m', 'r
 SELECT is((SELECT string_agg(conname, ', ') FROM pg_constraint WHERE contype = 'f' AND connamespace = 'metering'::regnamespace), NULL,
 	'no table needs another to be there first: a parallel restore loads them in any order');
 
+-- ---- the size of staging, under a key so long that ciphertexts are stored out of line ----
+
+SELECT format('{"kty":"DAJ","alg":"PAI-GN1","n":"%s0w"}', repeat('_', 1364)) AS longest \gset
+UPDATE metering.setting SET key_id = paillier_register_key(:'longest');
+INSERT INTO metering.meter (meter_id, region) VALUES ('m', 'north');
+INSERT INTO metering.reading SELECT 'm', metering.utc_hour(now()) - interval '1 hour', paillier_encrypt(1, :'longest'::paillier_public_key);
+SELECT is((SELECT staged_bytes FROM metering.health), 2 * 8192::bigint, 'a block for the row, and one for its ciphertext');
+
 SELECT * FROM finish();
