@@ -60,6 +60,7 @@ SELECT :'lambda_form'::paillier_private_key;
 SELECT :'factor_form'::paillier_private_key;
 SELECT paillier_public_key(:'lambda_form'::paillier_private_key);
 SELECT paillier_public_key(:'factor_form'::paillier_private_key);
+SELECT pg_temp.public_error(:'factor_form'), pg_temp.public_error(:'lambda_form');
 
 -- text and binary are lossless
 SELECT (:'lambda_form'::paillier_private_key)::text::paillier_private_key::text = (:'factor_form'::paillier_private_key)::text AS same;

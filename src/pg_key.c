@@ -49,6 +49,15 @@ paillier_public_key_in(PG_FUNCTION_ARGS)
 	paillier_jwk jwk;
 
 	paillier_jwk_parse(text, strlen(text), &jwk, NULL, "public key");
+	if (jwk.n == NULL && (jwk.p != NULL || jwk.lambda != NULL))
+	{
+		/* an untyped literal is cast: paillier_public_key('…') does not call the function of that name */
+		paillier_jwk_wipe(&jwk);
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid public key: this is a private key"),
+				 errhint("Cast it to paillier_private_key first: paillier_public_key(key::paillier_private_key).")));
+	}
 	paillier_require(paillier_jwk_read_public(pub, paillier_kernel_in_use, &jwk, paillier_min_key_bits,
 											  scratch), "public key");
 	PG_RETURN_POINTER(paillier_public_key_make(pub->n, pub->limbs, pub->djn));

@@ -442,7 +442,8 @@ check_header(const paillier_header *header, const Regime *regime)
 	if (paillier_bound_cmp(paillier_bound_unpack(header->bound_mantissa, header->bound_exponent), rules->bound) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("reading is declared wider than the width of metering.setting")));
+				 errmsg("reading is declared wider than the width of metering.setting"),
+				 errhint("Encrypt it with that width or a smaller one.")));
 }
 
 /* The registry is in the schema of the ciphertext's type. */
