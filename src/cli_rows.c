@@ -223,18 +223,6 @@ read_csv_field(row *r)
 
 /* ---- COPY ---- */
 
-static int
-hex_digit(int c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool
 is_octal(int c)
 {
@@ -260,12 +248,12 @@ read_escape(row *r)
 			value = 8 * value + take(r->reader) - '0';
 		return value & 255;
 	}
-	if (c == 'x' && hex_digit(peek(r->reader)) >= 0)
+	if (c == 'x' && paillier_hex_digit(peek(r->reader)) >= 0)
 	{
-		int			value = hex_digit(take(r->reader));
+		int			value = paillier_hex_digit(take(r->reader));
 
-		if (hex_digit(peek(r->reader)) >= 0)
-			value = 16 * value + hex_digit(take(r->reader));
+		if (paillier_hex_digit(peek(r->reader)) >= 0)
+			value = 16 * value + paillier_hex_digit(take(r->reader));
 		return value;
 	}
 	letter = c == 0 ? NULL : strchr(letters, c);

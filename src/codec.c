@@ -232,8 +232,8 @@ paillier_key_id_write(char *out, const uint8_t *id)
 	*out = '\0';
 }
 
-static int
-hex_value(char c)
+int
+paillier_hex_digit(int c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -251,8 +251,8 @@ paillier_key_id_read(uint8_t *id, const char *in, size_t len)
 		return false;
 	for (int i = 0; i < PAILLIER_KEY_ID_LENGTH; i++)
 	{
-		int			high = hex_value(in[2 * i]);
-		int			low = hex_value(in[2 * i + 1]);
+		int			high = paillier_hex_digit(in[2 * i]);
+		int			low = paillier_hex_digit(in[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			return false;

@@ -88,6 +88,9 @@ extern paillier_result paillier_header_check(const paillier_header *header);
 
 /* ---- key ids ---- */
 
+/* The value of a hexadecimal digit of either case; -1 for anything else. */
+extern int	paillier_hex_digit(int c);
+
 #define PAILLIER_KEY_ID_HEX		(2 * PAILLIER_KEY_ID_LENGTH)
 
 /* Writes PAILLIER_KEY_ID_HEX digits and a terminator. */
