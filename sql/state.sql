@@ -98,7 +98,8 @@ FROM known, (VALUES (1, 'nothing', '\x'::bytea, 0), (2, 'version 0', '\x00', 0),
 	(9, 'bound', '\x0000000000000001ffffffff', 19), (10, 'exponent', '\x8000000000000000ffffffff', 19),
 	(11, 'largest bound', '\xffffffffffffffff00003fff', 19), (12, 'not normal', '\x000000000000000100000001', 19),
 	(13, 'no product', decode(repeat('00', 64), 'hex'), 55), (14, 'large product', decode(repeat('ff', 64), 'hex'), 55),
-	(15, 'no weight', '\x0000000000000000', 47), (16, 'least weight', '\x8000000000000000', 47)) v(i, what, new, at);
+	(15, 'no weight', '\x0000000000000000', 47), (16, 'least weight', '\x8000000000000000', 47),
+	(17, 'most rows', '\x7fffffffffffffff', 3), (18, 'too many rows', '\x8000000000000000', 3)) v(i, what, new, at);
 SELECT what, pg_temp.error(format('SELECT %L::paillier_sum', state)) AS input,
 	pg_temp.error(format('SELECT paillier_sum_final(%L)', state)) AS final,
 	pg_temp.error(format('SELECT pg_temp.total(paillier_sum_combine(%1$L, %1$L))', state)) AS combine,

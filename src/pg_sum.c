@@ -394,6 +394,10 @@ sum_combine(PaillierKey *key, PaillierSum *a, PaillierSum *b)
 	else if (a->scale > b->scale)
 		paillier_sum_rescale(key, b, a->scale);
 	a->rows += b->rows;
+	if (a->rows > PG_INT64_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("sums claim to have too many rows")));
 	a->rows_at_scale += b->rows_at_scale;
 	for (int i = 0; i < b->count; i++)
 	{

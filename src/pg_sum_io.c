@@ -78,7 +78,8 @@ sum_deserialize(StringInfo buf, int parse_sqlstate)
 	memcpy(header.key_id, pq_getmsgbytes(buf, PAILLIER_KEY_ID_LENGTH), PAILLIER_KEY_ID_LENGTH);
 	if (version != SUM_VERSION)
 		paillier_raise_parse(PAILLIER_ERR_VERSION, "sum", parse_sqlstate);
-	if (header.count > MAX_TERMS || (header.rows == 0 && header.count > 0) || header.rows_at_scale > header.rows ||
+	if (header.count > MAX_TERMS || (header.rows == 0 && header.count > 0) || header.rows > PG_INT64_MAX ||
+		header.rows_at_scale > header.rows ||
 		header.bound_exponent > PAILLIER_BOUND_MAX_EXPONENT ||
 		(header.bound_exponent != 0 && header.bound_mantissa >> 63 == 0))
 		paillier_raise_parse(PAILLIER_ERR_HEADER, "sum", parse_sqlstate);
