@@ -67,20 +67,24 @@ part_groups() {
 	warm_up="SELECT sum(ct) FROM (SELECT ct FROM cipher_2048 LIMIT 1) s;"
 	rounds $many measure_groups
 	for size in 1 3 12 48 192 768 3072 12288; do
-		rounds $few sql_rate grow_group/$size $rows \
-			"SELECT count(s) FROM (SELECT sum(ct) AS s FROM cipher_2048 GROUP BY i % $((rows / size > 0 ? rows / size : 1))) t;" "$(touched cipher_2048)"
+		rounds $few group_rate grow_group/$size cipher_2048 "sum(ct)" "i % $((rows / size > 0 ? rows / size : 1))"
 	done
 }
 
 measure_groups() {
 	local expression="i % $((rows / 12))"	# of which the planner knows nothing
-	sql_rate group/ours $rows "SELECT count(s) FROM (SELECT sum(ct) AS s FROM cipher_2048 GROUP BY meter) t;" "$(touched cipher_2048)"
-	sql_rate group/pgmp $rows "SELECT count(s) FROM (SELECT mpz_plpgsql_2048(c) AS s FROM mpz_2048 GROUP BY meter) t;" "$(touched mpz_2048)"
-	sql_rate group/sorted $rows "SELECT count(s) FROM (SELECT sum(ct) AS s FROM cipher_2048 GROUP BY i / 12) t;" "$(touched cipher_2048)"
-	sql_rate group/pgmp_sorted $rows "SELECT count(s) FROM (SELECT mpz_plpgsql_2048(c) AS s FROM mpz_2048 GROUP BY i / 12) t;" "$(touched mpz_2048)"
-	sql_rate group/unknown $rows "SELECT count(s) FROM (SELECT sum(ct) AS s FROM cipher_2048 GROUP BY $expression) t;" "$(touched cipher_2048)"
-	sql_rate group/pgmp_unknown $rows "SELECT count(s) FROM (SELECT mpz_plpgsql_2048(c) AS s FROM mpz_2048 GROUP BY $expression) t;" "$(touched mpz_2048)"
-	sql_rate group/generic $rows "SELECT count(s) FROM (SELECT sum(ct) AS s FROM cipher_2048 GROUP BY meter) t;" "$(touched cipher_2048) SET paillier.kernel = generic;"
+	group_rate group/ours cipher_2048 "sum(ct)" meter
+	group_rate group/pgmp mpz_2048 "mpz_plpgsql_2048(c)" meter
+	group_rate group/sorted cipher_2048 "sum(ct)" "i / 12"
+	group_rate group/pgmp_sorted mpz_2048 "mpz_plpgsql_2048(c)" "i / 12"
+	group_rate group/unknown cipher_2048 "sum(ct)" "$expression"
+	group_rate group/pgmp_unknown mpz_2048 "mpz_plpgsql_2048(c)" "$expression"
+	group_rate group/generic cipher_2048 "sum(ct)" meter "SET paillier.kernel = generic;"
+}
+
+# Rows a second of an aggregate over groups: group_rate NAME TABLE AGGREGATE GROUPS [SETTINGS]
+group_rate() {
+	sql_rate "$1" $rows "SELECT count(s) FROM (SELECT $3 AS s FROM $2 GROUP BY $4) t;" "$(touched "$2") ${5:-}"
 }
 
 part_memory() {

@@ -122,14 +122,6 @@ new_number(int limbs, const mpz_t x)
 
 /* ---- operands ---- */
 
-static inline void
-random_odd(mpz_t x, int bits)
-{
-	random_mpz(x, bits);
-	mpz_setbit(x, bits - 1);
-	mpz_setbit(x, 0);
-}
-
 /* The number of exactly these bits, all ones. */
 static inline void
 all_ones(mpz_t x, int bits)

@@ -71,6 +71,14 @@ random_mpz(mpz_t x, int bits)
 	mpz_fdiv_r_2exp(x, x, bits);
 }
 
+static inline void
+random_odd(mpz_t x, int bits)
+{
+	random_mpz(x, bits);
+	mpz_setbit(x, bits - 1);
+	mpz_setbit(x, 0);
+}
+
 /* 0 <= x < limit, as good as uniform */
 static inline void
 random_mpz_below(mpz_t x, const mpz_t limit)

@@ -250,12 +250,23 @@ random_unit(const fixture *f, mpz_t c)
 	mpz_clear(gcd);
 }
 
-/*
- * Arrays of mpz_t by their first element.
- *
- * The plaintexts are read from the places where the
- * ciphertexts go: outputs may be the inputs.
- */
+/* Arrays of mpz_t by their first element, from here on. */
+
+/* Look at the memory that a function has written, move its ciphertexts to *c and free them. */
+static inline void
+take_ciphertexts(const fixture *f, mpz_ptr c, guarded *out, int count, const char *function)
+{
+	fences_hold(f, function);
+	check(guarded_wiped(&f->blind_scratch), "%s leaves something in its scratch", function);
+	for (int i = 0; i < count; i++)
+	{
+		check(guarded_intact(&out[i]), "%s overran an output", function);
+		mpz_from_limbs(c + i, out[i].a, f->pk->n2.limbs);
+		guarded_free(&out[i]);
+	}
+}
+
+/* The plaintexts are read from the places where the ciphertexts go: outputs may be the inputs. */
 static inline paillier_result
 encrypt_array(fixture *f, mpz_ptr c, mpz_srcptr m, int count)
 {
@@ -275,14 +286,7 @@ encrypt_array(fixture *f, mpz_ptr c, mpz_srcptr m, int count)
 		mpz_to_limbs(out[i].a, f->pk->limbs, magnitude);
 	}
 	result = paillier_encrypt(&f->blinder, outputs, inputs, count, random_source_read, &f->source, blind_scratch_of(f));
-	fences_hold(f, "encrypt");
-	check(guarded_wiped(&f->blind_scratch), "encrypt leaves something in its scratch");
-	for (int i = 0; i < count; i++)
-	{
-		check(guarded_intact(&out[i]), "encrypt overran an output");
-		mpz_from_limbs(c + i, out[i].a, f->pk->n2.limbs);
-		guarded_free(&out[i]);
-	}
+	take_ciphertexts(f, c, out, count, "encrypt");
 	mpz_clear(magnitude);
 	free(out);
 	free(outputs);
@@ -310,14 +314,7 @@ rerandomize_array(fixture *f, mpz_ptr c, int count)
 		mpz_to_limbs(out[i].a, f->pk->n2.limbs, c + i);
 	}
 	result = paillier_rerandomize(&f->blinder, outputs, count, random_source_read, &f->source, blind_scratch_of(f));
-	fences_hold(f, "rerandomize");
-	check(guarded_wiped(&f->blind_scratch), "rerandomize leaves something in its scratch");
-	for (int i = 0; i < count; i++)
-	{
-		check(guarded_intact(&out[i]), "rerandomize overran an output");
-		mpz_from_limbs(c + i, out[i].a, f->pk->n2.limbs);
-		guarded_free(&out[i]);
-	}
+	take_ciphertexts(f, c, out, count, "rerandomize");
 	free(out);
 	free(outputs);
 	return result;
@@ -446,9 +443,7 @@ random_power_of_two_plus_one(mpz_t p, int bits, int power, bool prime)
 {
 	do
 	{
-		random_mpz(p, bits - power);
-		mpz_setbit(p, bits - power - 1);
-		mpz_setbit(p, 0);
+		random_odd(p, bits - power);
 		mpz_mul_2exp(p, p, power);
 		mpz_add_ui(p, p, 1);
 	} while (!mpz_probab_prime_p(p, 20) == prime);

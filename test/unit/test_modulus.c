@@ -32,9 +32,10 @@ static void
 test_small_factors(void)
 {
 	mpz_t		n,
-				rest;
+				rest,
+				product;
 
-	mpz_inits(n, rest, NULL);
+	mpz_inits(n, rest, product, NULL);
 	group_begin("has_small_factor, against trial division");
 	for (int i = 0; i < 300; i++)
 	{
@@ -54,26 +55,18 @@ test_small_factors(void)
 	mpz_set_ui(n, 3);
 	for (unsigned long prime = 3; prime < 16384; prime = mpz_get_ui(n))
 	{
-		mpz_t		product;
-
-		mpz_init(product);
 		mpz_mul_ui(product, rest, prime);
 		check_public(product, 128, PAILLIER_ERR_MODULUS_FACTOR, "a number with a small factor");
-		mpz_clear(product);
 		mpz_nextprime(n, n);
 	}
 	for (int i = 0; i < 5; i++)
 	{
-		mpz_t		product;
-
-		mpz_init(product);
 		mpz_mul(product, rest, n);
 		check_public(product, 128, PAILLIER_OK, "a number with a factor above 2^14");
-		mpz_clear(product);
 		mpz_nextprime(n, n);
 	}
 	group_end();
-	mpz_clears(n, rest, NULL);
+	mpz_clears(n, rest, product, NULL);
 }
 
 /* Some odd number of exactly these bits without small factors and no square. */
@@ -81,11 +74,8 @@ static void
 random_modulus(mpz_t n, int bits)
 {
 	do
-	{
-		random_mpz(n, bits);
-		mpz_setbit(n, bits - 1);
-		mpz_setbit(n, 0);
-	} while (has_small_factor(n) || mpz_perfect_square_p(n));
+		random_odd(n, bits);
+	while (has_small_factor(n) || mpz_perfect_square_p(n));
 }
 
 static void
@@ -100,9 +90,7 @@ test_public_check(void)
 	check_public(n, 128, PAILLIER_ERR_KEY_SIZE, "0");
 	for (int i = 0; i < LENGTH(wrong_sizes); i++)
 	{
-		random_mpz(n, wrong_sizes[i]);
-		mpz_setbit(n, wrong_sizes[i] - 1);
-		mpz_setbit(n, 0);
+		random_odd(n, wrong_sizes[i]);
 		check_public(n, 0, PAILLIER_ERR_KEY_SIZE, "a wrong size");
 	}
 	for (int i = 0; i < LENGTH(sizes); i++)

@@ -172,19 +172,11 @@ test_private_init_refusals(void)
 	check_init_refused(p, q, PAILLIER_ERR_TOTIENT, "multiple");
 	mpz_mul(q, p, p);
 	check_init_refused(p, q, PAILLIER_ERR_TOTIENT, "square");
-	random_mpz(p, 4160);
-	mpz_setbit(p, 4159);
-	mpz_setbit(p, 0);
-	random_mpz(q, 4161);
-	mpz_setbit(q, 4160);
-	mpz_setbit(q, 0);
+	random_odd(p, 4160);
+	random_odd(q, 4161);
 	check_init_refused(p, q, PAILLIER_ERR_KEY_SIZE, "130 limbs");
-	random_mpz(p, 8192);
-	mpz_setbit(p, 8191);
-	mpz_setbit(p, 0);
-	random_mpz(q, 8192);
-	mpz_setbit(q, 8191);
-	mpz_setbit(q, 0);
+	random_odd(p, 8192);
+	random_odd(q, 8192);
 	check_init_refused(p, q, PAILLIER_ERR_KEY_SIZE, "256 limbs");
 	mpz_setbit(q, 8192);
 	check_init_refused(p, q, PAILLIER_ERR_KEY_SIZE, "129 limbs in one factor");
@@ -204,9 +196,7 @@ random_prime_with_divisor(mpz_t p, int bits, const mpz_t divisor)
 {
 	do
 	{
-		random_mpz(p, bits - mpz_sizeinbase(divisor, 2) - 1);
-		mpz_setbit(p, bits - mpz_sizeinbase(divisor, 2) - 2);
-		mpz_setbit(p, 0);
+		random_odd(p, bits - mpz_sizeinbase(divisor, 2) - 1);
 		mpz_mul(p, p, divisor);
 		mpz_mul_2exp(p, p, 1);
 		mpz_add_ui(p, p, 1);
