@@ -13,14 +13,13 @@ DATA = $(wildcard *--*.sql)
 SCRIPTS_built = paillier
 
 # What each layer may include is checked by test/layers.
-CORE = mont mont_generic mont_ifma mont_ifma8 bound result codec paillier paillier_blind paillier_private paillier_decrypt jwk
-SERVER = pg_module pg_error pg_key pg_jwk pg_private pg_numeric pg_cache pg_ciphertext pg_arithmetic pg_sum \
-	pg_sum_state pg_sum_batch pg_sum_window pg_sum_io pg_metering
-PROGRAM_FILES = $(patsubst %.c,%,$(notdir $(wildcard src/cli_*.c)))
+CORE = $(sort $(wildcard src/core/*.c))
+SERVER = $(sort $(wildcard src/server/*.c))
+CLI = $(sort $(wildcard src/cli/*.c))
 
-OBJS = $(patsubst %,src/%.o,$(CORE) $(SERVER))
+OBJS = $(patsubst %.c,%.o,$(CORE) $(SERVER))
 SHLIB_LINK = -lgmp
-PG_CPPFLAGS = -Isrc
+PG_CPPFLAGS = -Isrc/core -Isrc/server
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=paillier
@@ -37,26 +36,26 @@ all install installcheck:
 	@echo "PostgreSQL's build files are missing: run 'make packages' first" >&2; exit 1
 endif
 
-$(OBJS): $(wildcard src/*.h)
+$(OBJS): $(wildcard src/core/*.h src/server/*.h)
 
 # ---- the program: no server header in sight, so that the core stays free of them ----
 
-PROGRAM_SOURCES = $(patsubst %,src/%.c,$(CORE) $(PROGRAM_FILES))
+PROGRAM_SOURCES = $(CORE) $(CLI)
 
-paillier: $(PROGRAM_SOURCES) $(wildcard src/*.h)
-	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -fstack-protector-strong -D_FORTIFY_SOURCE=2 $(COPT) -Isrc -o $@ \
+paillier: $(PROGRAM_SOURCES) $(wildcard src/core/*.h src/cli/*.h)
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -fstack-protector-strong -D_FORTIFY_SOURCE=2 $(COPT) -Isrc/core -Isrc/cli -o $@ \
 		$(PROGRAM_SOURCES) -lgmp -ljansson -lcrypto -lpthread
 
 # ---- unit tests of the core, under the sanitizers ----
 
 UNIT_TESTS = $(patsubst test/unit/test_%.c,build/test_%,$(wildcard test/unit/test_*.c))
-UNIT_CORE = $(patsubst %,build/%.o,$(CORE))
-UNIT_FLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Werror -Isrc -Itest/unit
+UNIT_CORE = $(patsubst src/core/%.c,build/%.o,$(CORE))
+UNIT_FLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Werror -Isrc/core -Itest/unit
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
 
 unit: $(UNIT_TESTS) build/test_products build/constant_time
 
-build/%.o: src/%.c $(wildcard src/*.h)
+build/%.o: src/core/%.c $(wildcard src/core/*.h)
 	mkdir -p build
 	$(CC) $(UNIT_FLAGS) $(SANITIZE) -c -o $@ $<
 
@@ -64,16 +63,16 @@ build/test_%: test/unit/test_%.c $(UNIT_CORE) $(wildcard test/unit/*.h)
 	$(CC) $(UNIT_FLAGS) $(SANITIZE) -o $@ $< $(UNIT_CORE) -lgmp
 
 # the kernels again, optimized, for very many products
-build/test_products: test/unit/test_mont.c $(wildcard src/mont*.c src/*.h test/unit/*.h)
+build/test_products: test/unit/test_mont.c $(wildcard src/core/mont*.c src/core/*.h test/unit/*.h)
 	mkdir -p build
-	$(CC) $(UNIT_FLAGS) -O2 -DRANDOM_PRODUCTS=100000 -o $@ $< $(wildcard src/mont*.c) -lgmp
+	$(CC) $(UNIT_FLAGS) -O2 -DRANDOM_PRODUCTS=100000 -o $@ $< $(wildcard src/core/mont*.c) -lgmp
 
 # private keys marked as undefined, under valgrind
-build/constant_time: test/unit/constant_time.c $(patsubst %,src/%.c,$(CORE)) $(wildcard src/*.h test/unit/*.h)
+build/constant_time: test/unit/constant_time.c $(CORE) $(wildcard src/core/*.h test/unit/*.h)
 	mkdir -p build
-	gcc -std=gnu11 -O2 -g -Isrc -Itest/unit \
+	gcc -std=gnu11 -O2 -g -Isrc/core -Itest/unit \
 		-Wl,--wrap=__gmpn_sizeinbase,--wrap=__gmpn_sec_div_qr,--wrap=__gmpn_sec_mul,--wrap=__gmpn_sec_invert \
-		-o $@ $< $(patsubst %,src/%.c,$(CORE)) -lgmp
+		-o $@ $< $(CORE) -lgmp
 
 # ---- what a user types first ----
 

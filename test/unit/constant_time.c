@@ -1,4 +1,4 @@
-/* cc -std=gnu11 -O2 -g -Isrc -Wl,--wrap=__gmpn_sizeinbase,--wrap=__gmpn_sec_div_qr,--wrap=__gmpn_sec_mul,--wrap=__gmpn_sec_invert test/unit/constant_time.c src/paillier*.c src/mont*.c src/bound.c -lgmp; valgrind -q --suppressions=test/unit/constant_time.supp ./a.out; likewise ./a.out leak */
+/* cc -std=gnu11 -O2 -g -Isrc/core -Wl,--wrap=__gmpn_sizeinbase,--wrap=__gmpn_sec_div_qr,--wrap=__gmpn_sec_mul,--wrap=__gmpn_sec_invert test/unit/constant_time.c src/core/paillier*.c src/core/mont*.c src/core/bound.c -lgmp; valgrind -q --suppressions=test/unit/constant_time.supp ./a.out; likewise ./a.out leak */
 /*
  * constant_time.c
  *		Whether the time and the memory accesses of decryption depend on the

@@ -1,4 +1,4 @@
-/* cc -std=gnu11 -Isrc test/unit/test_bound.c src/bound.c -lgmp */
+/* cc -std=gnu11 -Isrc/core test/unit/test_bound.c src/core/bound.c -lgmp */
 /*
  * test_bound.c
  *		Bounds of plaintexts against exact integers: never too small, and too

@@ -1,4 +1,4 @@
-/* cc -std=gnu11 -Isrc test/unit/test_codec.c src/codec.c src/bound.c src/result.c -lgmp */
+/* cc -std=gnu11 -Isrc/core test/unit/test_codec.c src/core/codec.c src/core/bound.c src/core/result.c -lgmp */
 /*
  * test_codec.c
  *		Bytes, base64url, ciphertexts and key ids, against naive encoders and decoders

@@ -1,4 +1,4 @@
-/* cc -std=gnu11 -Isrc test/unit/test_decimal.c src/codec.c src/bound.c src/result.c -lgmp */
+/* cc -std=gnu11 -Isrc/core test/unit/test_decimal.c src/core/codec.c src/core/bound.c src/core/result.c -lgmp */
 /*
  * test_decimal.c
  *		Decimal numbers to integers of a scale and back, against a naive reader on

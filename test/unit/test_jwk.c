@@ -1,4 +1,4 @@
-/* cc -std=gnu11 -Isrc test/unit/test_jwk.c src/jwk.c src/codec.c src/paillier*.c src/mont*.c src/bound.c -lgmp */
+/* cc -std=gnu11 -Isrc/core test/unit/test_jwk.c src/core/jwk.c src/core/codec.c src/core/paillier*.c src/core/mont*.c src/core/bound.c -lgmp */
 /*
  * test_jwk.c
  *		JSON Web Keys: their integers, the texts written, and what is read as a key.

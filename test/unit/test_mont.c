@@ -1,4 +1,4 @@
-/* cc -std=gnu11 -Isrc test/unit/test_mont.c src/mont*.c -lgmp */
+/* cc -std=gnu11 -Isrc/core test/unit/test_mont.c src/core/mont*.c -lgmp */
 /*
  * test_mont.c
  *		Montgomery arithmetic against mpz_mul, mpz_mod and mpz_powm, with each

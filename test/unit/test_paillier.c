@@ -1,4 +1,4 @@
-/* cc -std=gnu11 -Isrc test/unit/test_paillier.c src/paillier*.c src/mont*.c src/bound.c src/codec.c src/jwk.c -lgmp */
+/* cc -std=gnu11 -Isrc/core test/unit/test_paillier.c src/core/paillier*.c src/core/mont*.c src/core/bound.c src/core/codec.c src/core/jwk.c -lgmp */
 /*
  * test_paillier.c
  *		Both halves of the scheme against Paillier's definition, with keys of all

@@ -1,4 +1,4 @@
-/* cc -std=gnu11 -Isrc test/unit/test_random.c src/paillier*.c src/mont*.c src/bound.c src/codec.c src/jwk.c -lgmp */
+/* cc -std=gnu11 -Isrc/core test/unit/test_random.c src/core/paillier*.c src/core/mont*.c src/core/bound.c src/core/codec.c src/core/jwk.c -lgmp */
 /*
  * test_random.c
  *		Random numbers: how they are made, when they run out, and blinding factors
