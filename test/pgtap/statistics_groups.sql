@@ -90,7 +90,7 @@ INSERT INTO attack SELECT function::regprocedure, 'INSERT INTO evidence ' || for
 	-- these give no energies
 	('metering.moving_average(int)', $$SELECT NULL, NULL WHERE '%s' = ''$$), ('metering.calendar_regression(int, boolean, int)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
 	('metering.holt_winters(float8, float8, float8, int, int, int, int)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
-	('metering.accept(text, timestamptz, paillier_ciphertext)', $$SELECT NULL, NULL WHERE '%s' = ''$$), ('metering.bits(bigint)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
+	('metering.bits(bigint)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
 	('metering.reading_bit(timestamptz, int)', $$SELECT NULL, NULL WHERE '%s' = ''$$), ('metering.slot(timestamptz)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
 	('metering.utc_hour(timestamptz)', $$SELECT NULL, NULL WHERE '%s' = ''$$), ('metering.window_label(timestamptz, text, interval)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
 	('metering.window_of(timestamptz)', $$SELECT NULL, NULL WHERE '%s' = ''$$)) v (function, query);

@@ -110,7 +110,7 @@ refused = [
     ('before the start', '23514', said(early, 'lies before the start of metering'), 'a1', early, good),
     ('before the active range', '23514', said(at('-5 min'), 'lies outside the active range of its meter'), 'a2', at('-5 min'), good),
     ('the end of the active range', '23514', said(at('1 hour'), 'lies outside the active range of its meter'), 'a2', at('1 hour'), good),
-    ('another collector\'s meter', '42501', 'meter "b1" belongs to another collector', 'b1', base, good),
+    ('another collector\'s meter, as if there were none', '23503', 'meter "b1" is not registered', 'b1', base, good),
     ('another registered key', '22000', f'reading is under key {second_id}', 'a1', base, admin.one("SELECT encrypted(5, 'second')")),
     ('a key that is not registered', '22000', f"reading is under key {admin.one('SELECT paillier_key_id($1::paillier_ciphertext)', stranger)}", 'a1', base, stranger),
     ('another scale', '22000', 'reading has scale 2', 'a1', base, admin.one("SELECT paillier_encrypt(5, public, 2) FROM pipeline_key WHERE name = 'first'")),
@@ -206,8 +206,8 @@ changes = [
     ('a new meter', 'c1', base, "INSERT INTO metering.meter (meter_id, region) VALUES ('c1', 'r')", '23503', 'none'),
     ('the end of its active range', 'c1', base, f"UPDATE metering.meter SET active = tstzrange(NULL, '{base}') WHERE meter_id = 'c1'", 'none', '23514'),
     ('a longer active range', 'c1', base, "UPDATE metering.meter SET active = '(,)' WHERE meter_id = 'c1'", '23514', 'none'),
-    ('another collector', 'c1', base, "UPDATE metering.meter SET collector = 'other' WHERE meter_id = 'c1'", 'none', '42501'),
-    ('any collector', 'c1', base, "UPDATE metering.meter SET collector = NULL WHERE meter_id = 'c1'", '42501', 'none'),
+    ('another collector', 'c1', base, "UPDATE metering.meter SET collector = 'other' WHERE meter_id = 'c1'", 'none', '23503'),
+    ('any collector', 'c1', base, "UPDATE metering.meter SET collector = NULL WHERE meter_id = 'c1'", '23503', 'none'),
     ('a meter that is deleted', 'c1', base, "DELETE FROM metering.meter WHERE meter_id = 'c1'", 'none', '23503'),
     ('a shorter retention', 'a1', day, "UPDATE metering.setting SET retention = '1 day'", 'none', '23514'),
     ('a longer retention', 'a1', day, "UPDATE metering.setting SET retention = '45 days'", '23514', 'none'),
@@ -286,7 +286,7 @@ is_(send('a1'), 'none', 'until they are there')
 # ---- collectors ----
 
 member, guest = Session(user='member'), Session(user='guest')
-is_([send('t1', session=s) for s in (member, guest, collector, admin)], ['none', '42501', '42501', 'none'], 'members of a group that are its heirs may send for it, and a superuser')
+is_([send('t1', session=s) for s in (member, guest, collector, admin)], ['none', '23503', '23503', 'none'], 'members of a group that are its heirs may send for it, and a superuser')
 gap_meters = lambda session: {row[0] for row in session.rows(f"SELECT DISTINCT meter_id FROM metering.gap")}
 common = {'a1', 'm' * 63, 'ключ "1"'}
 admin.run(f"SELECT metering.next_step('{base}')")
@@ -307,7 +307,7 @@ other.close()
 admin.run('DROP ROLE other')
 is_(sqlstate(collector.rows, 'SELECT * FROM metering.gap'), 'none', 'gaps are there when the role of a collector is gone')
 is_(sqlstate(operator.rows, 'SELECT * FROM metering.health'), 'none', 'and health')
-is_([send('b1'), send('b1', session=admin)], ['42501', 'none'], 'whose meters nobody may send for')
+is_([send('b1'), send('b1', session=admin)], ['23503', 'none'], 'whose meters nobody may send for')
 
 # ---- levels: what each may do with each table and function ----
 
@@ -322,8 +322,9 @@ commands = {
 allowed = {
     'collector': {'INSERT reading', 'INSERT register_read', 'SELECT gap', 'SELECT acknowledged'},
     'operator': {f'{c} {t}' for c in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'LOCK') for t in ('meter', 'tariff', 'rate')}
-        | {f'SELECT {t}' for t in ('setting', 'gap', 'acknowledged', 'health', 'progress', 'rollup_log', 'regime', 'contract', 'tariff_problem', 'reconciliation')} | {'UPDATE setting', 'LOCK setting'},
-    'analyst': {'SELECT region_load', 'SELECT region_hour'},
+        | {f'SELECT {t}' for t in ('setting', 'gap', 'acknowledged', 'health', 'progress', 'rollup_log', 'regime', 'contract', 'tariff_problem', 'reconciliation',
+            'voided_region_hour')} | {'UPDATE setting', 'LOCK setting'},
+    'analyst': {'SELECT region_load', 'SELECT region_hour', 'SELECT region_total', 'SELECT voided_region_hour'},
     'biller': {f'SELECT {t}' for t in ('bill', 'account_bill', 'bill_window', 'sealed_window', 'meter', 'contract', 'tariff', 'rate', 'window_price',
         'register_check', 'reconciliation')},
     'nobody': set()}
@@ -348,9 +349,9 @@ functions = admin.rows('''SELECT p.proname, CASE prokind WHEN 'p' THEN format('C
         ELSE format('SELECT metering.%I(%s) FROM (SELECT %s OFFSET 0) a', p.proname, (SELECT string_agg('a' || i, ', ') FROM generate_series(1, pronargs) i),
             (SELECT string_agg(format('NULL::%s AS a%s', t::regtype, i), ', ') FROM unnest(proargtypes) WITH ORDINALITY a (t, i))) END
     FROM pg_proc p WHERE pronamespace = 'metering'::regnamespace AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) ORDER BY 1''')
-everybody = {'accept', 'bits', 'reading_bit', 'slot', 'utc_hour', 'window_label', 'window_of'}
-may_call = {role: everybody for role in ('collector', 'analyst', 'biller')}
-may_call['operator'] = everybody | {'rollup', 'next_step', 'late_slots', 'sweep', 'seal_hour', 'seal_window', 'price'}
+everybody = {'bits', 'reading_bit', 'slot', 'utc_hour', 'window_label', 'window_of'}
+may_call = {'collector': everybody | {'accept'}}
+may_call['operator'] = everybody | {'rollup', 'next_step', 'late_slots', 'sweep', 'seal_hour', 'seal_window', 'price', 'void_region_hour', 'staging_relations'}
 may_call['biller'] = everybody | {'price', 'invoice', 'known_charge'}
 may_call['nobody'] = set()
 may_call['analyst'] = everybody | {'moving_average', 'calendar_regression', 'holt_winters', 'forecast', 'decrypted_load', 'region_statistics', 'region_quantiles', 'backtest'}

@@ -1,0 +1,99 @@
+-- Nobody reads staging; everything else is granted by level.  Functions in views
+-- and constraints run with the rights of whoever uses these.
+CREATE FUNCTION metering.grant_access(role name, level text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	privilege text;
+	rights    text[];
+	time_functions CONSTANT text[] := ARRAY[
+		'EXECUTE ON FUNCTION metering.utc_hour(timestamptz)', 'EXECUTE ON FUNCTION metering.slot(timestamptz)',
+		'EXECUTE ON FUNCTION metering.reading_bit(timestamptz, int)', 'EXECUTE ON FUNCTION metering.bits(bigint)',
+		'EXECUTE ON FUNCTION metering.window_label(timestamptz, text, interval)',
+		'EXECUTE ON FUNCTION metering.window_of(timestamptz)'];
+BEGIN
+	rights := CASE level
+		WHEN 'collector' THEN ARRAY[
+			'EXECUTE ON FUNCTION metering.accept(text, timestamptz, @paillier@.paillier_ciphertext)',
+			'INSERT ON metering.reading', 'INSERT (meter_id, read_at, register) ON metering.register_read',
+			'SELECT ON metering.gap', 'SELECT ON metering.acknowledged']
+		WHEN 'operator' THEN ARRAY[
+			'EXECUTE ON PROCEDURE metering.rollup(timestamptz)', 'EXECUTE ON FUNCTION metering.next_step(timestamptz)',
+			'EXECUTE ON FUNCTION metering.late_slots(timestamptz)', 'EXECUTE ON FUNCTION metering.sweep(int)',
+			'EXECUTE ON FUNCTION metering.seal_hour(timestamptz)', 'EXECUTE ON FUNCTION metering.seal_window(timestamptz)',
+			'SELECT, UPDATE ON metering.setting', 'SELECT, INSERT, UPDATE, DELETE ON metering.meter',
+			'SELECT, INSERT, UPDATE, DELETE ON metering.tariff', 'SELECT, INSERT, UPDATE, DELETE ON metering.rate',
+			'SELECT ON metering.gap', 'SELECT ON metering.acknowledged', 'SELECT ON metering.health',
+			'EXECUTE ON FUNCTION metering.staging_relations()', 'SELECT ON metering.progress', 'SELECT ON metering.rollup_log',
+			'SELECT ON metering.regime', 'SELECT ON metering.contract', 'SELECT ON metering.tariff_problem',
+			'EXECUTE ON FUNCTION metering.price(text, text, timestamp)', 'SELECT ON metering.reconciliation',
+			'EXECUTE ON FUNCTION metering.void_region_hour(text, timestamptz, text)', 'SELECT ON metering.voided_region_hour']
+		WHEN 'analyst' THEN ARRAY[
+			'SELECT ON metering.region_load', 'SELECT ON metering.region_hour',
+			'SELECT ON metering.region_total', 'SELECT ON metering.voided_region_hour',
+			'SELECT ON metering.region_day', 'SELECT ON metering.region_week', 'SELECT ON metering.region_month',
+			'SELECT ON metering.region_profile', 'SELECT ON metering.region_week_profile',
+			'SELECT, INSERT, UPDATE, DELETE ON metering.region', 'SELECT ON metering.region_part',
+			'SELECT ON metering.region_tree_load',
+			'SELECT, INSERT, UPDATE, DELETE ON metering.forecast_model',
+			'SELECT, INSERT, UPDATE, DELETE ON metering.forecast_weight',
+			'SELECT, INSERT, UPDATE, DELETE ON metering.region_model',
+			'SELECT ON metering.forecast_lag', 'SELECT ON metering.region_forecast',
+			'EXECUTE ON FUNCTION metering.moving_average(int)',
+			'EXECUTE ON FUNCTION metering.calendar_regression(int, boolean, int)',
+			'EXECUTE ON FUNCTION metering.holt_winters(float8, float8, float8, int, int, int, int)',
+			'EXECUTE ON FUNCTION metering.forecast(int, timestamptz, text)',
+			'EXECUTE ON FUNCTION metering.decrypted_load(@paillier@.paillier_private_key, timestamptz, timestamptz, text)',
+			'EXECUTE ON FUNCTION metering.region_statistics(@paillier@.paillier_private_key, timestamptz, timestamptz, text)',
+			'EXECUTE ON FUNCTION metering.region_quantiles(@paillier@.paillier_private_key, timestamptz, timestamptz, text, numeric[])',
+			'EXECUTE ON FUNCTION metering.backtest(@paillier@.paillier_private_key, timestamptz, timestamptz, text, text)']
+		WHEN 'biller' THEN ARRAY[
+			'SELECT ON metering.bill', 'SELECT ON metering.account_bill',
+			'EXECUTE ON FUNCTION metering.invoice(@paillier@.paillier_private_key, date)',
+			'EXECUTE ON FUNCTION metering.price(text, text, timestamp)',
+			'EXECUTE ON FUNCTION metering.known_charge(numeric, text)',
+			'SELECT ON metering.bill_window', 'SELECT ON metering.sealed_window', 'SELECT ON metering.meter',
+			'SELECT ON metering.contract', 'SELECT ON metering.tariff', 'SELECT ON metering.rate',
+			'SELECT ON metering.window_price', 'SELECT ON metering.register_check', 'SELECT ON metering.reconciliation']
+		END;
+	IF rights IS NULL THEN
+		RAISE EXCEPTION 'access level "%" does not exist', COALESCE(level, 'NULL')
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'Levels are collector, operator, analyst and biller.';
+	END IF;
+	EXECUTE format('GRANT USAGE ON SCHEMA metering TO %I', role);
+	FOREACH privilege IN ARRAY time_functions || rights LOOP
+		EXECUTE format('GRANT %s TO %I', privilege, role);
+	END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION metering.grant_access(name, text) IS 'gives a role the rights of a level: collector, operator, analyst or biller';
+
+
+-- Nobody but the owner has any right to begin with, whatever the default
+-- privileges of the installing role say.
+DO $$
+DECLARE
+	grantee text;
+BEGIN
+	FOR grantee IN
+		SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(a.grantee::regrole::name) END
+		FROM (
+			SELECT c.relowner AS owner, x.grantee FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) AS x
+			WHERE c.relnamespace = 'metering'::regnamespace
+			UNION ALL
+			SELECT p.proowner, x.grantee
+			FROM pg_proc p CROSS JOIN LATERAL aclexplode(COALESCE(p.proacl, acldefault('f', p.proowner))) AS x
+			WHERE p.pronamespace = 'metering'::regnamespace
+			UNION ALL
+			SELECT t.typowner, x.grantee FROM pg_type t CROSS JOIN LATERAL aclexplode(t.typacl) AS x
+			WHERE t.typnamespace = 'metering'::regnamespace) AS a
+		WHERE a.grantee <> a.owner
+	LOOP
+		EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA metering FROM %s', grantee);
+		EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA metering FROM %s', grantee);
+		EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA metering FROM %s', grantee);
+	END LOOP;
+END
+$$;

@@ -1,0 +1,103 @@
+-- STABLE in that it always decrypts to the same: what is not asked for need not be computed.
+CREATE FUNCTION metering.known_charge(charge numeric, key_id text) RETURNS @paillier@.paillier_ciphertext
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE COST 2000 SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT @paillier@.paillier_encrypt($1, k.public_key, scale($1), 64) FROM @paillier@.paillier_key k WHERE k.key_id = $2 $$;
+
+COMMENT ON FUNCTION metering.known_charge(numeric, text) IS 'a charge that is no secret, as a ciphertext to stand beside those that are';
+
+-- A window of a tariff is priced once, however many meters have it.  Windows of
+-- one price are added up first: a product costs more than a sum.
+CREATE VIEW metering.bill AS
+	WITH price AS MATERIALIZED (SELECT * FROM metering.window_price)
+	SELECT x.meter_id, x.period, x.tariff,
+		CASE WHEN x.unpriced = 0
+			THEN COALESCE(x.cost OPERATOR(@paillier@.+) x.standing, x.cost, metering.known_charge(x.standing, x.key_id)) END AS amount,
+		x.energy, x.key_id, x.readings, x.carried, x.missing, x.account, x.flow, x.unpriced, x.days, x.standing, x.rounding,
+		x.unit_kwh
+	FROM (
+		SELECT y.meter_id, y.period, y.tariff, y.key_id, y.account, y.flow, y.rounding, y.unit_kwh,
+			@paillier@.sum(y.energy, y.price * CASE y.flow WHEN 'export' THEN -y.unit_kwh ELSE y.unit_kwh END) AS cost,
+			@paillier@.sum(y.energy) AS energy, sum(y.readings)::bigint AS readings, sum(y.carried)::bigint AS carried,
+			sum(y.missing)::bigint AS missing, COALESCE(sum(y.windows) FILTER (WHERE y.price IS NULL), 0)::bigint AS unpriced,
+			sum(y.days)::bigint AS days, sum(y.standing) AS standing
+		FROM (
+			SELECT b.meter_id, p.period, c.tariff, b.key_id, c.account, c.flow, p.rounding, s.unit_kwh, p.price,
+				@paillier@.sum(b.total) AS energy, count(b.total) AS windows,
+				sum(b.readings) AS readings, sum(b.carried) AS carried, sum(b.expected - b.counted) AS missing,
+				count(p.standing) FILTER (WHERE b.expected > 0) AS days,
+				sum(p.standing) FILTER (WHERE b.expected > 0) AS standing
+			FROM metering.bill_window b
+			CROSS JOIN metering.setting s
+			JOIN metering.contract c ON c.meter_id = b.meter_id AND b.window_start >= c.since AND b.window_start < c.until
+			JOIN price p ON p.window_start = b.window_start AND p.tariff = c.tariff AND p.flow = c.flow
+			GROUP BY b.meter_id, p.period, c.tariff, b.key_id, c.account, c.flow, p.rounding, s.unit_kwh, p.price) AS y
+		GROUP BY y.meter_id, y.period, y.tariff, y.key_id, y.account, y.flow, y.rounding, y.unit_kwh) AS x;
+
+COMMENT ON VIEW metering.bill IS 'one row a meter, month, tariff and account: decrypt amount (currency of the prices) and energy (units of the readings) with paillier_decrypt()';
+COMMENT ON COLUMN metering.bill.period IS 'first day of the month, in the tariff''s time zone';
+COMMENT ON COLUMN metering.bill.amount IS 'encrypted sum of energy times price, negative for export, and of standing charges; NULL where a window has energy and no price';
+COMMENT ON COLUMN metering.bill.energy IS 'encrypted sum of energy';
+COMMENT ON COLUMN metering.bill.key_id IS 'the key that decrypts both';
+COMMENT ON COLUMN metering.bill.readings IS 'readings in the bill';
+COMMENT ON COLUMN metering.bill.carried IS 'of these, readings that came after their window was sealed and are priced in a later one';
+COMMENT ON COLUMN metering.bill.missing IS 'readings that were expected and never came';
+COMMENT ON COLUMN metering.bill.account IS 'who is billed';
+COMMENT ON COLUMN metering.bill.flow IS 'import or export';
+COMMENT ON COLUMN metering.bill.unpriced IS 'bill windows with energy that no rate has a price for';
+COMMENT ON COLUMN metering.bill.days IS 'days in the standing charge: those whose last window is sealed and expected readings';
+COMMENT ON COLUMN metering.bill.standing IS 'standing charge in the amount; NULL: none';
+COMMENT ON COLUMN metering.bill.rounding IS 'decimal digits that an amount due is rounded to, half away from zero';
+COMMENT ON COLUMN metering.bill.unit_kwh IS 'kWh in one unit of energy';
+
+CREATE VIEW metering.account_bill AS
+	SELECT account, period, CASE WHEN sum(unpriced) = 0 THEN @paillier@.sum(amount) END AS amount,
+		@paillier@.sum(energy) FILTER (WHERE flow = 'import') AS imported, @paillier@.sum(energy) FILTER (WHERE flow = 'export') AS exported,
+		key_id, max(rounding) AS rounding, sum(readings)::bigint AS readings, sum(carried)::bigint AS carried,
+		sum(missing)::bigint AS missing, sum(unpriced)::bigint AS unpriced, sum(standing) AS standing,
+		array_agg(DISTINCT tariff) AS tariffs, unit_kwh
+	FROM metering.bill GROUP BY account, period, key_id, unit_kwh;
+
+COMMENT ON VIEW metering.account_bill IS 'one row an account and month: the bills of all its meters; decrypt amount and round it for the amount due';
+COMMENT ON COLUMN metering.account_bill.account IS 'who is billed';
+COMMENT ON COLUMN metering.account_bill.period IS 'first day of the month';
+COMMENT ON COLUMN metering.account_bill.amount IS 'encrypted sum of the amounts; NULL where a window has energy and no price';
+COMMENT ON COLUMN metering.account_bill.imported IS 'encrypted energy consumed; NULL: none was metered';
+COMMENT ON COLUMN metering.account_bill.exported IS 'encrypted energy fed in; NULL: none was metered';
+COMMENT ON COLUMN metering.account_bill.key_id IS 'the key that decrypts them: a month in which it changed has a row for each';
+COMMENT ON COLUMN metering.account_bill.rounding IS 'decimal digits that the amount due is rounded to, half away from zero';
+COMMENT ON COLUMN metering.account_bill.readings IS 'readings in the bill';
+COMMENT ON COLUMN metering.account_bill.carried IS 'of these, readings that came after their window was sealed';
+COMMENT ON COLUMN metering.account_bill.missing IS 'readings that were expected and never came';
+COMMENT ON COLUMN metering.account_bill.unpriced IS 'bill windows with energy that no rate has a price for';
+COMMENT ON COLUMN metering.account_bill.standing IS 'standing charge in the amount; NULL: none';
+COMMENT ON COLUMN metering.account_bill.tariffs IS 'tariffs that were applied';
+COMMENT ON COLUMN metering.account_bill.unit_kwh IS 'kWh in one unit of energy';
+
+-- Decrypted by the hundred, which is faster.  Plans are made without the key, so
+-- that none that is logged has it.
+CREATE FUNCTION metering.invoice(key @paillier@.paillier_private_key, period date)
+	RETURNS TABLE (account text, amount_due numeric, imported_kwh numeric, exported_kwh numeric, standing numeric,
+		readings bigint, carried bigint, missing bigint, unpriced bigint, tariffs text[], key_id text, damaged boolean)
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
+	AS $$
+		SELECT u.account, round(u.amount_due, u.rounding), u.units_in * u.unit_kwh, u.units_out * u.unit_kwh, u.standing,
+			u.readings, u.carried, u.missing, u.unpriced, u.tariffs, u.key_id,
+			x.mine AND ((u.amount IS NOT NULL AND u.amount_due IS NULL) OR (u.imported IS NOT NULL AND u.units_in IS NULL)
+				OR (u.exported IS NOT NULL AND u.units_out IS NULL))
+		FROM (
+			SELECT n.mine, array_agg(n.bill ORDER BY n.account) AS bills,
+				CASE WHEN n.mine THEN @paillier@.paillier_try_decrypt_array(array_agg((n.bill).amount ORDER BY n.account), $1) END AS amounts,
+				CASE WHEN n.mine THEN @paillier@.paillier_try_decrypt_array(array_agg((n.bill).imported ORDER BY n.account), $1) END AS imports,
+				CASE WHEN n.mine THEN @paillier@.paillier_try_decrypt_array(array_agg((n.bill).exported ORDER BY n.account), $1) END AS exports
+			FROM (
+				SELECT b AS bill, b.account, b.key_id = (SELECT @paillier@.paillier_key_id($1)) AS mine,
+					row_number() OVER (ORDER BY b.key_id, b.account) / 500 AS batch
+				FROM metering.account_bill b WHERE b.period = date_trunc('month', $2)::date) AS n
+			GROUP BY n.mine, n.batch) AS x
+		CROSS JOIN LATERAL ROWS FROM (unnest(x.bills), unnest(x.amounts), unnest(x.imports), unnest(x.exports))
+			AS u (account, period, amount, imported, exported, key_id, rounding, readings, carried, missing, unpriced, standing,
+				tariffs, unit_kwh, amount_due, units_in, units_out)
+		ORDER BY u.account, u.key_id
+	$$;
+
+COMMENT ON FUNCTION metering.invoice(@paillier@.paillier_private_key, date) IS 'what every account owes for the month of a date, rounded; rows under another key than the given one are not decrypted; damaged: an amount is NULL because a total in it cannot be decrypted';

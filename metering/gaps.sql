@@ -1,0 +1,77 @@
+-- Every reading of the time that is not billed yet, up to now.
+CREATE VIEW metering.open_reading AS
+	SELECT h.hour, h.hour + r.reading_interval * i.i AS read_at, 1::bigint << i.i AS bit
+	FROM metering.setting s
+	CROSS JOIN metering.progress g
+	CROSS JOIN LATERAL generate_series(metering.utc_hour(COALESCE(g.billed_until, s.starts_at)), now(),
+		interval '1 hour') AS h (hour)
+	CROSS JOIN LATERAL (
+		SELECT x.reading_interval FROM metering.regime x WHERE x.until > h.hour ORDER BY x.until LIMIT 1) AS r
+	CROSS JOIN LATERAL generate_series(0, (3600 / EXTRACT(epoch FROM r.reading_interval))::int - 1) AS i (i)
+	WHERE h.hour + r.reading_interval * (i.i + 1) <= now()
+		AND h.hour + r.reading_interval * i.i >= s.starts_at;
+
+COMMENT ON VIEW metering.open_reading IS 'times of the readings that belong to bill windows not sealed yet';
+
+-- Every reading that a sealed window went without.
+CREATE VIEW metering.missed_reading AS
+	SELECT b.meter_id, t.hour, t.read_at, t.bit
+	FROM metering.bill_window b
+	JOIN metering.sealed_window w ON w.window_start = b.window_start AND w.key_id = b.key_id
+	CROSS JOIN LATERAL (
+		SELECT metering.utc_hour(g.read_at) AS hour, g.read_at,
+			metering.reading_bit(g.read_at, (EXTRACT(epoch FROM w.reading_interval) / 60)::int) AS bit
+		FROM generate_series(w.window_start, w.window_end - w.reading_interval, w.reading_interval) AS g (read_at)) AS t
+	WHERE b.counted < b.expected
+		AND COALESCE(b.received[(EXTRACT(epoch FROM t.hour - w.window_start) / 3600)::int + 1], 0) & t.bit = 0;
+
+COMMENT ON VIEW metering.missed_reading IS 'readings that were expected in sealed bill windows and have not been counted yet';
+
+CREATE VIEW metering.gap_of_all AS
+	SELECT m.meter_id, e.read_at, m.collector
+	FROM (
+		SELECT m.meter_id, o.hour, o.read_at, o.bit FROM metering.meter m CROSS JOIN metering.open_reading o
+		UNION ALL
+		SELECT meter_id, hour, read_at, bit FROM metering.missed_reading
+	) AS e
+	JOIN metering.meter m ON m.meter_id = e.meter_id
+	CROSS JOIN metering.setting s
+	WHERE m.active @> e.read_at
+		AND e.read_at >= now() - s.retention
+		AND NOT EXISTS (
+			SELECT FROM metering.partial p
+			WHERE p.meter_id = e.meter_id AND p.hour = e.hour AND p.received & e.bit <> 0)
+		AND NOT EXISTS (
+			SELECT FROM metering.reading r WHERE r.meter_id = e.meter_id AND r.read_at = e.read_at);
+
+COMMENT ON VIEW metering.gap_of_all IS 'readings expected and not received, of the meters of every collector';
+
+-- The name of a role is kept rather than its number, for dumps; the role may be
+-- gone.  A barrier: conditions of the reader are not tried on other rows.
+CREATE VIEW metering.gap WITH (security_barrier) AS
+	SELECT e.meter_id, e.read_at FROM metering.gap_of_all e
+	WHERE e.collector IS NULL OR EXISTS (
+		SELECT FROM pg_roles r WHERE r.rolname = e.collector AND pg_has_role(r.oid, 'USAGE'));
+
+COMMENT ON VIEW metering.gap IS 'readings expected and not received: what to send again';
+COMMENT ON COLUMN metering.gap.read_at IS 'start of the interval of the reading';
+
+-- What a meter may forget: sealed and on disk, not merely staged.
+CREATE VIEW metering.acknowledged WITH (security_barrier) AS
+	SELECT m.meter_id, COALESCE(x.first_missed, g.billed_until) AS until
+	FROM metering.meter m
+	CROSS JOIN metering.progress g
+	CROSS JOIN metering.setting s
+	LEFT JOIN (
+		SELECT e.meter_id, min(e.read_at) AS first_missed
+		FROM metering.missed_reading e
+		JOIN metering.meter USING (meter_id)
+		CROSS JOIN metering.setting
+		WHERE active @> e.read_at AND e.read_at >= now() - retention
+		GROUP BY e.meter_id) AS x ON x.meter_id = m.meter_id
+	WHERE g.billed_until IS NOT NULL
+		AND (m.collector IS NULL OR EXISTS (
+			SELECT FROM pg_roles r WHERE r.rolname = m.collector AND pg_has_role(r.oid, 'USAGE')));
+
+COMMENT ON VIEW metering.acknowledged IS 'up to when a meter may forget its readings: all before are counted in totals on disk';
+COMMENT ON COLUMN metering.acknowledged.until IS 'readings that start before this will never be asked for again';

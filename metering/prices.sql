@@ -1,0 +1,73 @@
+CREATE VIEW metering.contract AS
+	SELECT meter_id, COALESCE(account, meter_id) AS account, tariff, flow,
+		lag(until, 1, '-infinity') OVER (PARTITION BY meter_id ORDER BY until) AS since, until
+	FROM (
+		SELECT meter_id, account, tariff, flow, until FROM metering.tariff_past
+		UNION ALL
+		SELECT meter_id, account, tariff, flow, 'infinity' FROM metering.meter) AS stretch;
+
+COMMENT ON VIEW metering.contract IS 'account and tariff of each meter over time, also of meters that are gone';
+COMMENT ON COLUMN metering.contract.account IS 'who is billed';
+COMMENT ON COLUMN metering.contract.flow IS 'import or export';
+COMMENT ON COLUMN metering.contract.since IS 'bill windows that begin from then on …';
+COMMENT ON COLUMN metering.contract.until IS '… and before then';
+
+CREATE FUNCTION metering.price(tariff text, charge text, local timestamp) RETURNS numeric
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT r.price FROM metering.rate r
+		WHERE (r.tariff, r.charge) = ($1, $2) AND r.valid @> $3::date
+			AND EXTRACT(isodow FROM $3)::int = ANY (r.weekdays) AND EXTRACT(month FROM $3)::int = ANY (r.months)
+		ORDER BY r.from_time <= $3::time DESC, r.from_time DESC LIMIT 1
+	$$;
+
+COMMENT ON FUNCTION metering.price(text, text, timestamp) IS 'price of a tariff for import, export or standing charge at a local time; NULL where no rate holds';
+
+CREATE VIEW metering.window_price AS
+	SELECT t.tariff, f.flow, w.window_start, date_trunc('month', l.starts)::date AS period, p.price, p.standing, t.rounding
+	FROM metering.sealed_window w
+	CROSS JOIN metering.tariff t
+	CROSS JOIN (VALUES ('import'), ('export')) AS f (flow)
+	CROSS JOIN LATERAL (
+		SELECT w.window_start AT TIME ZONE t.zone AS starts, w.window_end AT TIME ZONE t.zone AS ends) AS l
+	CROSS JOIN LATERAL (
+		SELECT metering.price(t.tariff, f.flow, l.starts) AS price,
+			CASE WHEN f.flow = 'import' AND l.ends::date > l.starts::date
+				THEN metering.price(t.tariff, 'standing', l.starts::date) END AS standing) AS p;
+
+COMMENT ON VIEW metering.window_price IS 'what a kWh cost in each sealed bill window: the price at the start of the window in the tariff''s local time';
+COMMENT ON COLUMN metering.window_price.flow IS 'import or export';
+COMMENT ON COLUMN metering.window_price.period IS 'first day of the month, in the tariff''s time zone';
+COMMENT ON COLUMN metering.window_price.price IS 'price of one kWh; NULL where no rate holds';
+COMMENT ON COLUMN metering.window_price.standing IS 'standing charge of the day whose last window it is';
+COMMENT ON COLUMN metering.window_price.rounding IS 'decimal digits that an amount due is rounded to';
+
+-- What is wrong with tariffs, in the coming year.  A price that changes within
+-- a bill window is applied from the next window on.
+CREATE VIEW metering.tariff_problem AS
+	SELECT u.tariff, format('no %s price on %s days of the coming year, the first of them %s', u.flow, count(*), min(d.day)) AS problem
+	FROM (SELECT DISTINCT tariff, flow FROM metering.meter) AS u
+	JOIN metering.tariff t ON t.tariff = u.tariff
+	CROSS JOIN LATERAL (
+		SELECT ((now() AT TIME ZONE t.zone)::date + i) AS day FROM generate_series(0, 364) AS i) AS d
+	WHERE metering.price(u.tariff, u.flow, d.day) IS NULL
+	GROUP BY u.tariff, u.flow
+	UNION ALL
+	SELECT b.tariff, format('%s is within a bill window in %s months of the year', b.from_time, count(*))
+	FROM (
+		SELECT t.tariff, x.from_time, (d.day + x.from_time) AT TIME ZONE t.zone AS at
+		FROM metering.tariff t
+		CROSS JOIN generate_series(date_trunc('month', now() AT TIME ZONE 'UTC'),
+			now() AT TIME ZONE 'UTC' + interval '11 months', interval '1 month') AS d (day)
+		CROSS JOIN LATERAL (
+			SELECT time '00:00' AS from_time
+			UNION SELECT r.from_time FROM metering.rate r
+			WHERE r.tariff = t.tariff AND r.valid @> d.day::date AND EXTRACT(month FROM d.day)::int = ANY (r.months)) AS x
+		WHERE EXISTS (SELECT FROM metering.meter m WHERE m.tariff = t.tariff)) AS b
+	CROSS JOIN metering.setting s
+	WHERE metering.utc_hour(b.at) <> b.at
+		OR metering.window_label(b.at, s.zone, s.bill_window) = metering.window_label(b.at - interval '1 hour', s.zone, s.bill_window)
+	GROUP BY b.tariff, b.from_time;
+
+COMMENT ON VIEW metering.tariff_problem IS 'tariffs in use that leave times without a price, or whose prices or days begin within a bill window and so take effect with the next';
+COMMENT ON COLUMN metering.tariff_problem.problem IS 'what is wrong';

@@ -1,0 +1,63 @@
+CREATE TABLE metering.progress (
+	only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+	sealed_until timestamptz,
+	billed_until timestamptz
+);
+
+COMMENT ON TABLE metering.progress IS 'how far the roll-up has come, one row; whoever rolls up holds a lock on it';
+COMMENT ON COLUMN metering.progress.sealed_until IS 'all hours before this are sealed';
+COMMENT ON COLUMN metering.progress.billed_until IS 'all bill windows before this are sealed';
+
+SELECT pg_catalog.pg_extension_config_dump('metering.progress', '');
+
+INSERT INTO metering.progress DEFAULT VALUES;
+
+CREATE TABLE metering.rollup_log (
+	id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	duration    interval NOT NULL,
+	step        text NOT NULL CHECK (step IN ('hour', 'late', 'window', 'restart')),
+	starts      timestamptz,
+	meters      bigint,
+	readings    bigint,
+	duplicates  bigint,
+	refused     bigint,
+	late        bigint,
+	suppressed  bigint
+);
+
+COMMENT ON TABLE metering.rollup_log IS 'what each step of the roll-up did';
+COMMENT ON COLUMN metering.rollup_log.finished_at IS 'when the step was done';
+COMMENT ON COLUMN metering.rollup_log.duration IS 'how long it took';
+COMMENT ON COLUMN metering.rollup_log.step IS 'hour: an hour was sealed; late: late readings were taken; window: a bill window was sealed; restart: staging was found lost';
+COMMENT ON COLUMN metering.rollup_log.starts IS 'start of the hour or window';
+COMMENT ON COLUMN metering.rollup_log.meters IS 'meters that contributed';
+COMMENT ON COLUMN metering.rollup_log.readings IS 'readings in the totals';
+COMMENT ON COLUMN metering.rollup_log.duplicates IS 'readings dropped because they had been received before';
+COMMENT ON COLUMN metering.rollup_log.refused IS 'readings dropped because they lie before the start of metering';
+COMMENT ON COLUMN metering.rollup_log.late IS 'readings taken for hours that had been sealed';
+COMMENT ON COLUMN metering.rollup_log.suppressed IS 'regions without a total for want of meters';
+
+SELECT pg_catalog.pg_extension_config_dump('metering.rollup_log', '');
+SELECT pg_catalog.pg_extension_config_dump('metering.rollup_log_id_seq', '');
+
+-- One row only; the row of a dump that is restored replaces the one made here.
+-- Where progress is restored staging is not: it counts as lost.
+CREATE FUNCTION metering.replace_row() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	EXECUTE format('DELETE FROM %s', TG_RELID::regclass);
+	IF TG_RELID = 'metering.progress'::regclass THEN
+		DELETE FROM metering.staging_since;
+	END IF;
+	RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION metering.replace_row() IS 'keeps one-row tables at one row';
+
+CREATE TRIGGER replace_row BEFORE INSERT ON metering.setting
+	FOR EACH ROW EXECUTE FUNCTION metering.replace_row();
+CREATE TRIGGER replace_row BEFORE INSERT ON metering.progress
+	FOR EACH ROW EXECUTE FUNCTION metering.replace_row();

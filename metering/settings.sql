@@ -1,0 +1,103 @@
+CREATE TABLE metering.setting (
+	only_row         boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+	key_id           text,
+	reading_interval interval NOT NULL DEFAULT '5 min'
+		CHECK (reading_interval IN ('1 min', '5 min', '10 min', '15 min', '30 min', '1 hour')),
+	bill_window      interval NOT NULL DEFAULT '2 hours'
+		CHECK (bill_window IN ('1 hour', '2 hours', '4 hours', '6 hours', '12 hours', '24 hours')),
+	zone             text NOT NULL DEFAULT 'UTC',
+	grace            interval NOT NULL DEFAULT '15 min' CHECK (grace >= '0' AND grace < '1000 years'),
+	min_meters       int NOT NULL DEFAULT 100 CHECK (min_meters >= 2),
+	min_readings     int NOT NULL DEFAULT 2 CHECK (min_readings >= 2),
+	retention        interval NOT NULL DEFAULT '45 days' CHECK (retention > '0' AND retention < '1000 years'),
+	scale            int NOT NULL DEFAULT 0 CHECK (scale BETWEEN 0 AND 100),
+	width            int NOT NULL DEFAULT 64 CHECK (width BETWEEN 1 AND 1024),
+	unit_kwh         numeric NOT NULL DEFAULT 0.001 CHECK (unit_kwh > 0 AND unit_kwh <= 1000000 AND scale(unit_kwh) <= 20),
+	clock_tolerance  interval NOT NULL DEFAULT '1 min' CHECK (clock_tolerance >= '0' AND clock_tolerance < '1000 years'),
+	starts_at        timestamptz CHECK (isfinite(starts_at))
+);
+
+COMMENT ON TABLE metering.setting IS 'the settings of metering, one row';
+COMMENT ON COLUMN metering.setting.key_id IS 'the key that readings are encrypted under, from paillier_register_key()';
+COMMENT ON COLUMN metering.setting.reading_interval IS 'time between two readings; a reading is dated by the start of its interval';
+COMMENT ON COLUMN metering.setting.bill_window IS 'stretch of time that a meter is billed by: nothing finer about one meter is ever kept';
+COMMENT ON COLUMN metering.setting.zone IS 'time zone whose midnight bill windows are counted from';
+COMMENT ON COLUMN metering.setting.grace IS 'how long after its end an hour waits for readings before it is sealed';
+COMMENT ON COLUMN metering.setting.min_meters IS 'fewer meters than this in a region and hour get no total';
+COMMENT ON COLUMN metering.setting.min_readings IS 'fewer readings than this of one meter get no total: they wait for the next window';
+COMMENT ON COLUMN metering.setting.retention IS 'how old a reading may be when it comes';
+COMMENT ON COLUMN metering.setting.scale IS 'decimal digits of readings';
+COMMENT ON COLUMN metering.setting.width IS 'largest declared width of readings in bits';
+COMMENT ON COLUMN metering.setting.unit_kwh IS 'kWh in one unit of reading: 0.001 where readings are in Wh';
+COMMENT ON COLUMN metering.setting.clock_tolerance IS 'how far the clocks of meters may be ahead';
+COMMENT ON COLUMN metering.setting.starts_at IS 'readings before this are refused; set by the first roll-up where it is not set';
+
+SELECT pg_catalog.pg_extension_config_dump('metering.setting', '');
+
+CREATE TABLE metering.setting_past (
+	until            timestamptz PRIMARY KEY,
+	key_id           text,
+	reading_interval interval NOT NULL,
+	bill_window      interval NOT NULL,
+	zone             text NOT NULL
+);
+
+COMMENT ON TABLE metering.setting_past IS 'earlier values of the settings; each row held until its time';
+
+SELECT pg_catalog.pg_extension_config_dump('metering.setting_past', '');
+
+CREATE VIEW metering.regime AS
+	SELECT until, key_id, reading_interval, bill_window, zone FROM metering.setting_past
+	UNION ALL
+	SELECT 'infinity', key_id, reading_interval, bill_window, zone FROM metering.setting;
+
+COMMENT ON VIEW metering.regime IS 'key, reading interval and bill window over time: each row holds up to its end';
+
+INSERT INTO metering.setting DEFAULT VALUES;
+
+CREATE FUNCTION metering.announce() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'paillier_metering_announce' LANGUAGE C;
+
+COMMENT ON FUNCTION metering.announce() IS 'tells the doors of all sessions that settings or meters have changed';
+
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.setting
+	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce();
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.setting_past
+	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce();
+
+-- Key, interval, window and zone change at the end of the bill window that is
+-- open: what held before is kept up to then.  Before the first reading a change
+-- takes effect at once.
+CREATE FUNCTION metering.change_setting() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	PERFORM '2000-01-01'::timestamptz AT TIME ZONE NEW.zone;
+	IF NEW.key_id IS DISTINCT FROM OLD.key_id
+		AND NOT EXISTS (SELECT FROM @paillier@.paillier_key k WHERE k.key_id = NEW.key_id) THEN
+		RAISE EXCEPTION 'key % is not registered', COALESCE(NEW.key_id, 'NULL')
+			USING ERRCODE = 'undefined_object', HINT = 'Register the public key with paillier_register_key().';
+	END IF;
+	IF NEW.starts_at IS DISTINCT FROM OLD.starts_at AND OLD.starts_at IS NOT NULL
+		AND EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until IS NOT NULL) THEN
+		RAISE EXCEPTION 'metering has started: its start cannot be changed'
+			USING ERRCODE = 'object_not_in_prerequisite_state';
+	END IF;
+	IF (NEW.key_id, NEW.reading_interval, NEW.bill_window, NEW.zone)
+			IS DISTINCT FROM (OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone)
+		AND OLD.key_id IS NOT NULL
+		AND (EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until IS NOT NULL)
+			OR EXISTS (SELECT FROM metering.reading) OR EXISTS (SELECT FROM metering.register_read)) THEN
+		INSERT INTO metering.setting_past (until, key_id, reading_interval, bill_window, zone)
+		SELECT w.window_end, OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone
+		FROM metering.window_of(clock_timestamp()) w
+		ON CONFLICT DO NOTHING;
+	END IF;
+	RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION metering.change_setting() IS 'checks a change of settings and keeps what held before until the open bill window ends';
+
+CREATE TRIGGER change_setting BEFORE UPDATE ON metering.setting
+	FOR EACH ROW EXECUTE FUNCTION metering.change_setting();

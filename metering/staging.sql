@@ -1,0 +1,80 @@
+CREATE FUNCTION metering.accept(meter_id text, read_at timestamptz, energy @paillier@.paillier_ciphertext) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'paillier_metering_accept' LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 200;
+
+COMMENT ON FUNCTION metering.accept(text, timestamptz, @paillier@.paillier_ciphertext) IS 'true for a reading that may enter the staging table, an error that says why for any other';
+
+CREATE TABLE metering.reading (
+	meter_id text NOT NULL,
+	read_at  timestamptz NOT NULL,
+	energy   @paillier@.paillier_ciphertext NOT NULL,
+	CONSTRAINT accepted CHECK (metering.accept(meter_id, read_at, energy))
+) PARTITION BY LIST (metering.slot(read_at));
+
+COMMENT ON TABLE metering.reading IS 'staging: collectors INSERT or COPY readings here; unlogged, emptied by TRUNCATE as soon as they are rolled up';
+COMMENT ON COLUMN metering.reading.read_at IS 'start of the interval that was metered';
+COMMENT ON COLUMN metering.reading.energy IS 'encrypted energy of the interval';
+
+-- Partial totals of one meter and hour, on their way into a bill window.  As
+-- short-lived as readings: emptied when the window is sealed.
+CREATE UNLOGGED TABLE metering.partial (
+	meter_id text NOT NULL,
+	hour     timestamptz NOT NULL,
+	key_id   text NOT NULL,
+	total    @paillier@.paillier_ciphertext NOT NULL,
+	readings int NOT NULL,
+	received bigint NOT NULL
+) WITH (autovacuum_enabled = off);
+
+CREATE INDEX ON metering.partial (hour, meter_id);
+
+COMMENT ON TABLE metering.partial IS 'staging: totals of one meter and hour that wait for their bill window to end; unlogged, emptied by TRUNCATE';
+
+-- What must outlive a TRUNCATE of staging within one transaction waits here.
+CREATE UNLOGGED TABLE metering.reading_spare (LIKE metering.reading) WITH (autovacuum_enabled = off);
+CREATE UNLOGGED TABLE metering.partial_spare (LIKE metering.partial) WITH (autovacuum_enabled = off);
+
+COMMENT ON TABLE metering.reading_spare IS 'staging: holds readings that are not due while their partition is emptied; empty outside of that transaction';
+COMMENT ON TABLE metering.partial_spare IS 'staging: holds partial totals that wait on while the table is emptied; empty outside of that transaction';
+
+-- Emptied by a crash like all of staging, and this is how the crash shows.
+CREATE UNLOGGED TABLE metering.staging_since (
+	since timestamptz NOT NULL
+);
+
+COMMENT ON TABLE metering.staging_since IS 'since when staging has been kept: one row, lost with the rest of staging in a crash and made again by the next roll-up';
+
+INSERT INTO metering.staging_since VALUES ('-infinity');
+
+DO $$
+BEGIN
+	FOR slot IN 0 .. metering.slots() - 1 LOOP
+		EXECUTE format('CREATE UNLOGGED TABLE metering.reading_%s PARTITION OF metering.reading '
+			'FOR VALUES IN (%s) WITH (autovacuum_enabled = off)', to_char(slot, 'FM00'), slot);
+		EXECUTE format('COMMENT ON TABLE metering.reading_%s IS %L', to_char(slot, 'FM00'),
+			format('staging ring: readings of hours whose number is %s modulo %s', slot, metering.slots()));
+	END LOOP;
+END
+$$;
+
+-- From the catalogs alone: any lock would stay until the end of the transaction of
+-- whoever asks, and hold up the roll-up.
+CREATE FUNCTION metering.staging_relations() RETURNS TABLE (staging_table regclass, persistence "char")
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+		WITH RECURSIVE member AS (
+			SELECT c.oid, c.relname, c.relkind, c.relpersistence FROM pg_class c
+			WHERE c.relnamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'metering')
+				AND c.relname IN ('reading', 'reading_spare', 'partial', 'partial_spare', 'staging_since')
+			UNION
+			SELECT c.oid, c.relname, c.relkind, c.relpersistence
+			FROM member m JOIN pg_inherits i ON i.inhparent = m.oid JOIN pg_class c ON c.oid = i.inhrelid
+		)
+		SELECT oid, relpersistence FROM member WHERE relkind IN ('r', 'f')
+	$$;
+
+COMMENT ON FUNCTION metering.staging_relations() IS 'every table of staging that holds rows, partitions of partitions and foreign ones too';
+
+CREATE VIEW metering.staging_table AS
+	SELECT s.staging_table, s.persistence = 'u' AS unlogged FROM metering.staging_relations() AS s;
+
+COMMENT ON VIEW metering.staging_table IS 'every table of staging, and whether it is unlogged, as it must be';

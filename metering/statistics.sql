@@ -1,0 +1,77 @@
+CREATE VIEW metering.region_load AS
+	SELECT region, hour, total, meters, readings, expected, key_id FROM metering.region_total WHERE total IS NOT NULL;
+
+COMMENT ON VIEW metering.region_load IS 'encrypted energy of each region and UTC hour with enough meters; decrypt total with paillier_decrypt()';
+COMMENT ON COLUMN metering.region_load.total IS 'encrypted energy of the hour; total / meters is the mean of a meter';
+COMMENT ON COLUMN metering.region_load.meters IS 'meters that contributed';
+COMMENT ON COLUMN metering.region_load.readings IS 'readings in the total';
+COMMENT ON COLUMN metering.region_load.expected IS 'readings that the meters of the region should have sent: readings / expected is the coverage';
+
+--
+-- All that follows is made from the totals in region_hour, each of at least
+-- min_meters meters, and from nothing finer: however results are added to or
+-- taken from one another, what comes out is a combination of these totals.
+-- Nothing here runs as its owner but views.  Ciphertexts of two keys are never
+-- added: there is a row for each key.
+
+-- Days, weeks and months by one rule; region_day and its like show one of them.
+CREATE VIEW metering.region_period AS
+	SELECT u.unit, h.region, pg_catalog.date_trunc(u.unit, h.hour AT TIME ZONE s.zone)::date AS starts_on,
+		@paillier@.sum(h.total) AS total, count(h.total)::int AS hours, (count(*) - count(h.total))::int AS hours_suppressed,
+		COALESCE(sum(h.meters) FILTER (WHERE h.total IS NOT NULL), 0) AS meter_hours,
+		COALESCE(sum(h.readings) FILTER (WHERE h.total IS NOT NULL), 0) AS readings,
+		COALESCE(sum(h.expected) FILTER (WHERE h.total IS NOT NULL), 0) AS expected, h.key_id
+	FROM metering.region_total h
+	CROSS JOIN metering.setting s
+	CROSS JOIN (VALUES ('day'), ('week'), ('month')) AS u (unit)
+	GROUP BY u.unit, h.region, starts_on, h.key_id;
+
+COMMENT ON VIEW metering.region_period IS 'what region_day, region_week and region_month have in common';
+
+DO $do$
+DECLARE
+	unit text;
+BEGIN
+	FOREACH unit IN ARRAY ARRAY['day', 'week', 'month'] LOOP
+		EXECUTE format($sql$
+			CREATE VIEW metering.region_%1$s AS
+				SELECT region, starts_on AS %1$s, total, hours, hours_suppressed, meter_hours, readings, expected, key_id
+				FROM metering.region_period WHERE unit = '%1$s' AND total IS NOT NULL;
+
+			COMMENT ON VIEW metering.region_%1$s IS 'encrypted energy of each region and %1$s; decrypt total with @paillier@.paillier_decrypt()';
+			COMMENT ON COLUMN metering.region_%1$s.%1$s IS 'its first day, in the time zone of the settings';
+			COMMENT ON COLUMN metering.region_%1$s.total IS 'encrypted energy of the hours that have a total; total / meter_hours is the mean of a meter and hour';
+			COMMENT ON COLUMN metering.region_%1$s.hours IS 'hours in the total';
+			COMMENT ON COLUMN metering.region_%1$s.hours_suppressed IS 'hours that have none, for want of meters or because it is void';
+			COMMENT ON COLUMN metering.region_%1$s.meter_hours IS 'meters that contributed, added up over the hours';
+			COMMENT ON COLUMN metering.region_%1$s.readings IS 'readings in the total';
+			COMMENT ON COLUMN metering.region_%1$s.expected IS 'readings that should be in it';
+			$sql$, unit);
+	END LOOP;
+END
+$do$;
+
+CREATE VIEW metering.region_week_profile AS
+	SELECT h.region, EXTRACT(isodow FROM h.hour AT TIME ZONE s.zone)::int AS weekday,
+		EXTRACT(hour FROM h.hour AT TIME ZONE s.zone)::int AS hour_of_day,
+		@paillier@.sum(h.total) AS total, count(*)::int AS hours, sum(h.meters) AS meter_hours, h.key_id
+	FROM metering.region_load h
+	CROSS JOIN metering.setting s
+	GROUP BY h.region, weekday, hour_of_day, h.key_id;
+
+COMMENT ON VIEW metering.region_week_profile IS 'encrypted load of each region by hour of the week: total / hours is the mean';
+COMMENT ON COLUMN metering.region_week_profile.weekday IS '1 for Monday to 7 for Sunday, in the time zone of the settings';
+COMMENT ON COLUMN metering.region_week_profile.hour_of_day IS '0 to 23, in the time zone of the settings';
+COMMENT ON COLUMN metering.region_week_profile.total IS 'encrypted energy of all such hours';
+COMMENT ON COLUMN metering.region_week_profile.hours IS 'hours in the total';
+COMMENT ON COLUMN metering.region_week_profile.meter_hours IS 'meters that contributed, added up over the hours';
+
+CREATE VIEW metering.region_profile AS
+	SELECT region, hour_of_day, @paillier@.sum(total) AS total, sum(hours)::int AS hours, sum(meter_hours) AS meter_hours, key_id
+	FROM metering.region_week_profile GROUP BY region, hour_of_day, key_id;
+
+COMMENT ON VIEW metering.region_profile IS 'encrypted load of each region by hour of the day: total / hours is the mean';
+COMMENT ON COLUMN metering.region_profile.hour_of_day IS '0 to 23, in the time zone of the settings';
+COMMENT ON COLUMN metering.region_profile.total IS 'encrypted energy of all such hours';
+COMMENT ON COLUMN metering.region_profile.hours IS 'hours in the total';
+COMMENT ON COLUMN metering.region_profile.meter_hours IS 'meters that contributed, added up over the hours';

@@ -1,0 +1,60 @@
+/*
+ * pg_metering.h
+ *		What the files of the metering pipeline share: time, and what the door of
+ *		staging knows of settings and meters.
+ */
+#ifndef PG_METERING_H
+#define PG_METERING_H
+
+#include "pg_paillier.h"
+
+#include "datatype/timestamp.h"
+
+/* The ring of staging partitions; the install script asks for it by metering.slots(). */
+#define STAGING_SLOTS 48
+
+/* The start of the UTC hour of a time; an error where the time is not finite. */
+extern TimestampTz paillier_utc_hour(TimestampTz t);
+
+/* ---- settings and meters (pg_metering_rules.c) ---- */
+
+/* Key and interval of a stretch of time that ends at `until`. */
+typedef struct MeteringPeriod
+{
+	TimestampTz until;
+	int64		interval;		/* microseconds between readings */
+	bool		has_key;
+	uint8		key_id[PAILLIER_KEY_ID_LENGTH];
+} MeteringPeriod;
+
+/* metering.setting as of now, and the periods of metering.setting_past before, in order of time */
+typedef struct MeteringRules
+{
+	int			scale;
+	paillier_bound bound;
+	int64		retention;
+	int64		tolerance;
+	TimestampTz starts_at;
+	int			periods;
+	MeteringPeriod *period;		/* the last one has no end */
+} MeteringRules;
+
+typedef struct MeteringMeter
+{
+	TimestampTz from;			/* active from … */
+	TimestampTz until;			/* … up to, exclusive */
+} MeteringMeter;
+
+/*
+ * The rules in force, as of the last statement that began.  They are valid until
+ * the next call of this or of paillier_metering_find_meter().
+ */
+extern const MeteringRules *paillier_metering_rules(Oid schema);
+
+/*
+ * A meter that the current user may send readings of: false where there is none of
+ * that id, or where it is another collector's.
+ */
+extern bool paillier_metering_find_meter(Oid schema, text *id, MeteringMeter *meter);
+
+#endif

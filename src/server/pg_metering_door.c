@@ -1,0 +1,225 @@
+/*
+ * pg_metering_door.c
+ *		The check at the door of the staging table.
+ *
+ * It runs for every reading that enters, with the rights of whoever sends it; what
+ * it asks the database it asks without a query (pg_metering_rules.c).
+ */
+#include "pg_metering.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* The period that a time lies in; the last one has no end. */
+static const MeteringPeriod *
+period_at(const MeteringRules *rules, TimestampTz t)
+{
+	int			i = 0;
+
+	while (i < rules->periods - 1 && t >= rules->period[i].until)
+		i++;
+	return &rules->period[i];
+}
+
+static void
+check_time(const MeteringRules *rules, const MeteringPeriod *period, TimestampTz read_at)
+{
+	TimestampTz now = GetCurrentStatementStartTimestamp();
+
+	/* hours are whole multiples of every interval, so the grid is that of the hour */
+	if ((read_at - paillier_utc_hour(read_at)) % period->interval != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("reading at %s is not on the grid of the reading interval", timestamptz_to_str(read_at)),
+				 errhint("A reading is dated by the start of its interval.")));
+	if (read_at + period->interval > now + rules->tolerance)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("reading at %s lies in the future", timestamptz_to_str(read_at)),
+				 errhint("Send a reading when its interval has ended.")));
+	if (read_at < now - rules->retention)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("reading at %s is older than the retention of readings", timestamptz_to_str(read_at))));
+	if (read_at < rules->starts_at)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("reading at %s lies before the start of metering", timestamptz_to_str(read_at))));
+}
+
+/*
+ * Whether there is a meter of that id at all is nothing for a collector that it
+ * does not belong to: the answer is the same.
+ */
+static void
+check_meter(Oid schema, text *id, TimestampTz read_at)
+{
+	MeteringMeter meter;
+
+	if (!paillier_metering_find_meter(schema, id, &meter))
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("meter \"%s\" is not registered", text_to_cstring(id)),
+				 errdetail("There is no such meter for this collector."),
+				 errhint("Add it to metering.meter first.")));
+	if (read_at < meter.from || read_at >= meter.until)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("reading at %s lies outside the active range of its meter", timestamptz_to_str(read_at))));
+}
+
+/*
+ * A reading must be under the key of its hour; when the key has changed since,
+ * the present one will do as well.  Scale and width are fixed, so that no
+ * reading can make a total of many overflow or expensive.
+ */
+static void
+check_header(const MeteringRules *rules, const MeteringPeriod *period, const paillier_header *header)
+{
+	const MeteringPeriod *present = &rules->period[rules->periods - 1];
+
+	if (!present->has_key)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("metering has no key yet"),
+				 errhint("Register a public key and put its id into metering.setting.")));
+	if (!period->has_key)
+		period = present;
+	if (memcmp(header->key_id, period->key_id, PAILLIER_KEY_ID_LENGTH) != 0 &&
+		memcmp(header->key_id, present->key_id, PAILLIER_KEY_ID_LENGTH) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("reading is under key %s", paillier_key_id_text(header->key_id)),
+				 errdetail("The key of its hour is %s.", paillier_key_id_text(period->key_id))));
+	if (header->scale != rules->scale)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("reading has scale %d", header->scale),
+				 errdetail("Readings here have scale %d.", rules->scale),
+				 errhint("Encrypt it with the scale of metering.setting.")));
+	if (paillier_bound_cmp(paillier_bound_unpack(header->bound_mantissa, header->bound_exponent), rules->bound) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("reading is declared wider than the width of metering.setting"),
+				 errhint("Encrypt it with that width or a smaller one.")));
+}
+
+/*
+ * The schema of the registry: that of the type of the function's third argument, a
+ * ciphertext.  InvalidOid where function or type are gone.
+ */
+static Oid
+registry_schema(Oid accept_function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(accept_function));
+	Oid			type = InvalidOid;
+	Oid			schema = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_proc function = (Form_pg_proc) GETSTRUCT(tuple);
+
+		if (function->pronargs >= 3)
+			type = function->proargtypes.values[2];
+		ReleaseSysCache(tuple);
+	}
+	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	if (HeapTupleIsValid(tuple))
+	{
+		schema = ((Form_pg_type) GETSTRUCT(tuple))->typnamespace;
+		ReleaseSysCache(tuple);
+	}
+	return schema;
+}
+
+static void
+check_ciphertext(Oid accept_function, const PaillierCiphertext *energy)
+{
+	PaillierKey *key = paillier_key_cached(energy->header.key_id);
+
+	if (key == NULL)
+		key = paillier_key_load(registry_schema(accept_function), energy->header.key_id);
+	if (CIPHERTEXT_LIMBS(energy) != key->pub.n2.limbs)
+		paillier_raise(PAILLIER_ERR_KEY_LENGTH, "ciphertext");
+	paillier_require(paillier_check(&key->pub, energy->c, paillier_scratch(key)), "ciphertext");
+}
+
+/* Readings come back from reading_spare, accepted once: see put_back(). */
+static bool coming_back = false;
+
+PG_FUNCTION_INFO_V1(paillier_metering_accept);
+
+/*
+ * metering.accept(meter_id text, read_at timestamptz, energy paillier_ciphertext) -> boolean
+ *
+ * True for a reading that may enter the staging table, an error that says why
+ * for any other.
+ */
+Datum
+paillier_metering_accept(PG_FUNCTION_ARGS)
+{
+	text	   *meter_id = PG_GETARG_TEXT_PP(0);
+	TimestampTz read_at = PG_GETARG_TIMESTAMPTZ(1);
+	PaillierCiphertext *energy = PG_GETARG_CIPHERTEXT(2);
+	Oid			schema;
+	const MeteringRules *rules;
+	const MeteringPeriod *period;
+
+	if (coming_back)
+		PG_RETURN_BOOL(true);
+	schema = get_func_namespace(fcinfo->flinfo->fn_oid);
+	rules = paillier_metering_rules(schema);
+	period = period_at(rules, read_at);
+	check_time(rules, period, read_at);
+	check_header(rules, period, &energy->header);
+	check_ciphertext(fcinfo->flinfo->fn_oid, energy);
+	check_meter(schema, meter_id, read_at);
+	PG_RETURN_BOOL(true);
+}
+
+/* The qualified name of a table, for a statement. */
+static char *
+table_name(Oid table)
+{
+	char	   *schema = get_namespace_name(get_rel_namespace(table));
+	char	   *name = get_rel_name(table);
+
+	if (schema == NULL || name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table %u does not exist", table)));
+	return quote_qualified_identifier(schema, name);
+}
+
+PG_FUNCTION_INFO_V1(paillier_metering_put_back);
+
+/* metering.put_back(partition regclass) -> void: from reading_spare, past the door */
+Datum
+paillier_metering_put_back(PG_FUNCTION_ARGS)
+{
+	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
+	char	   *command = psprintf("INSERT INTO %s SELECT * FROM %s", table_name(PG_GETARG_OID(0)),
+								   table_name(get_relname_relid("reading_spare", schema)));
+
+	SPI_connect();
+	coming_back = true;
+	PG_TRY();
+	{
+		if (SPI_execute(command, false, 0) != SPI_OK_INSERT)
+			elog(ERROR, "could not put readings back");
+	}
+	PG_FINALLY();
+	{
+		coming_back = false;
+	}
+	PG_END_TRY();
+	SPI_finish();
+	PG_RETURN_VOID();
+}
