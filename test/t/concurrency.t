@@ -71,9 +71,37 @@ def staged():
     return int(admin.one('SELECT count(*) FROM metering.reading'))
 
 
+# ---- before metering has started ----
+
+# one reading is here; older ones of another meter, of hours in other partitions, are on their way
+admin.run(f"SELECT begin_metering(); SELECT add_meters('m', 2, 'r'); SELECT send('m1', '{at(240)}', '{at(250)}')")
+collector.run('BEGIN')
+collector.run(f"SELECT send('m2', '{h}', '{at(240)}')")
+first.run(rollup(400))
+ok(any('metering will start with the next roll-up' in notice for notice in first.notices),
+   'metering does not start while readings are on their way', first.notices)
+is_((steps(), admin.rows('SELECT starts_at FROM metering.setting')), ([], [(None,)]), 'nothing is decided or sealed')
+is_(admin.rows('SELECT metering.late_slots(now())'), [], 'nothing is late')
+for slot in range(48):
+    first.start(f'SELECT metering.sweep({slot})')
+    is_(waits(first, 0.02), set(), f'partition {slot} is not waited for') if slot == 0 else waits(first, 0.02)
+    first.finish()
+collector.run('COMMIT')
+is_(staged(), 50, 'and nothing is swept away')
+is_([failure(admin.run, f"SELECT metering.purge('metering.reading_{slot:02}', NULL, NULL)").sqlstate for slot in (0, 47)],
+    ['55000', '55000'], 'nor purged by whoever owns it')
+first.run(rollup(400))
+is_((admin.one('SELECT starts_at = $1 FROM metering.setting', h), staged()), ('t', 0), 'metering starts with the oldest')
+is_(wrong(), [], 'and counts every reading')
+is_(admin.one("SELECT sum(refused) FROM metering.rollup_log"), '0', 'none is refused')
+collector.run('BEGIN; SELECT FROM metering.meter LIMIT 1')
+is_(sqlstate(collector.rows, INSERT, 'm2', at(-60), 1), '23514', 'what is older now is told so at the door')
+collector.run('ROLLBACK')
+
 # ---- a reading that is not committed when its hour is due ----
 
 begin(hours=3)
+admin.run(f"SELECT metering.next_step('{at(300)}')")
 forget('m1', 5)
 collector.run('BEGIN')
 collector.rows(INSERT, 'm1', at(5), 77)
