@@ -38,7 +38,7 @@ SELECT pg_catalog.pg_extension_config_dump('metering.rate', '');
 
 -- No foreign keys: a dump is restored table by table, in any order.
 CREATE FUNCTION metering.change_tariff() RETURNS trigger
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	IF TG_OP <> 'DELETE' THEN

@@ -36,6 +36,7 @@ sql - >/dev/null <<-SQL
 	UPDATE metering.meter SET region = 'two' WHERE meter_id = 'm4';
 	INSERT INTO metering.region VALUES ('one', 'land'), ('two', 'land');
 	INSERT INTO metering.region_model VALUES ('two', 'mean');
+	SELECT metering.void_region_hour('two', '$h', 'a test');
 	INSERT INTO metering.forecast_model VALUES ('mean', 'of two days');
 	INSERT INTO metering.forecast_weight SELECT 'mean', * FROM metering.moving_average(2);
 	UPDATE metering.meter SET tariff = 'night' WHERE meter_id = 'm2';
@@ -44,7 +45,7 @@ SQL
 staged=$(sql 'SELECT count(*) FROM metering.reading')
 is "$(sql 'SELECT count(*) > 0 FROM metering.partial')|$staged|$(sql 'SELECT sealed_until - billed_until FROM metering.progress')" "t|121|01:00:00" "readings are staged, and an hour is sealed whose window is not"
 tables=$(sql "SELECT c.relname FROM pg_extension e, unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'paillier_metering' AND c.relkind = 'r' ORDER BY 1")
-is "$(wc -w <<<"$tables")" 17 "durable tables"
+is "$(wc -w <<<"$tables")" 18 "durable tables"
 
 # every row of every durable table
 durable() {

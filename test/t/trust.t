@@ -79,6 +79,8 @@ for table in ('meter', 'rate', 'region'):
 operator.run("SET statement_timeout = '10s'")
 is_(sqlstate(operator.run, "INSERT INTO metering.meter (meter_id, region) VALUES ('m5', 'r')"), 'none', 'nor does it stop an operator by advisory locks: meters')
 is_(sqlstate(operator.run, "INSERT INTO metering.tariff VALUES ('t'); INSERT INTO metering.rate (tariff, price) VALUES ('t', 1)"), 'none', 'rates')
+is_(sqlstate(operator.run, "INSERT INTO metering.tariff VALUES ('u'); UPDATE metering.tariff SET tariff = 'v' WHERE tariff = 'u'; DELETE FROM metering.tariff WHERE tariff = 'v'"),
+    'none', 'a tariff that no meter has is taken away by whoever made it')
 is_(sqlstate(admin.run, "INSERT INTO metering.region VALUES ('a', 'b')"), 'none', 'regions')
 admin.run("SELECT send('m1', '%s'::timestamptz + interval '3 hours', '%s'::timestamptz + interval '4 hours')" % (h, h))
 operator.run(f"CALL metering.rollup('{h}'::timestamptz + interval '4 hours 30 min')")
