@@ -419,7 +419,3 @@ CREATE OPERATOR * (
 );
 
 COMMENT ON OPERATOR * (numeric, paillier_ciphertext) IS 'multiply by a public number';
-
-CREATE FUNCTION paillier_try_decrypt_array(cts paillier_ciphertext[], key paillier_private_key) RETURNS numeric[]
-	AS 'MODULE_PATHNAME', 'paillier_decrypt_array' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
-COMMENT ON FUNCTION paillier_try_decrypt_array(paillier_ciphertext[], paillier_private_key) IS 'stub';
