@@ -5,12 +5,10 @@
 
 -- ---- types and their I/O ----
 
--- key input is STABLE: it depends on paillier.min_key_bits
-
 CREATE TYPE paillier_public_key;
 
 CREATE FUNCTION paillier_public_key_in(cstring) RETURNS paillier_public_key
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION paillier_public_key_in(cstring) IS 'I/O';
 
@@ -20,7 +18,7 @@ CREATE FUNCTION paillier_public_key_out(paillier_public_key) RETURNS cstring
 COMMENT ON FUNCTION paillier_public_key_out(paillier_public_key) IS 'I/O';
 
 CREATE FUNCTION paillier_public_key_recv(internal) RETURNS paillier_public_key
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION paillier_public_key_recv(internal) IS 'I/O';
 
@@ -40,6 +38,10 @@ CREATE TYPE paillier_public_key (
 
 COMMENT ON TYPE paillier_public_key IS 'public key of the Paillier cryptosystem, as a JSON Web Key';
 
+-- No function that takes or makes a private key is IMMUTABLE: postgres_fdw would
+-- send the key to another server, and the planner would put the key, or what it
+-- decrypts, into a plan that can be printed.
+
 CREATE TYPE paillier_private_key;
 
 CREATE FUNCTION paillier_private_key_in(cstring) RETURNS paillier_private_key
@@ -48,7 +50,7 @@ CREATE FUNCTION paillier_private_key_in(cstring) RETURNS paillier_private_key
 COMMENT ON FUNCTION paillier_private_key_in(cstring) IS 'I/O';
 
 CREATE FUNCTION paillier_private_key_out(paillier_private_key) RETURNS cstring
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION paillier_private_key_out(paillier_private_key) IS 'I/O';
 
@@ -58,7 +60,7 @@ CREATE FUNCTION paillier_private_key_recv(internal) RETURNS paillier_private_key
 COMMENT ON FUNCTION paillier_private_key_recv(internal) IS 'I/O';
 
 CREATE FUNCTION paillier_private_key_send(paillier_private_key) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION paillier_private_key_send(paillier_private_key) IS 'I/O';
 
@@ -144,10 +146,10 @@ COMMENT ON TYPE paillier_sum IS 'state of sum(paillier_ciphertext)';
 -- ---- the key registry ----
 
 CREATE TABLE @extschema@.paillier_key (
-	key_id        text PRIMARY KEY,
-	public_key    paillier_public_key NOT NULL,
-	name          text,
-	registered_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+	key_id        pg_catalog.text PRIMARY KEY,
+	public_key    @extschema@.paillier_public_key NOT NULL,
+	name          pg_catalog.text,
+	registered_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 
 COMMENT ON TABLE @extschema@.paillier_key IS 'public keys whose ciphertexts this database works with; filled by paillier_register_key()';
@@ -157,6 +159,23 @@ COMMENT ON COLUMN @extschema@.paillier_key.name IS 'a name for people';
 COMMENT ON COLUMN @extschema@.paillier_key.registered_at IS 'when the key was registered';
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.paillier_key', '');
+
+-- whatever default privileges of the installer have granted is taken back
+DO LANGUAGE plpgsql $$
+DECLARE
+	grantee pg_catalog.text;
+BEGIN
+	FOR grantee IN
+		SELECT CASE WHEN a.grantee OPERATOR(pg_catalog.=) '0'::pg_catalog.oid THEN 'PUBLIC'
+			ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)::pg_catalog.text) END
+		FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) AS a
+		WHERE c.oid OPERATOR(pg_catalog.=) '@extschema@.paillier_key'::pg_catalog.regclass::pg_catalog.oid
+			AND a.grantee OPERATOR(pg_catalog.<>) c.relowner
+	LOOP
+		EXECUTE 'REVOKE ALL ON @extschema@.paillier_key FROM ' OPERATOR(pg_catalog.||) grantee
+			OPERATOR(pg_catalog.||) ' CASCADE';
+	END LOOP;
+END $$;
 
 -- whoever adds ciphertexts reads it; public keys are no secret
 GRANT SELECT ON @extschema@.paillier_key TO PUBLIC;
@@ -169,7 +188,7 @@ CREATE FUNCTION paillier_keygen(bits int DEFAULT 3072) RETURNS paillier_private_
 COMMENT ON FUNCTION paillier_keygen(int) IS 'makes a private key whose modulus has the given number of bits (even, from paillier.min_key_bits to 8192)';
 
 CREATE FUNCTION paillier_public_key(key paillier_private_key) RETURNS paillier_public_key
-	AS 'MODULE_PATHNAME', 'paillier_private_key_public' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+	AS 'MODULE_PATHNAME', 'paillier_private_key_public' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
 
 COMMENT ON FUNCTION paillier_public_key(paillier_private_key) IS 'the public key that belongs to a private key';
 
@@ -179,7 +198,7 @@ CREATE FUNCTION paillier_key_id(key paillier_public_key) RETURNS text
 COMMENT ON FUNCTION paillier_key_id(paillier_public_key) IS 'the id of a key: 32 hexadecimal digits of a digest of its modulus';
 
 CREATE FUNCTION paillier_key_id(key paillier_private_key) RETURNS text
-	AS 'MODULE_PATHNAME', 'paillier_private_key_id' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'paillier_private_key_id' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION paillier_key_id(paillier_private_key) IS 'the id of the public key that belongs to a private key';
 
@@ -188,15 +207,22 @@ CREATE FUNCTION paillier_key_id(ct paillier_ciphertext) RETURNS text
 
 COMMENT ON FUNCTION paillier_key_id(paillier_ciphertext) IS 'the id of the key a ciphertext is under';
 
-ALTER TABLE @extschema@.paillier_key ADD CHECK (key_id = @extschema@.paillier_key_id(public_key));
+ALTER TABLE @extschema@.paillier_key
+	ADD CHECK (key_id OPERATOR(pg_catalog.=) @extschema@.paillier_key_id(public_key));
 
--- runs as its caller, who needs INSERT and UPDATE on paillier_key
+CREATE FUNCTION paillier_public_key_large_enough(paillier_public_key) RETURNS paillier_public_key
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION paillier_public_key_large_enough(paillier_public_key) IS 'the key itself; fails where it is shorter than paillier.min_key_bits';
+
+-- Runs as its caller, who needs INSERT and UPDATE on paillier_key.  The size of
+-- the key is checked here, and not by the table: a restore fills that, too.
 CREATE FUNCTION paillier_register_key(key paillier_public_key, name text DEFAULT NULL) RETURNS text
 	LANGUAGE sql VOLATILE PARALLEL UNSAFE
-	SET search_path = @extschema@, pg_catalog, pg_temp
+	SET search_path = pg_catalog, pg_temp
 	AS $$
 		INSERT INTO @extschema@.paillier_key AS k (key_id, public_key, name)
-		SELECT @extschema@.paillier_key_id($1), $1, $2
+		SELECT @extschema@.paillier_key_id($1), @extschema@.paillier_public_key_large_enough($1), $2
 		WHERE $1 IS NOT NULL
 		ON CONFLICT (key_id) DO UPDATE
 			SET public_key = EXCLUDED.public_key,
@@ -212,15 +238,25 @@ CREATE FUNCTION paillier_encrypt(value numeric, key paillier_public_key, scale i
 COMMENT ON FUNCTION paillier_encrypt(numeric, paillier_public_key, int, int) IS 'encrypts a number of at most `scale` decimal digits after the point, declared to fit `width` bits as a signed integer (more where it needs more)';
 
 CREATE FUNCTION paillier_decrypt(ct paillier_ciphertext, key paillier_private_key) RETURNS numeric
-	AS 'MODULE_PATHNAME', 'paillier_decrypt_number' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
+	AS 'MODULE_PATHNAME', 'paillier_decrypt_number' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
 
 COMMENT ON FUNCTION paillier_decrypt(paillier_ciphertext, paillier_private_key) IS 'decrypts a number; fails when it lies outside the declared bound';
 
 -- a name of its own: as an overload it would make untyped literals ambiguous
 CREATE FUNCTION paillier_decrypt_array(cts paillier_ciphertext[], key paillier_private_key) RETURNS numeric[]
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
 
 COMMENT ON FUNCTION paillier_decrypt_array(paillier_ciphertext[], paillier_private_key) IS 'decrypts many numbers in a fraction of the time; NULL elements stay NULL';
+
+CREATE FUNCTION paillier_try_decrypt(ct paillier_ciphertext, key paillier_private_key) RETURNS numeric
+	AS 'MODULE_PATHNAME', 'paillier_try_decrypt_number' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
+
+COMMENT ON FUNCTION paillier_try_decrypt(paillier_ciphertext, paillier_private_key) IS 'decrypts a number; NULL when it lies outside the declared bound, or the ciphertext is none under its key';
+
+CREATE FUNCTION paillier_try_decrypt_array(cts paillier_ciphertext[], key paillier_private_key) RETURNS numeric[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
+
+COMMENT ON FUNCTION paillier_try_decrypt_array(paillier_ciphertext[], paillier_private_key) IS 'decrypts many numbers; NULL for those that paillier_try_decrypt() gives NULL for';
 
 CREATE FUNCTION paillier_ciphertext(c bytea, key_id text, scale int DEFAULT 0, width int DEFAULT 64) RETURNS paillier_ciphertext
 	AS 'MODULE_PATHNAME', 'paillier_ciphertext_raw' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
@@ -235,7 +271,7 @@ COMMENT ON FUNCTION paillier_bytes(paillier_ciphertext) IS 'the ciphertext itsel
 CREATE FUNCTION paillier_valid(ct paillier_ciphertext) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'paillier_ciphertext_valid' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
 
-COMMENT ON FUNCTION paillier_valid(paillier_ciphertext) IS 'whether a ciphertext may enter a sum: below the square of the modulus, invertible and blinded; its key must be registered';
+COMMENT ON FUNCTION paillier_valid(paillier_ciphertext) IS 'whether a ciphertext may enter a sum: below the square of the modulus, invertible and blinded; NULL when its key is not registered';
 
 CREATE FUNCTION paillier_rerandomize(ct paillier_ciphertext) RETURNS paillier_ciphertext
 	AS 'MODULE_PATHNAME', 'paillier_ciphertext_rerandomize' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 2000;

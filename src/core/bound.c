@@ -1,6 +1,7 @@
 /*
  * bound.c
- *		Upper bounds of plaintexts: floating point that rounds up.
+ *		Upper bounds of plaintexts: floating point that rounds up, or down where
+ *		that is said.
  */
 #include "bound.h"
 
@@ -48,6 +49,21 @@ round_up(uint64_t hi, uint64_t lo, uint32_t exponent)
 	return b;
 }
 
+/*
+ * The same without the unit: the bits that are lost are dropped, so that the
+ * result is at most (hi·2^64 + lo)·2^exponent.  With hi = 0 nothing is lost.
+ */
+static paillier_bound
+round_down(uint64_t hi, uint64_t lo, uint32_t exponent)
+{
+	int			shift;
+
+	if (hi == 0)
+		return round_up(0, lo, exponent);
+	shift = 64 - leading_zeros(hi); /* 1 … 64 */
+	return (paillier_bound) {shift == 64 ? hi : hi << (64 - shift) | lo >> shift, exponent + shift};
+}
+
 paillier_bound
 paillier_bound_from_width(int width)
 {
@@ -77,6 +93,20 @@ paillier_bound_from_limbs(const mp_limb_t *mag, int limbs)
 			break;
 		}
 	return round_up(hi, lo, 64 * (limbs - 2));
+}
+
+paillier_bound
+paillier_bound_from_limbs_down(const mp_limb_t *mag, int limbs)
+{
+	while (limbs > 0 && mag[limbs - 1] == 0)
+		limbs--;
+	if (limbs == 0)
+		return (paillier_bound) {0, 0};
+	if (limbs == 1)
+		return (paillier_bound) {mag[0], 0};
+
+	/* limbs below the two highest are dropped, too */
+	return round_down(mag[limbs - 1], mag[limbs - 2], 64 * (limbs - 2));
 }
 
 paillier_bound
@@ -129,7 +159,12 @@ paillier_bound_sub(paillier_bound a, paillier_bound b)
 	if (paillier_bound_cmp(a, b) <= 0)
 		return (paillier_bound) {0, 0};
 
-	/* b's lost bits are dropped, which takes away less: the result rounds up */
+	/*
+	 * b's lost bits are dropped, which takes away less: the result rounds up.  With
+	 * a >= Σ e_i for the exact bounds e_i of all summands, and b <= e_1, it is at
+	 * least a - b >= Σ e_i - e_1.  Where a <= b, Σ e_i <= a <= b <= e_1, so that the
+	 * others are 0.
+	 */
 	shift = a.exponent - b.exponent;
 	return round_up(0, a.mantissa - (shift >= 64 ? 0 : b.mantissa >> shift), a.exponent);
 }
@@ -140,6 +175,14 @@ paillier_bound_mul(paillier_bound a, paillier_bound b)
 	unsigned __int128 product = (unsigned __int128) a.mantissa * b.mantissa;
 
 	return round_up(product >> 64, product, a.exponent + b.exponent);
+}
+
+paillier_bound
+paillier_bound_mul_down(paillier_bound a, paillier_bound b)
+{
+	unsigned __int128 product = (unsigned __int128) a.mantissa * b.mantissa;
+
+	return round_down(product >> 64, product, a.exponent + b.exponent);
 }
 
 int

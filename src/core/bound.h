@@ -3,8 +3,9 @@
  *		The public upper bound of a plaintext's magnitude, carried through every
  *		operation so that a sum fails before it wraps.
  *
- * A bound is mantissa·2^exponent.  Every operation rounds up, so a bound never
- * understates; sums of bounds of equal size are exact.  Canonical form:
+ * A bound is mantissa·2^exponent.  Every operation rounds up, but for those that
+ * end in _down, so a bound never understates; sums of bounds of equal size are
+ * exact.  Canonical form:
  * exponent 0, or a mantissa with its highest bit set.
  */
 #ifndef PAILLIER_BOUND_H
@@ -39,8 +40,17 @@ extern paillier_bound paillier_bound_add(paillier_bound a, paillier_bound b);
 extern paillier_bound paillier_bound_mul(paillier_bound a, paillier_bound b);
 
 /*
- * What is left of the sum a when its summand b is taken out again; 0 where
- * rounding left less than nothing.
+ * Factors and products above round up; these round down, so that the result never
+ * exceeds the exact value.  They are for what leaves a sum.
+ */
+extern paillier_bound paillier_bound_from_limbs_down(const mp_limb_t *mag, int limbs);
+extern paillier_bound paillier_bound_mul_down(paillier_bound a, paillier_bound b);
+
+/*
+ * What is left of the sum a when its summand b is taken out again, rounded up; 0
+ * where a <= b.  It still covers the other summands if a covers all of them and
+ * b does not exceed the exact bound that was added: b MUST be rounded down at
+ * every step.
  */
 extern paillier_bound paillier_bound_sub(paillier_bound a, paillier_bound b);
 

@@ -8,6 +8,30 @@
 
 /* ---- encryption ---- */
 
+/* A key below the limit may be used where it is registered: that was allowed once. */
+static void
+check_usable(FunctionCallInfo fcinfo, const PaillierPublicKey *value)
+{
+	int			bits = mpn_sizeinbase(value->n, PUBLIC_KEY_LIMBS(value), 2);
+
+	if (unlikely(bits < paillier_min_key_bits) && paillier_key_find(fcinfo, value->id) == NULL)
+		paillier_check_key_bits(bits);
+}
+
+static PaillierCiphertext *
+encrypt_integer(PaillierKey *key, const PaillierInteger *value, int width)
+{
+	paillier_plaintext plain = {.negative = value->negative, .mag = value->mag};
+	paillier_bound bound;
+	PaillierCiphertext *ct;
+
+	if (!paillier_bound_declare(&bound, key->pub.limit, width, value->mag, value->limbs))
+		paillier_raise(PAILLIER_ERR_RANGE, "number");
+	ct = paillier_ciphertext_make(key, value->scale, bound);
+	paillier_require(paillier_key_encrypt(key, ct->c, &plain), "number");
+	return ct;
+}
+
 PG_FUNCTION_INFO_V1(paillier_encrypt_number);
 
 /* paillier_encrypt(numeric, paillier_public_key, scale int, width int) -> paillier_ciphertext */
@@ -15,21 +39,26 @@ Datum
 paillier_encrypt_number(PG_FUNCTION_ARGS)
 {
 	Numeric		number = PG_GETARG_NUMERIC(0);
-	PaillierKey *key = paillier_key_of(PG_GETARG_PUBLIC_KEY(1));
+	PaillierPublicKey *public_key = PG_GETARG_PUBLIC_KEY(1);
 	int			scale = paillier_check_scale(PG_GETARG_INT32(2));
 	int32		width = PG_GETARG_INT32(3);
+	PaillierKey *key;
 	PaillierInteger value;
-	paillier_plaintext plain = {.mag = value.mag};
-	paillier_bound bound;
-	PaillierCiphertext *ct;
+	PaillierCiphertext *volatile ct = NULL;
 
 	paillier_check_width(width);
+	check_usable(fcinfo, public_key);
+	key = paillier_key_of(public_key);
 	paillier_integer_from_numeric(&value, number, scale, key->pub.limbs);
-	if (!paillier_bound_declare(&bound, key->pub.limit, width, value.mag, value.limbs))
-		paillier_raise(PAILLIER_ERR_RANGE, "number");
-	ct = paillier_ciphertext_make(key, scale, bound);
-	plain.negative = value.negative;
-	paillier_require(paillier_key_encrypt(key, ct->c, &plain), "number");
+	PG_TRY();
+	{
+		ct = encrypt_integer(key, &value, width);
+	}
+	PG_FINALLY();
+	{
+		explicit_bzero(&value, sizeof(value));
+	}
+	PG_END_TRY();
 	PG_RETURN_POINTER(ct);
 }
 

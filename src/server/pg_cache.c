@@ -1,6 +1,6 @@
 /*
  * pg_cache.c
- *		The per-backend cache of moduli, and the registry behind it.
+ *		The per-backend cache of moduli, with the registry behind it.
  *
  * Ciphertexts name their key by id.  The table paillier_key knows the modulus;
  * it is asked once per backend and key.  An id is a digest of the modulus, so a
@@ -10,13 +10,9 @@
 #include "pg_paillier.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 /*
  * The cache is emptied when it holds so many keys.  A key takes from 80 kB (a
@@ -171,42 +167,6 @@ paillier_key_of(const PaillierPublicKey *value)
 
 /* ---- the registry ---- */
 
-/* The registered key with this id, palloc'd in the caller's context; NULL where there is none. */
-static PaillierPublicKey *
-registry_find(Oid schema, const char *id)
-{
-	MemoryContext context = CurrentMemoryContext;
-	char	   *query = psprintf("SELECT public_key FROM %s.paillier_key WHERE key_id OPERATOR(pg_catalog.=) $1",
-								 quote_identifier(get_namespace_name(schema)));
-	Oid			types[] = {TEXTOID};
-	Datum		values[] = {CStringGetTextDatum(id)};
-	PaillierPublicKey *found = NULL;
-	bool		bare = !ActiveSnapshotSet();	/* output functions may run without one */
-
-	if (bare)
-		PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
-	if (SPI_execute_with_args(query, 1, types, values, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the key registry");
-	if (SPI_processed == 1)
-	{
-		bool		isnull;
-		Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-
-		if (!isnull)
-		{
-			MemoryContext old = MemoryContextSwitchTo(context);
-
-			found = (PaillierPublicKey *) PG_DETOAST_DATUM_COPY(value);
-			MemoryContextSwitchTo(old);
-		}
-	}
-	SPI_finish();
-	if (bare)
-		PopActiveSnapshot();
-	return found;
-}
-
 PaillierKey *
 paillier_key_cached(const uint8 *id)
 {
@@ -215,23 +175,40 @@ paillier_key_cached(const uint8 *id)
 	return likely(key != NULL && key->registered) ? key : NULL;
 }
 
-PaillierKey *
-paillier_key_load(Oid schema, const uint8 *id)
+/* The key from the registry; NULL where it is not there. */
+static PaillierKey *
+find_registered(Oid schema, const uint8 *id)
 {
-	char	   *text = paillier_key_id_text(id);
-	PaillierPublicKey *value = registry_find(schema, text);
+	PaillierPublicKey *value = paillier_registry_find(schema, id);
 	PaillierKey *key;
 
-	if (value == NULL || memcmp(value->id, id, PAILLIER_KEY_ID_LENGTH) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("key %s is not registered", text),
-				 errhint("Register the public key with paillier_register_key().")));
+	if (value == NULL)
+		return NULL;
 	key = paillier_key_of(value);
 	key->registered = true;
 	pfree(value);
-	pfree(text);
 	return key;
+}
+
+PaillierKey *
+paillier_key_load(Oid schema, const uint8 *id)
+{
+	PaillierKey *key = find_registered(schema, id);
+
+	if (key == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("key %s is not registered", paillier_key_id_text(id)),
+				 errhint("Register the public key with paillier_register_key().")));
+	return key;
+}
+
+PaillierKey *
+paillier_key_find(FunctionCallInfo fcinfo, const uint8 *id)
+{
+	PaillierKey *key = paillier_key_cached(id);
+
+	return key != NULL ? key : find_registered(get_func_namespace(fcinfo->flinfo->fn_oid), id);
 }
 
 PaillierKey *

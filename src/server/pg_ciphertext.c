@@ -219,15 +219,28 @@ paillier_ciphertext_key_id(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(paillier_key_id_text(PG_GETARG_CIPHERTEXT(0)->header.key_id)));
 }
 
+/* Limbs of a ciphertext under the smallest key. */
+#define MIN_CIPHERTEXT_LIMBS ((2 * PAILLIER_MIN_BITS - 1 + 63) / 64)
+
 PG_FUNCTION_INFO_V1(paillier_ciphertext_valid);
 
-/* paillier_valid(paillier_ciphertext) -> boolean */
+/*
+ * paillier_valid(paillier_ciphertext) -> boolean: NULL where the key is not
+ * registered, so that a constraint by it holds while a dump is restored; false
+ * for what is invalid under any key.
+ */
 Datum
 paillier_ciphertext_valid(PG_FUNCTION_ARGS)
 {
 	PaillierCiphertext *ct = PG_GETARG_CIPHERTEXT(0);
-	PaillierKey *key = paillier_key_lookup(fcinfo, ct->header.key_id);
+	int			limbs = CIPHERTEXT_LIMBS(ct);
+	PaillierKey *key;
 
-	PG_RETURN_BOOL(CIPHERTEXT_LIMBS(ct) == key->pub.n2.limbs &&
+	if (limbs < MIN_CIPHERTEXT_LIMBS || (ct->c[0] <= 1 && mpn_zero_p(ct->c + 1, limbs - 1)))
+		PG_RETURN_BOOL(false);
+	key = paillier_key_find(fcinfo, ct->header.key_id);
+	if (key == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_BOOL(limbs == key->pub.n2.limbs &&
 				   paillier_check(&key->pub, ct->c, paillier_scratch(key)) == PAILLIER_OK);
 }

@@ -60,8 +60,7 @@ paillier_raise_parse(paillier_result result, const char *what, int parse_sqlstat
 		ereport(ERROR,
 				(errcode(sqlstate(result, parse_sqlstate)),
 				 errmsg("invalid %s: %s", what, paillier_strerror(result)),
-				 errdetail("Keys must have %d to %d bits.", paillier_min_key_bits, PAILLIER_MAX_BITS),
-				 errhint("A superuser can lower paillier.min_key_bits for tests and old data.")));
+				 errdetail("Keys must have %d to %d bits.", PAILLIER_MIN_BITS, PAILLIER_MAX_BITS)));
 	ereport(ERROR,
 			(errcode(sqlstate(result, parse_sqlstate)),
 			 errmsg("invalid %s: %s", what, paillier_strerror(result)),

@@ -37,6 +37,38 @@ paillier_public_key_make(const mp_limb_t *n, int limbs, bool djn)
 	return key;
 }
 
+bool
+paillier_public_key_has_id(const PaillierPublicKey *value, const uint8 *id)
+{
+	int			limbs = PUBLIC_KEY_LIMBS(value);
+	uint8		digest[PAILLIER_KEY_ID_LENGTH];
+
+	if (VARSIZE(value) < PUBLIC_KEY_SIZE(1) || VARSIZE(value) != PUBLIC_KEY_SIZE(limbs) ||
+		value->version != PUBLIC_KEY_VERSION || limbs > PAILLIER_MAX_N_LIMBS || value->n[limbs - 1] == 0 ||
+		paillier_public_check(value->n, limbs, PAILLIER_MIN_BITS) != PAILLIER_OK)
+		return false;
+	paillier_modulus_id(digest, value->n, limbs);
+	return memcmp(digest, id, PAILLIER_KEY_ID_LENGTH) == 0 && memcmp(value->id, id, PAILLIER_KEY_ID_LENGTH) == 0;
+}
+
+/* The size in bits of a public key's modulus. */
+static int
+modulus_bits(const PaillierPublicKey *key)
+{
+	return mpn_sizeinbase(key->n, PUBLIC_KEY_LIMBS(key), 2);
+}
+
+void
+paillier_check_key_bits(int bits)
+{
+	if (bits < paillier_min_key_bits || bits > PAILLIER_MAX_BITS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("key size of %d bits is out of range", bits),
+				 errdetail("Keys must have %d to %d bits.", paillier_min_key_bits, PAILLIER_MAX_BITS),
+				 errhint("A superuser can lower paillier.min_key_bits for tests and old data.")));
+}
+
 PG_FUNCTION_INFO_V1(paillier_public_key_in);
 
 /* paillier_public_key_in(cstring): from a JSON Web Key */
@@ -58,8 +90,8 @@ paillier_public_key_in(PG_FUNCTION_ARGS)
 				 errmsg("invalid public key: this is a private key"),
 				 errhint("Cast it to paillier_private_key first: paillier_public_key(key::paillier_private_key).")));
 	}
-	paillier_require(paillier_jwk_read_public(pub, paillier_kernel_in_use, &jwk, paillier_min_key_bits,
-											  scratch), "public key");
+	paillier_require(paillier_jwk_read_public(pub, paillier_kernel_in_use, &jwk, PAILLIER_MIN_BITS, scratch),
+					 "public key");
 	PG_RETURN_POINTER(paillier_public_key_make(pub->n, pub->limbs, pub->djn));
 }
 
@@ -96,7 +128,7 @@ paillier_public_key_recv(PG_FUNCTION_ARGS)
 		paillier_raise_parse(PAILLIER_ERR_HEADER, "public key", ERRCODE_INVALID_BINARY_REPRESENTATION);
 	if (!paillier_be_read(n, Min(limbs, PAILLIER_MAX_N_LIMBS), bytes, len))
 		paillier_raise(PAILLIER_ERR_KEY_SIZE, "public key");
-	paillier_require(paillier_public_check(n, limbs, paillier_min_key_bits), "public key");
+	paillier_require(paillier_public_check(n, limbs, PAILLIER_MIN_BITS), "public key");
 	PG_RETURN_POINTER(paillier_public_key_make(n, limbs, djn));
 }
 
@@ -124,4 +156,16 @@ Datum
 paillier_public_key_id(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(paillier_key_id_text(PG_GETARG_PUBLIC_KEY(0)->id)));
+}
+
+PG_FUNCTION_INFO_V1(paillier_public_key_large_enough);
+
+/* paillier_public_key_large_enough(paillier_public_key) -> paillier_public_key: the key, where it may be registered */
+Datum
+paillier_public_key_large_enough(PG_FUNCTION_ARGS)
+{
+	PaillierPublicKey *key = PG_GETARG_PUBLIC_KEY(0);
+
+	paillier_check_key_bits(modulus_bits(key));
+	PG_RETURN_POINTER(key);
 }

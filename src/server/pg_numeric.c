@@ -2,7 +2,9 @@
  * pg_numeric.c
  *		Between the server's numeric and the integers of the core.
  *
- * By way of decimal text: the numeric type keeps its digits to itself.
+ * By way of decimal text: the numeric type keeps its digits to itself.  The
+ * numbers may be plaintexts, so that what is made of them here is overwritten;
+ * the numeric values are the server's.
  */
 #include "pg_paillier.h"
 
@@ -23,7 +25,10 @@ paillier_integer_from_numeric(PaillierInteger *out, Numeric value, int scale, in
 	out->limbs = limbs;
 	text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value)));
 	result = paillier_decimal_read(&out->negative, out->mag, limbs, &out->scale, text, strlen(text));
+	explicit_bzero(text, strlen(text));
 	pfree(text);
+	if (result != PAILLIER_OK)
+		explicit_bzero(out->mag, limbs * sizeof(mp_limb_t));
 	if (result == PAILLIER_ERR_SCALE && scale < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
@@ -38,10 +43,12 @@ Numeric
 paillier_integer_to_numeric(PaillierInteger *in)
 {
 	char		text[PAILLIER_DECIMAL_ROOM];
+	size_t		length = paillier_decimal_write(text, in->negative, in->mag, in->limbs, in->scale);
+	Datum		number = DirectFunctionCall3(numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
+											 Int32GetDatum(-1));
 
-	paillier_decimal_write(text, in->negative, in->mag, in->limbs, in->scale);
-	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
-											   Int32GetDatum(-1)));
+	explicit_bzero(text, length);
+	return DatumGetNumeric(number);
 }
 
 void

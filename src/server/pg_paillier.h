@@ -83,6 +83,12 @@ extern void paillier_modulus_id(uint8 *id, const mp_limb_t *n, int limbs);
 /* A new public key value for a modulus that has been checked. */
 extern PaillierPublicKey *paillier_public_key_make(const mp_limb_t *n, int limbs, bool djn);
 
+/* Whether a value of whatever type is the public key with this id. */
+extern bool paillier_public_key_has_id(const PaillierPublicKey *value, const uint8 *id);
+
+/* Refuse to use a key that is shorter than paillier.min_key_bits. */
+extern void paillier_check_key_bits(int bits);
+
 /* ---- JSON Web Keys (pg_jwk.c) ---- */
 
 /*
@@ -94,6 +100,14 @@ extern void paillier_jwk_parse(const char *text, size_t len, paillier_jwk *jwk, 
 
 /* Overwrite and free the strings. */
 extern void paillier_jwk_wipe(paillier_jwk *jwk);
+
+/* ---- the registry (pg_registry.c) ---- */
+
+/*
+ * The public key with an id, palloc'd, from the registry in the extension's
+ * schema; NULL where it is not there, error where there is no registry.
+ */
+extern PaillierPublicKey *paillier_registry_find(Oid schema, const uint8 *id);
 
 /* ---- the key cache (pg_cache.c) ---- */
 
@@ -117,8 +131,9 @@ extern PaillierKey *paillier_key_cached(const uint8 *id);
 /* … from the registry in the extension's schema, error where it is not there … */
 extern PaillierKey *paillier_key_load(Oid schema, const uint8 *id);
 
-/* … or from either, for functions of the extension. */
+/* … or from either, for functions of the extension: error, or NULL, where it is in none. */
 extern PaillierKey *paillier_key_lookup(FunctionCallInfo fcinfo, const uint8 *id);
+extern PaillierKey *paillier_key_find(FunctionCallInfo fcinfo, const uint8 *id);
 
 /* The key of a public key value. */
 extern PaillierKey *paillier_key_of(const PaillierPublicKey *value);

@@ -5,9 +5,11 @@
  *		decryption.
  *
  * A private key exists here only while a query uses it.  What this file
- * allocates for one is overwritten when it is done with it; a prepared key is
- * kept for the calls of one query and overwritten with the memory context of
- * that query, whether it ends well or not.  No message shows any part of a key.
+ * allocates for one is overwritten when it is done with it, as are plaintexts; a
+ * prepared key, and the scratch beside it, is kept for the calls of one query and
+ * overwritten with the memory context of that query, whether it ends well or not.
+ * Arguments and results are the server's: they are left as they are.  No message
+ * shows any part of a key.
  */
 #include "pg_paillier.h"
 
@@ -75,14 +77,17 @@ workspace_close(Workspace *work)
 
 /*
  * Preparing a key takes about as long as a decryption, so the calls of one
- * query share it.  The list stays short: a query that decrypts with more keys
- * than this in turn prepares them again and again.
+ * query share it.  Each has a memory context of its own, a child of the
+ * query's.  The list stays short: the key that was not used for longest makes
+ * room, so that a query with more keys than this in turn prepares them again and
+ * again, in the same memory.
  */
 #define MAX_PREPARED 8
 
 typedef struct PreparedKey
 {
-	struct PreparedKey *next;
+	struct PreparedKey *next;	/* used before this one */
+	MemoryContext context;		/* its own */
 	MemoryContextCallback callback;
 	PaillierPrivateKey *value;
 	paillier_private key;
@@ -90,20 +95,27 @@ typedef struct PreparedKey
 	mp_limb_t  *scratch;
 } PreparedKey;
 
+/* The one that was used last comes first. */
 static PreparedKey *prepared_keys = NULL;
 
-/* The query's memory goes away: forget the key before. */
+static void
+unlink_prepared(PreparedKey *prepared)
+{
+	for (PreparedKey **link = &prepared_keys; *link != NULL; link = &(*link)->next)
+		if (*link == prepared)
+		{
+			*link = prepared->next;
+			return;
+		}
+}
+
+/* Its memory goes away, with the query or before: forget the key. */
 static void
 forget_prepared(void *arg)
 {
 	PreparedKey *prepared = arg;
 
-	for (PreparedKey **link = &prepared_keys; *link != NULL; link = &(*link)->next)
-		if (*link == prepared)
-		{
-			*link = prepared->next;
-			break;
-		}
+	unlink_prepared(prepared);
 	explicit_bzero(prepared->value, VARSIZE(prepared->value));
 	explicit_bzero(&prepared->key, sizeof(prepared->key));
 	explicit_bzero(prepared->scratch, prepared->scratch_size);
@@ -123,30 +135,34 @@ same_private_key(const PaillierPrivateKey *a, const PaillierPrivateKey *b)
 	return difference == 0;
 }
 
-static void
-prepare(paillier_private *key, const PaillierPrivateKey *value, mp_limb_t *scratch)
-{
-	int			limbs = PRIVATE_KEY_LIMBS(value);
-
-	paillier_require(paillier_private_init(key, paillier_kernel_in_use, value->factors, value->p_limbs, value->factors + value->p_limbs,
-										   limbs - value->p_limbs, value->djn, scratch), "private key");
-}
-
+/* The prepared key of a value; NULL where there is none.  Where the list is full its last entry goes. */
 static PreparedKey *
-get_prepared(FunctionCallInfo fcinfo, const PaillierPrivateKey *value)
+find_prepared(const PaillierPrivateKey *value)
 {
-	MemoryContext context = fcinfo->flinfo->fn_mcxt;
 	PreparedKey *prepared;
 	int			count = 0;
 
-	for (prepared = prepared_keys; prepared != NULL; prepared = prepared->next, count++)
+	for (prepared = prepared_keys; prepared != NULL; prepared = prepared->next)
+	{
 		if (same_private_key(prepared->value, value))
 			return prepared;
+		if (++count == MAX_PREPARED)
+		{
+			MemoryContextDelete(prepared->context);
+			break;
+		}
+	}
+	return NULL;
+}
 
-	/* a key that is not remembered goes with the row */
-	if (count >= MAX_PREPARED)
-		context = CurrentMemoryContext;
-	prepared = MemoryContextAllocZero(context, sizeof(PreparedKey));
+/* A copy of the value in a context of its own, not prepared yet. */
+static PreparedKey *
+new_prepared(MemoryContext parent, const PaillierPrivateKey *value)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "paillier private key", ALLOCSET_SMALL_SIZES);
+	PreparedKey *prepared = MemoryContextAllocZero(context, sizeof(PreparedKey));
+
+	prepared->context = context;
 	prepared->scratch_size = paillier_private_scratch(64 * PRIVATE_KEY_LIMBS(value)) * sizeof(mp_limb_t);
 	prepared->scratch = MemoryContextAllocZero(context, prepared->scratch_size);
 	prepared->value = MemoryContextAlloc(context, VARSIZE(value));
@@ -154,12 +170,62 @@ get_prepared(FunctionCallInfo fcinfo, const PaillierPrivateKey *value)
 	prepared->callback.func = forget_prepared;
 	prepared->callback.arg = prepared;
 	MemoryContextRegisterResetCallback(context, &prepared->callback);
-	prepare(&prepared->key, value, prepared->scratch);
-	if (count < MAX_PREPARED)
+	return prepared;
+}
+
+static void
+prepare(PreparedKey *prepared)
+{
+	PaillierPrivateKey *value = prepared->value;
+	const mp_limb_t *q = value->factors + value->p_limbs;
+	paillier_result result = paillier_private_init(&prepared->key, paillier_kernel_in_use, value->factors,
+												   value->p_limbs, q, PRIVATE_KEY_LIMBS(value) - value->p_limbs,
+												   value->djn, prepared->scratch);
+
+	if (result != PAILLIER_OK)
 	{
-		prepared->next = prepared_keys;
-		prepared_keys = prepared;
+		MemoryContextDelete(prepared->context);
+		paillier_raise(result, "private key");
 	}
+}
+
+/* Overwrite and free what PG_GETARG_PRIVATE_KEY(i) gave, where it is a copy. */
+static void
+wipe_copy(FunctionCallInfo fcinfo, int i, PaillierPrivateKey *value)
+{
+	if ((Pointer) value == DatumGetPointer(PG_GETARG_DATUM(i)))
+		return;
+	explicit_bzero(value, VARSIZE(value));
+	pfree(value);
+}
+
+/* The private key that is argument i, prepared. */
+static PreparedKey *
+get_prepared(FunctionCallInfo fcinfo, int i)
+{
+	PaillierPrivateKey *value = PG_GETARG_PRIVATE_KEY(i);
+	PreparedKey *prepared = find_prepared(value);
+	bool		found = prepared != NULL;
+
+	if (!found)
+		prepared = new_prepared(fcinfo->flinfo->fn_mcxt, value);
+	wipe_copy(fcinfo, i, value);
+	if (found)
+		unlink_prepared(prepared);
+	else
+		prepare(prepared);
+	prepared->next = prepared_keys;
+	prepared_keys = prepared;
+	return prepared;
+}
+
+/* The same for a use that the size of the key must allow. */
+static PreparedKey *
+get_usable(FunctionCallInfo fcinfo, int i)
+{
+	PreparedKey *prepared = get_prepared(fcinfo, i);
+
+	paillier_check_key_bits(prepared->key.pub.bits);
 	return prepared;
 }
 
@@ -196,7 +262,7 @@ paillier_private_key_in(PG_FUNCTION_ARGS)
 
 	paillier_jwk_parse(text, strlen(text), &jwk, &pub, "private key");
 	workspace_open(&work, paillier_jwk_scratch());
-	result = paillier_jwk_read_private(work.key, paillier_kernel_in_use, &jwk, &pub, paillier_min_key_bits,
+	result = paillier_jwk_read_private(work.key, paillier_kernel_in_use, &jwk, &pub, PAILLIER_MIN_BITS,
 									   interruptible_random, NULL, work.scratch);
 	paillier_jwk_wipe(&jwk);
 	paillier_jwk_wipe(&pub);
@@ -213,12 +279,12 @@ PG_FUNCTION_INFO_V1(paillier_private_key_out);
 Datum
 paillier_private_key_out(PG_FUNCTION_ARGS)
 {
-	PaillierPrivateKey *value = PG_GETARG_PRIVATE_KEY(0);
-	paillier_private *key = &get_prepared(fcinfo, value)->key;
+	PreparedKey *prepared = get_prepared(fcinfo, 0);
+	paillier_private *key = &prepared->key;
 	char	   *text = palloc(PAILLIER_JWK_PRIVATE_ROOM(key->p.limbs + key->q.limbs));
 
 	paillier_jwk_write_private(text, key->p.p, key->p.limbs, key->q.p, key->q.limbs, key->pub.n, key->pub.limbs,
-							   key->pub.djn, value->id);
+							   key->pub.djn, prepared->value->id);
 	PG_RETURN_CSTRING(text);
 }
 
@@ -254,7 +320,7 @@ paillier_private_key_recv(PG_FUNCTION_ARGS)
 	if (paillier_be_read(p, PAILLIER_MAX_N_LIMBS, bytes, p_len) &&
 		paillier_be_read(q, PAILLIER_MAX_N_LIMBS, bytes + p_len, q_len))
 		result = paillier_private_import(work.key, paillier_kernel_in_use, p, (p_len + 7) / 8, q, (q_len + 7) / 8, djn,
-										 paillier_min_key_bits, interruptible_random, NULL,
+										 PAILLIER_MIN_BITS, interruptible_random, NULL,
 										 q + PAILLIER_MAX_N_LIMBS);
 	if (result == PAILLIER_OK)
 		value = make_value(work.key);
@@ -285,6 +351,7 @@ paillier_private_key_send(PG_FUNCTION_ARGS)
 	bytes[3] = p_len;
 	paillier_be_write(bytes + 4, p_len, p, value->p_limbs);
 	paillier_be_write(bytes + 4 + p_len, q_len, q, q_limbs);
+	wipe_copy(fcinfo, 0, value);
 	PG_RETURN_BYTEA_P(out);
 }
 
@@ -304,12 +371,7 @@ paillier_keygen_bits(PG_FUNCTION_ARGS)
 	PaillierPrivateKey *value = NULL;
 	paillier_result result;
 
-	if (bits < paillier_min_key_bits || bits > PAILLIER_MAX_BITS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("key size of %d bits is out of range", bits),
-				 errdetail("Keys must have %d to %d bits.", paillier_min_key_bits, PAILLIER_MAX_BITS),
-				 errhint("A superuser can lower paillier.min_key_bits for tests and old data.")));
+	paillier_check_key_bits(bits);
 	if (bits % 2 != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -336,67 +398,170 @@ PG_FUNCTION_INFO_V1(paillier_private_key_public);
 Datum
 paillier_private_key_public(PG_FUNCTION_ARGS)
 {
-	paillier_private *key = &get_prepared(fcinfo, PG_GETARG_PRIVATE_KEY(0))->key;
+	paillier_private *key = &get_usable(fcinfo, 0)->key;
 
 	PG_RETURN_POINTER(paillier_public_key_make(key->pub.n, key->pub.limbs, key->pub.djn));
 }
 
 PG_FUNCTION_INFO_V1(paillier_private_key_id);
 
-/* paillier_key_id(paillier_private_key) -> text */
+/* paillier_key_id(paillier_private_key) -> text; of a key of any size, for constraints may call it in a restore */
 Datum
 paillier_private_key_id(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(paillier_key_id_text(PG_GETARG_PRIVATE_KEY(0)->id)));
+	PaillierPrivateKey *value = PG_GETARG_PRIVATE_KEY(0);
+	char	   *id = paillier_key_id_text(value->id);
+
+	wipe_copy(fcinfo, 0, value);
+	PG_RETURN_TEXT_P(cstring_to_text(id));
 }
 
 /* ---- decryption ---- */
 
-/* The prepared key, after a check that the ciphertext is under it. */
-static PreparedKey *
-key_for(FunctionCallInfo fcinfo, const PaillierCiphertext *ct, const PaillierPrivateKey *value)
+/* An error for a ciphertext that is under another key. */
+static void
+check_key(const PreparedKey *prepared, const PaillierCiphertext *ct)
 {
-	PreparedKey *prepared;
+	const uint8 *id = prepared->value->id;
 
-	if (memcmp(ct->header.key_id, value->id, PAILLIER_KEY_ID_LENGTH) != 0)
+	if (memcmp(ct->header.key_id, id, PAILLIER_KEY_ID_LENGTH) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("ciphertext is under another key than the one given"),
 				 errdetail("The ciphertext is under key %s, the private key is that of key %s.",
-						   paillier_key_id_text(ct->header.key_id), paillier_key_id_text(value->id)),
+						   paillier_key_id_text(ct->header.key_id), paillier_key_id_text(id)),
 				 errhint("Select the ciphertexts of one key with paillier_key_id().")));
-	prepared = get_prepared(fcinfo, value);
-	if (CIPHERTEXT_LIMBS(ct) != prepared->key.pub.n2.limbs)
-		paillier_raise(PAILLIER_ERR_KEY_LENGTH, "ciphertext");
-	return prepared;
 }
 
 /* Ciphertexts under one key are decrypted eight at a time. */
 #define BATCH 8
 
+typedef struct DecryptBatch
+{
+	PreparedKey *prepared;
+	bool		try;			/* NULL for what is no ciphertext or lies outside its bound, instead of an error */
+	int			count;
+	PaillierCiphertext *ct[BATCH];
+	Numeric		out[BATCH];		/* NULL where there is no value */
+} DecryptBatch;
+
+/* Whether the bound covers the value: one bit, which the result shows. */
+static paillier_result
+check_plain(const PaillierCiphertext *ct, const PaillierInteger *plain)
+{
+	return paillier_bound_covers(paillier_ciphertext_bound(ct), plain->mag, plain->limbs) ? PAILLIER_OK : PAILLIER_ERR_BOUND;
+}
+
+/* The numbers of those ciphertexts that have the length of the key. */
 static void
-decrypt_batch(PreparedKey *prepared, PaillierCiphertext *const *cts, Numeric *out, int count)
+decrypt_fitting(DecryptBatch *batch, PaillierInteger *plain, paillier_decrypted *decrypted)
+{
+	const paillier_private *key = &batch->prepared->key;
+	paillier_decrypted lane[BATCH] = {{PAILLIER_OK}};
+	const mp_limb_t *c[BATCH] = {NULL};
+	int			place[BATCH];
+	int			lanes = 0;
+
+	for (int i = 0; i < batch->count; i++)
+	{
+		decrypted[i].result = PAILLIER_ERR_KEY_LENGTH;
+		if (CIPHERTEXT_LIMBS(batch->ct[i]) != key->pub.n2.limbs)
+			continue;
+		lane[lanes].mag = plain[i].mag;
+		c[lanes] = batch->ct[i]->c;
+		place[lanes++] = i;
+	}
+	paillier_decrypt(key, lane, c, lanes, batch->prepared->scratch);
+	for (int k = 0; k < lanes; k++)
+		decrypted[place[k]] = lane[k];
+}
+
+static void
+take_plain(DecryptBatch *batch, int i, PaillierInteger *plain, const paillier_decrypted *decrypted)
+{
+	paillier_result result = decrypted->result;
+
+	batch->out[i] = NULL;
+	plain->negative = decrypted->negative;
+	plain->scale = batch->ct[i]->header.scale;
+	plain->limbs = batch->prepared->key.pub.limbs;
+	if (result == PAILLIER_OK)
+		result = check_plain(batch->ct[i], plain);
+	if (result == PAILLIER_OK)
+		batch->out[i] = paillier_integer_to_numeric(plain);
+	else if (!batch->try)
+		paillier_raise(result, result == PAILLIER_ERR_BOUND ? "plaintext" : "ciphertext");
+}
+
+static void
+decrypt_batch(DecryptBatch *batch)
 {
 	PaillierInteger plain[BATCH];
-	paillier_decrypted decrypted[BATCH];
-	const mp_limb_t *c[BATCH] = {NULL};
+	paillier_decrypted decrypted[BATCH] = {{PAILLIER_OK}};
 
-	for (int i = 0; i < count; i++)
+	PG_TRY();
 	{
-		decrypted[i].mag = plain[i].mag;
-		c[i] = cts[i]->c;
+		decrypt_fitting(batch, plain, decrypted);
+		for (int i = 0; i < batch->count; i++)
+			take_plain(batch, i, &plain[i], &decrypted[i]);
 	}
-	paillier_decrypt(&prepared->key, decrypted, c, count, prepared->scratch);
-	for (int i = 0; i < count; i++)
+	PG_FINALLY();
 	{
-		paillier_require(decrypted[i].result, "ciphertext");
-		plain[i].negative = decrypted[i].negative;
-		plain[i].scale = cts[i]->header.scale;
-		plain[i].limbs = prepared->key.pub.limbs;
-		if (!paillier_bound_covers(paillier_ciphertext_bound(cts[i]), plain[i].mag, plain[i].limbs))
-			paillier_raise(PAILLIER_ERR_BOUND, "plaintext");
-		out[i] = paillier_integer_to_numeric(&plain[i]);
+		explicit_bzero(plain, batch->count * sizeof(PaillierInteger));
 	}
+	PG_END_TRY();
+}
+
+/* The number of one ciphertext; NULL only where that is tried. */
+static Datum
+decrypt_number(FunctionCallInfo fcinfo, bool try)
+{
+	DecryptBatch batch = {.prepared = get_usable(fcinfo, 1), .try = try, .count = 1};
+
+	batch.ct[0] = PG_GETARG_CIPHERTEXT(0);
+	check_key(batch.prepared, batch.ct[0]);
+	decrypt_batch(&batch);
+	if (batch.out[0] == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_NUMERIC(batch.out[0]);
+}
+
+/* Those of an array; NULL elements stay NULL. */
+static Datum
+decrypt_array(FunctionCallInfo fcinfo, bool try)
+{
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
+	DecryptBatch batch = {.prepared = get_usable(fcinfo, 1), .try = try};
+	int			place[BATCH];
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_DOUBLE, &elements, &nulls, &count);
+	for (int i = 0; i <= count; i++)
+	{
+		if (batch.count == BATCH || (i == count && batch.count > 0))
+		{
+			CHECK_FOR_INTERRUPTS();
+			decrypt_batch(&batch);
+			for (int j = 0; j < batch.count; j++)
+			{
+				elements[place[j]] = NumericGetDatum(batch.out[j]);
+				nulls[place[j]] = batch.out[j] == NULL;
+			}
+			batch.count = 0;
+		}
+		if (i < count && !nulls[i])
+		{
+			PaillierCiphertext *ct = (PaillierCiphertext *) PG_DETOAST_DATUM(elements[i]);
+
+			check_key(batch.prepared, ct);
+			place[batch.count] = i;
+			batch.ct[batch.count++] = ct;
+		}
+	}
+	PG_RETURN_ARRAYTYPE_P(construct_md_array(elements, nulls, ARR_NDIM(array), ARR_DIMS(array), ARR_LBOUND(array),
+											 NUMERICOID, -1, false, TYPALIGN_INT));
 }
 
 PG_FUNCTION_INFO_V1(paillier_decrypt_number);
@@ -405,49 +570,32 @@ PG_FUNCTION_INFO_V1(paillier_decrypt_number);
 Datum
 paillier_decrypt_number(PG_FUNCTION_ARGS)
 {
-	PaillierCiphertext *ct = PG_GETARG_CIPHERTEXT(0);
-	PreparedKey *prepared = key_for(fcinfo, ct, PG_GETARG_PRIVATE_KEY(1));
-	Numeric		plain;
-
-	decrypt_batch(prepared, &ct, &plain, 1);
-	PG_RETURN_NUMERIC(plain);
+	return decrypt_number(fcinfo, false);
 }
 
 PG_FUNCTION_INFO_V1(paillier_decrypt_array);
 
-/* paillier_decrypt_array(paillier_ciphertext[], paillier_private_key) -> numeric[]; NULL elements stay NULL */
+/* paillier_decrypt_array(paillier_ciphertext[], paillier_private_key) -> numeric[] */
 Datum
 paillier_decrypt_array(PG_FUNCTION_ARGS)
 {
-	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
-	PaillierPrivateKey *value = PG_GETARG_PRIVATE_KEY(1);
-	PreparedKey *prepared = NULL;
-	PaillierCiphertext *cts[BATCH];
-	Numeric		plain[BATCH];
-	int			place[BATCH];
-	Datum	   *elements;
-	bool	   *nulls;
-	int			count;
-	int			batch = 0;
+	return decrypt_array(fcinfo, false);
+}
 
-	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_DOUBLE, &elements, &nulls, &count);
-	for (int i = 0; i <= count; i++)
-	{
-		if (batch == BATCH || (i == count && batch > 0))
-		{
-			CHECK_FOR_INTERRUPTS();
-			decrypt_batch(prepared, cts, plain, batch);
-			for (int j = 0; j < batch; j++)
-				elements[place[j]] = NumericGetDatum(plain[j]);
-			batch = 0;
-		}
-		if (i < count && !nulls[i])
-		{
-			cts[batch] = (PaillierCiphertext *) PG_DETOAST_DATUM(elements[i]);
-			prepared = key_for(fcinfo, cts[batch], value);
-			place[batch++] = i;
-		}
-	}
-	PG_RETURN_ARRAYTYPE_P(construct_md_array(elements, nulls, ARR_NDIM(array), ARR_DIMS(array), ARR_LBOUND(array),
-											 NUMERICOID, -1, false, TYPALIGN_INT));
+PG_FUNCTION_INFO_V1(paillier_try_decrypt_number);
+
+/* paillier_try_decrypt(paillier_ciphertext, paillier_private_key) -> numeric */
+Datum
+paillier_try_decrypt_number(PG_FUNCTION_ARGS)
+{
+	return decrypt_number(fcinfo, true);
+}
+
+PG_FUNCTION_INFO_V1(paillier_try_decrypt_array);
+
+/* paillier_try_decrypt_array(paillier_ciphertext[], paillier_private_key) -> numeric[] */
+Datum
+paillier_try_decrypt_array(PG_FUNCTION_ARGS)
+{
+	return decrypt_array(fcinfo, true);
 }

@@ -22,12 +22,15 @@
 #define ROW_HEADER_SIZE 64
 
 /*
- * What a row brings: a ciphertext and the factor to raise it by, NULL for 1.
+ * What a row brings, or takes away when it leaves: a ciphertext and the factor to
+ * raise it by, NULL for 1.  The bound of a row that comes is rounded up at every
+ * step, that of one that leaves is rounded down: no less may stay than is there.
  */
 typedef struct Row
 {
 	PaillierKey *key;
 	const PaillierCiphertext *ct;
+	bool		leaves;
 	int			scale;
 	paillier_bound bound;
 	const PaillierInteger *factor;
@@ -41,14 +44,25 @@ is_one(const PaillierInteger *factor)
 }
 
 static void
-row_init(Row *row, FunctionCallInfo fcinfo, const PaillierCiphertext *ct)
+row_init(Row *row, FunctionCallInfo fcinfo, const PaillierCiphertext *ct, bool leaves)
 {
 	row->key = paillier_key_of_ciphertext(fcinfo, ct);
 	row->ct = ct;
+	row->leaves = leaves;
 	row->scale = ct->header.scale;
 	row->bound = paillier_ciphertext_bound(ct);
 	row->factor = NULL;
 	row->weight.negative = false;
+}
+
+/* The bound of the row times a factor. */
+static void
+row_bound_times(Row *row, const PaillierInteger *factor)
+{
+	if (row->leaves)
+		row->bound = paillier_bound_mul_down(row->bound, paillier_bound_from_limbs_down(factor->mag, factor->limbs));
+	else
+		row->bound = paillier_bound_mul(row->bound, paillier_bound_from_limbs(factor->mag, factor->limbs));
 }
 
 /* Take the weight's magnitude and scale; its sign stays in row->weight. */
@@ -57,7 +71,7 @@ row_weigh(Row *row, Numeric weight)
 {
 	paillier_integer_from_numeric(&row->weight, weight, -1, row->key->pub.limbs);
 	row->scale = paillier_check_scale(row->scale + row->weight.scale);
-	row->bound = paillier_bound_mul(row->bound, paillier_bound_from_limbs(row->weight.mag, row->weight.limbs));
+	row_bound_times(row, &row->weight);
 	row->factor = is_one(&row->weight) ? NULL : &row->weight;
 }
 
@@ -68,7 +82,7 @@ row_rescale(Row *row, int scale)
 	PaillierInteger ten;
 
 	paillier_power_of_ten(&ten, scale - row->scale);
-	row->bound = paillier_bound_mul(row->bound, paillier_bound_from_limbs(ten.mag, ten.limbs));
+	row_bound_times(row, &ten);
 	paillier_check_bound(row->key, row->bound);
 	if (row->factor == NULL)
 	{
@@ -317,7 +331,7 @@ transition(FunctionCallInfo fcinfo, bool weighted, Motion motion)
 
 	if (!skip)
 	{
-		row_init(&row, fcinfo, PG_GETARG_CIPHERTEXT(1));
+		row_init(&row, fcinfo, PG_GETARG_CIPHERTEXT(1), motion == LEAVES);
 		if (weighted)
 			row_weigh(&row, PG_GETARG_NUMERIC(2));
 		if (motion != LEAVES)

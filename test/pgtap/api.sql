@@ -20,16 +20,19 @@ CREATE TEMPORARY TABLE expected_function (signature text PRIMARY KEY, result tex
 INSERT INTO expected_function VALUES
 	-- keys
 	('paillier_keygen(bits integer DEFAULT 3072)', 'paillier_private_key', 'volatile', true, 'safe'),
-	('paillier_public_key(key paillier_private_key)', 'paillier_public_key', 'immutable', true, 'safe'),
+	('paillier_public_key(key paillier_private_key)', 'paillier_public_key', 'stable', true, 'safe'),
 	('paillier_key_id(key paillier_public_key)', 'text', 'immutable', true, 'safe'),
-	('paillier_key_id(key paillier_private_key)', 'text', 'immutable', true, 'safe'),
+	('paillier_key_id(key paillier_private_key)', 'text', 'stable', true, 'safe'),
 	('paillier_key_id(ct paillier_ciphertext)', 'text', 'immutable', true, 'safe'),
+	('paillier_public_key_large_enough(paillier_public_key)', 'paillier_public_key', 'stable', true, 'safe'),
 	('paillier_register_key(key paillier_public_key, name text DEFAULT NULL::text)', 'text', 'volatile', false, 'unsafe'),
 	-- encryption: two calls never give the same
 	('paillier_encrypt(value numeric, key paillier_public_key, scale integer DEFAULT 0, width integer DEFAULT 64)', 'paillier_ciphertext', 'volatile', true, 'safe'),
 	('paillier_rerandomize(ct paillier_ciphertext)', 'paillier_ciphertext', 'volatile', true, 'safe'),
-	('paillier_decrypt(ct paillier_ciphertext, key paillier_private_key)', 'numeric', 'immutable', true, 'safe'),
-	('paillier_decrypt_array(cts paillier_ciphertext[], key paillier_private_key)', 'numeric[]', 'immutable', true, 'safe'),
+	('paillier_decrypt(ct paillier_ciphertext, key paillier_private_key)', 'numeric', 'stable', true, 'safe'),
+	('paillier_decrypt_array(cts paillier_ciphertext[], key paillier_private_key)', 'numeric[]', 'stable', true, 'safe'),
+	('paillier_try_decrypt(ct paillier_ciphertext, key paillier_private_key)', 'numeric', 'stable', true, 'safe'),
+	('paillier_try_decrypt_array(cts paillier_ciphertext[], key paillier_private_key)', 'numeric[]', 'stable', true, 'safe'),
 	-- ciphertexts from and to elsewhere: what looks a key up is stable
 	('paillier_ciphertext(c bytea, key_id text, scale integer DEFAULT 0, width integer DEFAULT 64)', 'paillier_ciphertext', 'stable', true, 'safe'),
 	('paillier_bytes(ct paillier_ciphertext)', 'bytea', 'immutable', true, 'safe'),
@@ -55,11 +58,11 @@ INSERT INTO expected_function VALUES
 	('paillier_sum_combine(paillier_sum, paillier_sum)', 'paillier_sum', 'stable', false, 'safe'),
 	('paillier_sum_final(paillier_sum)', 'paillier_ciphertext', 'stable', false, 'safe');
 
--- input and output of the types: keys depend on paillier.min_key_bits, output of sums on the registry
+-- input and output of the types: private keys are never folded into a plan, output of sums depends on the registry
 INSERT INTO expected_function
 SELECT format('%s_%s(%s)', type, io, CASE WHEN io IN ('in', 'recv') THEN CASE io WHEN 'in' THEN 'cstring' ELSE 'internal' END ELSE type END),
 	CASE io WHEN 'out' THEN 'cstring' WHEN 'send' THEN 'bytea' ELSE type END,
-	CASE WHEN io IN ('in', 'recv') = (type IN ('paillier_public_key', 'paillier_private_key')) AND type <> 'paillier_ciphertext' THEN 'stable' ELSE 'immutable' END,
+	CASE WHEN type = 'paillier_private_key' OR (type = 'paillier_sum' AND io IN ('out', 'send')) THEN 'stable' ELSE 'immutable' END,
 	true, 'safe'
 FROM unnest(ARRAY['paillier_public_key', 'paillier_private_key', 'paillier_ciphertext', 'paillier_sum']) type,
 	unnest(ARRAY['in', 'out', 'recv', 'send']) io;
@@ -81,6 +84,90 @@ SELECT is((SELECT count(*) FROM pg_proc JOIN member ON objid = pg_proc.oid AND c
 	JOIN pg_language l ON l.oid = prolang
 	WHERE lanname NOT IN ('c', 'internal') AND NOT EXISTS (SELECT FROM unnest(proconfig) c WHERE c LIKE 'search_path=%')), 0::bigint,
 	'every function in SQL has a search path of its own');
+
+-- ---- labels by rule, not by list ----
+
+-- Private keys go to no other server and into no plan: what takes or gives one may not be folded or shipped.
+SELECT isnt(provolatile, 'i', format('%s takes or gives a private key: not immutable', oid::regprocedure))
+FROM pg_proc WHERE 'paillier_private_key'::regtype = ANY (proargtypes::oid[] || prorettype)
+	OR 'paillier_private_key[]'::regtype = ANY (proargtypes::oid[] || prorettype) ORDER BY oid::regprocedure::text;
+
+-- A call of every function but those that take `internal`, with arguments of a table, so that nothing is folded.
+CREATE TABLE public.api_key AS SELECT k::paillier_private_key AS private, paillier_public_key(k::paillier_private_key) AS public
+FROM (VALUES ('{"kty":"DAJ","key_ops":["decrypt"],"p":"3QG9huyiYFcwksAwMCMlikiDTGkP7yUcpdJKvt_DqzhmYbaZwM8yaA0epAdXRmo0LgCuCkDxh09Ttzlne2oeJShoQf3rCg5WVNVixl_eM17HElxhLs-2TIP6dXmIfXKvaZ53KVy_h2VAm7Rzj3GgQxpx6sRwvGqNCLDRo4mTMX8","q":"54_fBLGCTEuMi4wMTQ83J_IIiSt7QZyJ1aUfg3yRAejW7tFIoD9AUotHhKohAKEJd9YuarTuRGxMqXr80bpWqFk7hRyMYdGWFLwN0F-I0aaudjWqAquHq3VwZdZpCI94-Nxnxir4K_6nAo9FAQLwwQPzsl5aFAaP8RaIwucwym8","pub":{"kty":"DAJ","alg":"PAI-GN1","key_ops":["encrypt"],"n":"x-jGhi9C4qnnOnJpbwRv3kHxyckuI5WND19YgzwP6iVezQw0RWchKuHI6OYreUFjW_wM4YBqF6vN5Ia73H_UjtGvjoLE1pxB5IAIzwnwtwDzQ-eNplDqAtpafzwuFdwLVZtgW0Ny98Usp7m7nx_ToNWJFsTWU6Y-NW4glTiYP2XTj1z1DdWrWlLcacv9IVNa4Ly0ejwJnIjirnkru6BO-p8enrCuOYC1qeDN4KIvfEH7gBdVtcSXOn8uqb07ir5iNl3AMA-m7qqqekwzFB1Tdc2z_AfTsnSbSU4_JgoHTbzILJyMftyRhSs-D24N8pCrSbq8whlLbYhtpIf3rLCsEQ","djn":true,"kid":"e84f5d351b75a54cd809bfc6edf51a62"},"kid":"e84f5d351b75a54cd809bfc6edf51a62"}')) v (k);
+SELECT isnt(paillier_register_key(public), NULL, 'a key to call them with') FROM public.api_key;
+CREATE TABLE public.api_argument AS
+SELECT ct, ARRAY[ct, NULL] AS cts, private, public, sum, 3::numeric AS number, 2048 AS bits, 1 AS int, 'a'::text AS name,
+	paillier_key_id(public) AS id, paillier_bytes(ct) AS bytes,
+	ct::text AS ct_text, private::text AS private_text, public::text AS public_text, sum::text AS sum_text
+FROM (SELECT private, public, ct, paillier_sum_accum(NULL, ct) AS sum
+	FROM (SELECT private, public, paillier_encrypt(5, public, 1) AS ct FROM public.api_key OFFSET 0) c OFFSET 0) s;
+CREATE TEMPORARY VIEW called AS
+SELECT p.oid, p.oid::regprocedure::text AS function, p.provolatile, p.proparallel, p.proisstrict,
+	format('%I(%s)', p.proname, string_agg(CASE type
+		WHEN 'paillier_ciphertext'::regtype THEN 'ct' WHEN 'paillier_ciphertext[]'::regtype THEN 'cts'
+		WHEN 'paillier_private_key'::regtype THEN 'private' WHEN 'paillier_public_key'::regtype THEN 'public'
+		WHEN 'paillier_sum'::regtype THEN 'sum' WHEN 'numeric'::regtype THEN 'number' WHEN 'bytea'::regtype THEN 'bytes'
+		WHEN 'integer'::regtype THEN CASE proname WHEN 'paillier_keygen' THEN 'bits' ELSE 'int' END
+		WHEN 'text'::regtype THEN CASE proname WHEN 'paillier_ciphertext' THEN 'id' ELSE 'name' END
+		-- the text of the type that the function reads
+		WHEN 'cstring'::regtype THEN CASE prorettype WHEN 'paillier_ciphertext'::regtype THEN 'ct' WHEN 'paillier_sum'::regtype THEN 'sum'
+			WHEN 'paillier_public_key'::regtype THEN 'public' ELSE 'private' END || '_text::cstring'
+		END, ', ' ORDER BY i)) AS call, prorettype, prokind
+FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass LEFT JOIN LATERAL unnest(proargtypes) WITH ORDINALITY u (type, i) ON true
+WHERE 'internal'::regtype <> ALL (proargtypes::oid[]) GROUP BY p.oid;
+SELECT isnt(call, NULL, format('%s can be called by this test', function)) FROM called ORDER BY function;
+
+-- What a call gives, as text; its SQLSTATE where it fails.
+CREATE FUNCTION pg_temp.outcome(call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	result text;
+BEGIN
+	EXECUTE format('SELECT (%s)::text FROM public.api_argument', call) INTO result;
+	RETURN result;
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE;
+END $$;
+CREATE FUNCTION pg_temp.in_worker(call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	setting text := CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'debug_parallel_query' ELSE 'force_parallel_mode' END;
+	result text;
+BEGIN
+	PERFORM set_config(setting, 'on', true);
+	result := pg_temp.outcome(call);
+	PERFORM set_config(setting, 'off', true);
+	RETURN result;
+END $$;
+CREATE FUNCTION pg_temp.plan_in_worker(call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	plan text;
+BEGIN
+	PERFORM set_config(CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'debug_parallel_query' ELSE 'force_parallel_mode' END, 'on', true);
+	EXECUTE format('EXPLAIN (ANALYZE, VERBOSE, COSTS off, TIMING off, FORMAT json) SELECT (%s)::text FROM public.api_argument', call) INTO plan;
+	RETURN plan;
+END $$;
+CREATE TEMPORARY TABLE outcome AS
+SELECT *, pg_temp.outcome(call) AS here, pg_temp.outcome(call) AS again, pg_temp.in_worker(call) AS there FROM called;
+SELECT is((SELECT array_agg(function || ' ' || here) FROM outcome WHERE here ~ '^[0-9A-Z]{5}$'), NULL, 'no call fails');
+SELECT ok(pg_temp.plan_in_worker('paillier_decrypt(ct, private)') ~ '"Workers Launched": 1', 'calls are made in a worker');
+SELECT set_config(CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'debug_parallel_query' ELSE 'force_parallel_mode' END, 'off', true) IS NULL AS x \gset
+SELECT ok(provolatile = 'v' OR here = again, format('%s: two calls give the same, or it is volatile', function)) FROM outcome ORDER BY function;
+SELECT ok(provolatile <> 'v' OR here <> again OR NOT proparallel = 's', format('%s is volatile: two calls differ, or it writes', function)) FROM outcome ORDER BY function;
+SELECT is(there, CASE WHEN provolatile = 'v' THEN there ELSE here END, format('%s in a parallel worker', function)) FROM outcome WHERE proparallel = 's' ORDER BY function;
+SELECT ok(length(there) > 5, format('%s does not fail there', function)) FROM outcome WHERE proparallel = 's' AND provolatile = 'v' ORDER BY function;
+
+-- What depends on the registry, or on a setting, is not immutable.  A worker is a new session, which knows no key yet.
+SAVEPOINT registry;
+DELETE FROM paillier_key;
+SELECT ok(provolatile <> 'i' OR prokind = 'a' OR pg_temp.in_worker(shown) IS NOT DISTINCT FROM pg_temp.outcome(shown), format('%s without the registry: the same, or it is not immutable', function))
+FROM outcome, LATERAL (SELECT CASE prorettype WHEN 'paillier_sum'::regtype THEN call || ' IS NULL' ELSE call END AS shown) s WHERE proparallel = 's' ORDER BY function;
+SELECT is(pg_temp.in_worker('paillier_ciphertext_neg(ct)'), '42704', 'there the registry is empty indeed');
+ROLLBACK TO registry;
+SAVEPOINT settings;
+SET LOCAL paillier.min_key_bits = 8192;
+SET LOCAL paillier.kernel = generic;
+SELECT ok(provolatile <> 'i' OR pg_temp.outcome(call) IS NOT DISTINCT FROM here, format('%s with other settings: the same, or it is not immutable', function)) FROM outcome ORDER BY function;
+ROLLBACK TO settings;
 
 -- ---- types ----
 

@@ -58,6 +58,29 @@ check_rounding(paillier_bound got, const mpz_t number, int bits, const char *wha
 	mpz_clear(error);
 }
 
+/*
+ * The same, rounded down to a mantissa of 64 bits with a relative error of less
+ * than 2^-63.
+ */
+static void
+check_rounding_down(paillier_bound got, const mpz_t number, const char *what)
+{
+	mpz_t		error;
+
+	mpz_init(error);
+	value(error, got);
+	mpz_sub(error, number, error);
+
+	check(canonical(got), "%s: %" PRIu64 "*2^%" PRIu32 " is not canonical", what, got.mantissa, got.exponent);
+	check(mpz_sgn(error) >= 0, "%s: %" PRIu64 "*2^%" PRIu32 " overstates", what, got.mantissa, got.exponent);
+	if (representable(number, 64))
+		check(mpz_sgn(error) == 0, "%s: %" PRIu64 "*2^%" PRIu32 " is not exact", what, got.mantissa, got.exponent);
+	mpz_mul_2exp(error, error, 63);
+	check(mpz_sgn(number) == 0 || mpz_cmp(error, number) < 0, "%s: %" PRIu64 "*2^%" PRIu32 " understates", what, got.mantissa,
+		  got.exponent);
+	mpz_clear(error);
+}
+
 static void
 collect_edges(void)
 {
@@ -109,6 +132,7 @@ check_pair(paillier_bound a, paillier_bound b)
 	check_rounding(sum, exact, 64, what);
 	mpz_mul(exact, x, y);
 	check_rounding(paillier_bound_mul(a, b), exact, 64, what);
+	check_rounding_down(paillier_bound_mul_down(a, b), exact, what);
 	check_int(paillier_bound_cmp(a, b), mpz_cmp(x, y) < 0 ? -1 : mpz_cmp(x, y) > 0, "cmp of %s", what);
 
 	/* what is taken out again leaves at least what was there */
@@ -161,7 +185,7 @@ test_from_width(void)
 static void
 test_from_limbs(void)
 {
-	group_begin("from_limbs rounds up");
+	group_begin("from_limbs rounds up, from_limbs_down down");
 	for (int i = 0; i < 10000; i++)
 	{
 		int			limbs = random_int(6);
@@ -171,6 +195,7 @@ test_from_limbs(void)
 			a[j] = random_int(3) == 0 ? 0 : random_int(3) == 0 ? UINT64_MAX : random64() >> random_int(64);
 		mpz_from_limbs(exact, a, limbs);
 		check_rounding(paillier_bound_from_limbs(a, limbs), exact, 64, "from_limbs");
+		check_rounding_down(paillier_bound_from_limbs_down(a, limbs), exact, "from_limbs_down");
 		free(a);
 	}
 	group_end();
@@ -200,6 +225,108 @@ test_differences(void)
 			check_difference(edges[i], edges[j]);
 	for (int i = 0; i < 10000; i++)
 		check_difference(random_bound(), random_bound());
+	group_end();
+}
+
+/* A summand of a moving sum: a packed bound, its weight, and the power of ten the sum was rescaled by since it came. */
+typedef struct Summand
+{
+	paillier_bound bound;
+	mp_limb_t	weight[3];
+	mp_limb_t	ten[3];
+} Summand;
+
+static Summand
+random_summand(void)
+{
+	Summand		s = {.ten = {1}};
+	uint32_t	mantissa;
+	uint16_t	exponent;
+
+	/* often 0 or 1, for every other row makes the sum a little larger than it need be */
+	if (random_int(3) == 0)
+		return s;
+	paillier_bound_pack(random_bound(), &mantissa, &exponent);
+	s.bound = paillier_bound_unpack(mantissa, exponent);
+	s.weight[0] = 1;
+	for (int i = 0; i < 3 && random_int(2) == 0; i++)
+		s.weight[i] = random64() >> random_int(64);
+	return s;
+}
+
+static paillier_bound
+enters(const Summand *s)
+{
+	return paillier_bound_mul(s->bound, paillier_bound_from_limbs(s->weight, 3));
+}
+
+static paillier_bound
+leaves(const Summand *s)
+{
+	return paillier_bound_mul_down(paillier_bound_mul_down(s->bound, paillier_bound_from_limbs_down(s->weight, 3)),
+								   paillier_bound_from_limbs_down(s->ten, 3));
+}
+
+static void
+add_exact(mpz_t out, const Summand *s)
+{
+	value(x, s->bound);
+	mpz_from_limbs(y, s->weight, 3);
+	mpz_mul(x, x, y);
+	mpz_from_limbs(y, s->ten, 3);
+	mpz_addmul(out, x, y);
+}
+
+/* Rescale the sum and what is in it, where the powers of ten still fit. */
+static void
+rescale(paillier_bound *sum, Summand *rows, int count)
+{
+	mp_limb_t	ten[3] = {1};
+	int			power = random_int(12);
+
+	for (int i = 0; i < count; i++)
+		if (rows[i].ten[2] != 0)
+			return;
+	for (int j = 0; j < power; j++)
+	{
+		mpn_mul_1(ten, ten, 3, 10);
+		for (int i = 0; i < count; i++)
+			mpn_mul_1(rows[i].ten, rows[i].ten, 3, 10);
+	}
+	*sum = paillier_bound_mul(*sum, paillier_bound_from_limbs(ten, 3));
+}
+
+static void
+test_moving_sums(void)
+{
+	enum
+	{
+		FRAME = 3,
+		ROWS = 40
+	};
+
+	group_begin("a moving sum covers what is in it");
+	for (int i = 0; i < 2000; i++)
+	{
+		Summand		rows[ROWS];
+		paillier_bound sum = {0, 0};
+
+		for (int j = 0; j < ROWS; j++)
+		{
+			int			first = j < FRAME ? 0 : j - FRAME;
+
+			rescale(&sum, rows + first, j - first);
+			rows[j] = random_summand();
+			sum = paillier_bound_add(sum, enters(&rows[j]));
+			if (j >= FRAME)
+				sum = paillier_bound_sub(sum, leaves(&rows[first++]));
+			mpz_set_ui(exact, 0);
+			for (int k = first; k <= j; k++)
+				add_exact(exact, &rows[k]);
+			value(x, sum);
+			check(mpz_cmp(x, exact) >= 0, "row %d of sum %d understates", j, i);
+		}
+	}
 	group_end();
 }
 
@@ -314,6 +441,7 @@ main(int argc, char **argv)
 	test_from_limbs();
 	test_pairs();
 	test_differences();
+	test_moving_sums();
 	test_covers();
 	test_pack();
 	test_packed_valid();
