@@ -5,6 +5,7 @@ parameters, COPY from and to bytes; and TAP.
     session.rows('SELECT 1, $1', 'a')       a list of tuples of text, NULL is None
     session.one('SELECT 1')                 the only value of the only row
     session.run('SET x = 1; BEGIN')         statements without parameters; result as of rows()
+    session.binary('SELECT 1')              the same rows as bytes, in binary form, which no setting changes
     session.copy_in('COPY …', data)         session.copy_out('COPY …') gives bytes
     session.start('CALL …')                 sent and not waited for; done() asks, finish() waits
     failure(session.run, 'SELECT 1/0')      the Error of a call, None where it succeeds
@@ -37,7 +38,8 @@ for name, result, arguments in [
     ('PQntuples', ctypes.c_int, [ctypes.c_void_p]),
     ('PQnfields', ctypes.c_int, [ctypes.c_void_p]),
     ('PQgetisnull', ctypes.c_int, [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]),
-    ('PQgetvalue', ctypes.c_char_p, [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]),
+    ('PQgetlength', ctypes.c_int, [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]),
+    ('PQgetvalue', ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]),
     ('PQputCopyData', ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]),
     ('PQputCopyEnd', ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p]),
     ('PQgetCopyData', ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p), ctypes.c_int]),
@@ -84,10 +86,10 @@ class Session:
             pq.PQfinish(self.connection)
         self.connection = None
 
-    def start(self, statement, *parameters):
-        if parameters:
+    def start(self, statement, *parameters, binary=False):
+        if parameters or binary:
             values = (ctypes.c_char_p * len(parameters))(*(None if p is None else str(p).encode() for p in parameters))
-            sent = pq.PQsendQueryParams(self.connection, statement.encode(), len(parameters), None, values, None, None, 0)
+            sent = pq.PQsendQueryParams(self.connection, statement.encode(), len(parameters), None, values, None, None, int(binary))
         else:
             sent = pq.PQsendQuery(self.connection, statement.encode())
         if not sent:
@@ -105,7 +107,7 @@ class Session:
                 return False
             select.select([pq.PQsocket(self.connection)], [], [], left)
 
-    def finish(self):
+    def finish(self, decode=bytes.decode):
         """Wait for the statement that was started; the rows of its last result."""
         rows, error = [], None
         while True:
@@ -116,7 +118,7 @@ class Session:
             if status == FATAL_ERROR:
                 error = error or Error(result)
             elif status == TUPLES_OK:
-                rows = [tuple(None if pq.PQgetisnull(result, r, c) else pq.PQgetvalue(result, r, c).decode()
+                rows = [tuple(None if pq.PQgetisnull(result, r, c) else decode(ctypes.string_at(pq.PQgetvalue(result, r, c), pq.PQgetlength(result, r, c)))
                               for c in range(pq.PQnfields(result))) for r in range(pq.PQntuples(result))]
             pq.PQclear(result)
             if status in (COPY_IN, COPY_OUT):
@@ -130,6 +132,10 @@ class Session:
         return self.finish()
 
     run = rows
+
+    def binary(self, statement):
+        self.start(statement, binary=True)
+        return self.finish(bytes)
 
     def one(self, statement, *parameters):
         rows = self.rows(statement, *parameters)
