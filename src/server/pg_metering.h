@@ -47,14 +47,15 @@ typedef struct MeteringMeter
 
 /*
  * The rules in force, as of the last statement that began.  They are valid until
- * the next call of this or of paillier_metering_find_meter().
+ * the next call of this or of paillier_metering_find_meter().  `function` is one of
+ * the extension, and says by its schema where the tables are.
  */
-extern const MeteringRules *paillier_metering_rules(Oid schema);
+extern const MeteringRules *paillier_metering_rules(Oid function);
 
 /*
  * A meter that the current user may send readings of: false where there is none of
  * that id, or where it is another collector's.
  */
-extern bool paillier_metering_find_meter(Oid schema, text *id, MeteringMeter *meter);
+extern bool paillier_metering_find_meter(Oid function, text *id, MeteringMeter *meter);
 
 #endif

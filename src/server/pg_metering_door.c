@@ -59,11 +59,11 @@ check_time(const MeteringRules *rules, const MeteringPeriod *period, TimestampTz
  * does not belong to: the answer is the same.
  */
 static void
-check_meter(Oid schema, text *id, TimestampTz read_at)
+check_meter(Oid function, text *id, TimestampTz read_at)
 {
 	MeteringMeter meter;
 
-	if (!paillier_metering_find_meter(schema, id, &meter))
+	if (!paillier_metering_find_meter(function, id, &meter))
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 				 errmsg("meter \"%s\" is not registered", text_to_cstring(id)),
@@ -116,18 +116,18 @@ check_header(const MeteringRules *rules, const MeteringPeriod *period, const pai
  * ciphertext.  InvalidOid where function or type are gone.
  */
 static Oid
-registry_schema(Oid accept_function)
+registry_schema(Oid function)
 {
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(accept_function));
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	Oid			type = InvalidOid;
 	Oid			schema = InvalidOid;
 
 	if (HeapTupleIsValid(tuple))
 	{
-		Form_pg_proc function = (Form_pg_proc) GETSTRUCT(tuple);
+		Form_pg_proc accept = (Form_pg_proc) GETSTRUCT(tuple);
 
-		if (function->pronargs >= 3)
-			type = function->proargtypes.values[2];
+		if (accept->pronargs >= 3)
+			type = accept->proargtypes.values[2];
 		ReleaseSysCache(tuple);
 	}
 	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
@@ -140,12 +140,12 @@ registry_schema(Oid accept_function)
 }
 
 static void
-check_ciphertext(Oid accept_function, const PaillierCiphertext *energy)
+check_ciphertext(Oid function, const PaillierCiphertext *energy)
 {
 	PaillierKey *key = paillier_key_cached(energy->header.key_id);
 
 	if (key == NULL)
-		key = paillier_key_load(registry_schema(accept_function), energy->header.key_id);
+		key = paillier_key_load(registry_schema(function), energy->header.key_id);
 	if (CIPHERTEXT_LIMBS(energy) != key->pub.n2.limbs)
 		paillier_raise(PAILLIER_ERR_KEY_LENGTH, "ciphertext");
 	paillier_require(paillier_check(&key->pub, energy->c, paillier_scratch(key)), "ciphertext");
@@ -168,19 +168,18 @@ paillier_metering_accept(PG_FUNCTION_ARGS)
 	text	   *meter_id = PG_GETARG_TEXT_PP(0);
 	TimestampTz read_at = PG_GETARG_TIMESTAMPTZ(1);
 	PaillierCiphertext *energy = PG_GETARG_CIPHERTEXT(2);
-	Oid			schema;
+	Oid			function = fcinfo->flinfo->fn_oid;
 	const MeteringRules *rules;
 	const MeteringPeriod *period;
 
 	if (coming_back)
 		PG_RETURN_BOOL(true);
-	schema = get_func_namespace(fcinfo->flinfo->fn_oid);
-	rules = paillier_metering_rules(schema);
+	rules = paillier_metering_rules(function);
 	period = period_at(rules, read_at);
 	check_time(rules, period, read_at);
 	check_header(rules, period, &energy->header);
-	check_ciphertext(fcinfo->flinfo->fn_oid, energy);
-	check_meter(schema, meter_id, read_at);
+	check_ciphertext(function, energy);
+	check_meter(function, meter_id, read_at);
 	PG_RETURN_BOOL(true);
 }
 

@@ -101,9 +101,10 @@ make_table(const char *name, Size key_size, Size entry_size)
 
 /* An empty cache where there is none, or one that is full or out of date. */
 static void
-open_cache(Oid schema)
+open_cache(Oid function)
 {
 	static bool registered = false;
+	Oid			schema;
 
 	if (meters != NULL && hash_get_num_entries(meters) < MAX_METERS)
 		return;
@@ -119,6 +120,7 @@ open_cache(Oid schema)
 	meters = NULL;
 	collectors = NULL;
 	MemoryContextReset(rules_context);
+	schema = get_func_namespace(function);
 	setting_table = get_relname_relid("setting", schema);
 	setting_past_table = get_relname_relid("setting_past", schema);
 	meter_table = get_relname_relid("meter", schema);
@@ -243,7 +245,7 @@ read_rules(Oid schema)
 }
 
 const MeteringRules *
-paillier_metering_rules(Oid schema)
+paillier_metering_rules(Oid function)
 {
 	hear_of_changes();
 
@@ -254,9 +256,9 @@ paillier_metering_rules(Oid schema)
 		MeteringRules *loaded;
 
 		CHECK_FOR_INTERRUPTS();
-		open_cache(schema);
+		open_cache(function);
 		before = changes;
-		loaded = read_rules(schema);
+		loaded = read_rules(get_func_namespace(function));
 		if (before == changes)
 			rules = loaded;
 	}
@@ -317,7 +319,7 @@ is_collector(Collector *collector)
 
 /* Read a meter into the cache; NULL where there is none. */
 static CachedMeter *
-load_meter(Oid schema, const char *key, text *id)
+load_meter(Oid function, const char *key, text *id)
 {
 	CachedMeter *entry = NULL;
 
@@ -331,9 +333,9 @@ load_meter(Oid schema, const char *key, text *id)
 		bool		found;
 
 		CHECK_FOR_INTERRUPTS();
-		open_cache(schema);
+		open_cache(function);
 		before = changes;
-		paillier_table_begin(&scan, schema, "meter", id);
+		paillier_table_begin(&scan, get_func_namespace(function), "meter", id);
 		found = paillier_table_next(&scan);
 		if (found)
 		{
@@ -358,7 +360,7 @@ load_meter(Oid schema, const char *key, text *id)
 }
 
 bool
-paillier_metering_find_meter(Oid schema, text *id, MeteringMeter *meter)
+paillier_metering_find_meter(Oid function, text *id, MeteringMeter *meter)
 {
 	char		key[MAX_METER_ID] = {0};
 	int			len = VARSIZE_ANY_EXHDR(id);
@@ -367,10 +369,10 @@ paillier_metering_find_meter(Oid schema, text *id, MeteringMeter *meter)
 	if (len >= MAX_METER_ID)
 		return false;
 	memcpy(key, VARDATA_ANY(id), len);
-	open_cache(schema);
+	open_cache(function);
 	entry = hash_search(meters, key, HASH_FIND, NULL);
 	if (entry == NULL)
-		entry = load_meter(schema, key, id);
+		entry = load_meter(function, key, id);
 	if (entry == NULL || (entry->collector != NULL && !is_collector(entry->collector)))
 		return false;
 	*meter = entry->meter;
