@@ -94,6 +94,35 @@ for oid, function, name, types, result, volatile, kind in functions:
     for i in range(len(types)):
         answer = call(session, int(oid), [b'\xff' * 3 if i == j else a for j, a in enumerate(arguments)])
         ok(not isinstance(answer, str) or answer not in ('XX000', ''), f'{function} with three bytes as argument {i + 1}', answer)
+
+# ---- the metering extension: every function of it, with the values that its door takes ----
+
+admin.run('''
+    CREATE EXTENSION paillier_metering;
+    UPDATE metering.setting SET key_id = (SELECT id FROM argument), min_meters = 2;
+    INSERT INTO metering.meter (meter_id, region) VALUES ('m1', 'r');
+''')
+forms.update({
+    'timestamp with time zone': ("date_trunc('hour', now()) - interval '2 hours'", 'timestamptz_send'), 'bigint': ('3::bigint', 'int8send'),
+    'interval': ("interval '2 hours'", 'interval_send'), 'tstzrange': ("'(,)'::tstzrange", 'range_send'), 'date': ('current_date', 'date_send'),
+    'bigint[]': ("'{3}'::bigint[]", 'array_send'), 'double precision': ('0.5::float8', 'float8send'), 'name': ("'nobody'::name", 'namesend'),
+    'timestamp without time zone': ("'2026-01-01'::timestamp", 'timestamp_send'), 'regclass': ("'metering.reading_00'::regclass", 'regclasssend')})
+values = {'text': "'m1'", 'paillier_ciphertext': "paillier_encrypt(5, (SELECT public FROM argument))", 'integer': '5'}
+functions = admin.rows('''
+    SELECT p.oid, p.oid::regprocedure, array_to_string(proargtypes::regtype[], '|') FROM pg_proc p
+    WHERE pronamespace = 'metering'::regnamespace AND prokind = 'f' AND NOT proretset
+        AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype, 'record'::regtype) ORDER BY 2''')
+for oid, function, types in functions:
+    types = types.split('|') if types else []
+    arguments = []
+    for type in types:
+        text = values.get(type) or forms.get(type, (None,))[0]
+        value = admin.one(f'SELECT {forms[type][1]}({text}) FROM argument') if text else '\\x00'
+        arguments.append(bytes.fromhex(value[2:]))
+    answers = [call(session, int(oid), [None if mask >> i & 1 else a for i, a in enumerate(arguments)]) for mask in range(1 << len(types))]
+    ok(not [a for a in answers if a in ('XX000', '')], f'{function}', answers)
+    if function.startswith('metering.accept('):
+        is_(answers[0], b'\x01', 'the door takes a reading so')
 is_(session.one('SELECT pg_backend_pid()'), str(session.pid), 'the session is still the same')
 finish()
 PYTHON
