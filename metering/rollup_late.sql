@@ -44,13 +44,18 @@ CREATE FUNCTION metering.sweep(slot int) RETURNS void
 	AS $$
 DECLARE
 	began        timestamptz := clock_timestamp();
-	partition    regclass := metering.staging_partition(slot);
+	partition    regclass;
 	sealed_until timestamptz;
 	staged       bigint;
 	last_one     timestamptz;
 	refused      bigint;
 	late         bigint;
 BEGIN
+	IF slot NOT BETWEEN 0 AND metering.slots() - 1 THEN
+		RAISE EXCEPTION 'staging has no partition %', slot
+			USING ERRCODE = 'invalid_parameter_value', HINT = format('From 0 to %s are there.', metering.slots() - 1);
+	END IF;
+	partition := metering.staging_partition(slot);
 	PERFORM metering.check_isolation();
 	SELECT g.sealed_until INTO sealed_until FROM metering.progress g FOR UPDATE;
 	IF sealed_until IS NULL THEN
