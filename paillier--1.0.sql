@@ -210,25 +210,10 @@ COMMENT ON FUNCTION paillier_key_id(paillier_ciphertext) IS 'the id of the key a
 ALTER TABLE @extschema@.paillier_key
 	ADD CHECK (key_id OPERATOR(pg_catalog.=) @extschema@.paillier_key_id(public_key));
 
-CREATE FUNCTION paillier_public_key_large_enough(paillier_public_key) RETURNS paillier_public_key
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-
-COMMENT ON FUNCTION paillier_public_key_large_enough(paillier_public_key) IS 'the key itself; fails where it is shorter than paillier.min_key_bits';
-
--- Runs as its caller, who needs INSERT and UPDATE on paillier_key.  The size of
--- the key is checked here, and not by the table: a restore fills that, too.
+-- runs as its caller, who needs INSERT and UPDATE on paillier_key
 CREATE FUNCTION paillier_register_key(key paillier_public_key, name text DEFAULT NULL) RETURNS text
-	LANGUAGE sql VOLATILE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp
-	AS $$
-		INSERT INTO @extschema@.paillier_key AS k (key_id, public_key, name)
-		SELECT @extschema@.paillier_key_id($1), @extschema@.paillier_public_key_large_enough($1), $2
-		WHERE $1 IS NOT NULL
-		ON CONFLICT (key_id) DO UPDATE
-			SET public_key = EXCLUDED.public_key,
-				name = COALESCE(EXCLUDED.name, k.name)
-		RETURNING key_id
-	$$;
+	AS 'MODULE_PATHNAME', 'paillier_registry_add' LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION paillier_register_key(paillier_public_key, text) IS 'makes a public key known to this database, or renames it; returns its id';
 

@@ -12,7 +12,7 @@
 static void
 check_usable(FunctionCallInfo fcinfo, const PaillierPublicKey *value)
 {
-	int			bits = mpn_sizeinbase(value->n, PUBLIC_KEY_LIMBS(value), 2);
+	int			bits = paillier_public_key_bits(value);
 
 	if (unlikely(bits < paillier_min_key_bits) && paillier_key_find(fcinfo, value->id) == NULL)
 		paillier_check_key_bits(bits);

@@ -22,6 +22,10 @@
 #define numeric_is_inf(num) false
 #endif
 
+#ifndef pg_attribute_noreturn	/* from 18 on */
+#define pg_attribute_noreturn() __attribute__((noreturn))
+#endif
+
 #if PG_VERSION_NUM < 180000
 #define PG_MODULE_MAGIC_EXT(...) PG_MODULE_MAGIC
 #endif

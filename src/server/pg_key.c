@@ -51,9 +51,8 @@ paillier_public_key_has_id(const PaillierPublicKey *value, const uint8 *id)
 	return memcmp(digest, id, PAILLIER_KEY_ID_LENGTH) == 0 && memcmp(value->id, id, PAILLIER_KEY_ID_LENGTH) == 0;
 }
 
-/* The size in bits of a public key's modulus. */
-static int
-modulus_bits(const PaillierPublicKey *key)
+int
+paillier_public_key_bits(const PaillierPublicKey *key)
 {
 	return mpn_sizeinbase(key->n, PUBLIC_KEY_LIMBS(key), 2);
 }
@@ -156,16 +155,4 @@ Datum
 paillier_public_key_id(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(paillier_key_id_text(PG_GETARG_PUBLIC_KEY(0)->id)));
-}
-
-PG_FUNCTION_INFO_V1(paillier_public_key_large_enough);
-
-/* paillier_public_key_large_enough(paillier_public_key) -> paillier_public_key: the key, where it may be registered */
-Datum
-paillier_public_key_large_enough(PG_FUNCTION_ARGS)
-{
-	PaillierPublicKey *key = PG_GETARG_PUBLIC_KEY(0);
-
-	paillier_check_key_bits(modulus_bits(key));
-	PG_RETURN_POINTER(key);
 }

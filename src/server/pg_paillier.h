@@ -86,6 +86,9 @@ extern PaillierPublicKey *paillier_public_key_make(const mp_limb_t *n, int limbs
 /* Whether a value of whatever type is the public key with this id. */
 extern bool paillier_public_key_has_id(const PaillierPublicKey *value, const uint8 *id);
 
+/* The size of its modulus. */
+extern int	paillier_public_key_bits(const PaillierPublicKey *key);
+
 /* Refuse to use a key that is shorter than paillier.min_key_bits. */
 extern void paillier_check_key_bits(int bits);
 

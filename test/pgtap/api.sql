@@ -24,7 +24,6 @@ INSERT INTO expected_function VALUES
 	('paillier_key_id(key paillier_public_key)', 'text', 'immutable', true, 'safe'),
 	('paillier_key_id(key paillier_private_key)', 'text', 'stable', true, 'safe'),
 	('paillier_key_id(ct paillier_ciphertext)', 'text', 'immutable', true, 'safe'),
-	('paillier_public_key_large_enough(paillier_public_key)', 'paillier_public_key', 'stable', true, 'safe'),
 	('paillier_register_key(key paillier_public_key, name text DEFAULT NULL::text)', 'text', 'volatile', false, 'unsafe'),
 	-- encryption: two calls never give the same
 	('paillier_encrypt(value numeric, key paillier_public_key, scale integer DEFAULT 0, width integer DEFAULT 64)', 'paillier_ciphertext', 'volatile', true, 'safe'),

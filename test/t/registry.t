@@ -101,6 +101,32 @@ EOF
 ok $? "40,000 decryptions under 20 keys, in turn, in less than 300 MB"
 [ "$peak" -lt 300000 ] || diag "$peak kB"
 
+# nor with the length of an array, whichever key of the query it is: 3,000 elements under each of 20 keys, held open by a cursor
+report=$(sql - <<-'EOF'
+	SELECT pg_backend_pid() AS backend \gset
+	BEGIN;
+	DECLARE decrypted CURSOR FOR
+		SELECT k, count(x), bool_and(x = k) FROM (SELECT k, unnest(paillier_decrypt_array(array_fill(ct, ARRAY[3000]), private)) AS x FROM many_reading JOIN many USING (k) WHERE i = 1 AND k <= 20 OFFSET 0) s GROUP BY k;
+	SELECT 'fetch';
+	FETCH ALL decrypted \g /dev/null
+	-- from PostgreSQL 14 on
+	SELECT to_regclass('pg_backend_memory_contexts') IS NOT NULL AS visible \gset
+	\if :visible
+	SELECT count(*) = 8, sum(total_bytes) < 8000000 FROM pg_backend_memory_contexts WHERE name = 'paillier private key';
+	COMMIT;
+	SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'paillier private key';
+	\else
+	COMMIT;
+	\echo t|t
+	\echo 0
+	\endif
+	SELECT count(*), bool_and(sum = 3000 * k) FROM (SELECT k, (SELECT sum(x) FROM unnest(paillier_try_decrypt_array(array_fill(ct, ARRAY[3000]), private)) x) FROM many_reading JOIN many USING (k) WHERE i = 1 AND k <= 20) s;
+	\setenv BACKEND :backend
+	\! test $(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' /proc/$BACKEND/status) -lt 200000 && echo flat
+EOF
+)
+is "$report" $'fetch\nt|t\n0\n20|t\nflat' "20 private keys in turn over 3,000 elements each: eight prepared keys, no more memory, none left"
+
 # ---- output where no statement runs ----
 
 # a state of a sum looks its key up when it is written: from a held cursor there is no snapshot at that time
@@ -135,6 +161,40 @@ SET search_path = decoy, pg_catalog, public; SELECT public.paillier_decrypt(tota
 	500500 "nor an operator of another schema"
 is "$(sql "SET search_path = pg_catalog; SELECT public.paillier_decrypt(total, private) FROM (SELECT public.sum(ct) AS total FROM public.reading WHERE name = 'usual') s, public.key_pair WHERE name = 'usual'")" 500500 "search_path = pg_catalog"
 is "$(sql "SET search_path = ''; SELECT public.paillier_decrypt(total, private) FROM (SELECT public.sum(ct OPERATOR(public.*) 2) AS total FROM public.reading WHERE name = 'usual') s, public.key_pair WHERE name = 'usual'")" 1001000 "an empty search_path"
+
+# functions and operators that are planted beside those of the extension, and before pg_catalog, for whatever paillier_register_key() calls
+is "$(sql - <<-'EOF' 2>&1
+	SET client_min_messages = warning;
+	CREATE TABLE trap (what text);
+	CREATE FUNCTION public.paillier_key_id(anyelement) RETURNS text LANGUAGE sql AS $$ INSERT INTO public.trap VALUES ('anyelement') RETURNING 'x' $$;
+	CREATE FUNCTION public.paillier_key_id(paillier_public_key, int DEFAULT 1) RETURNS text LANGUAGE sql AS $$ INSERT INTO public.trap VALUES ('default') RETURNING 'x' $$;
+	CREATE FUNCTION public.paillier_key_id(VARIADIC paillier_public_key[]) RETURNS text LANGUAGE sql AS $$ INSERT INTO public.trap VALUES ('variadic') RETURNING 'x' $$;
+	CREATE FUNCTION public.paillier_register_key(anyelement) RETURNS text LANGUAGE sql AS $$ INSERT INTO public.trap VALUES ('register') RETURNING 'x' $$;
+	CREATE FUNCTION decoy.planted(text, text) RETURNS boolean LANGUAGE sql AS $$ INSERT INTO public.trap VALUES ('operator') RETURNING true $$;
+	CREATE OPERATOR decoy.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = decoy.planted);
+	CREATE FUNCTION decoy.coalesce(text, text) RETURNS text LANGUAGE sql AS $$ INSERT INTO public.trap VALUES ('coalesce') RETURNING 'x' $$;
+	SET search_path = decoy, public, pg_catalog;
+	SELECT public.paillier_register_key(public, 'by exact types'::text) OPERATOR(pg_catalog.=) id FROM key_pair WHERE name OPERATOR(pg_catalog.=) 'small';
+	SELECT name FROM public.paillier_key WHERE name OPERATOR(pg_catalog.~) 'exact';
+	SELECT count(*) FROM public.trap;
+	DROP FUNCTION public.paillier_key_id(anyelement), public.paillier_key_id(paillier_public_key, int), public.paillier_key_id(paillier_public_key[]), public.paillier_register_key(anyelement);
+EOF
+)" $'t\nby exact types\n0' "nor does any planted function run"
+
+# ---- small keys ----
+
+# below the limit of the session: refused where they are registered or used, but not where one was registered before
+export PGOPTIONS=
+sql 'DELETE FROM paillier_key'
+is "$(error "SELECT paillier_register_key(public) FROM key_pair WHERE name = 'small'")" 22023 "a small key is not registered"
+is "$(error "SELECT paillier_encrypt(1, public) FROM key_pair WHERE name = 'small'")" 22023 "nor encrypted under"
+is "$(error "SELECT paillier_decrypt(ct, private) FROM reading JOIN key_pair USING (name) WHERE name = 'small'")" 22023 "nor decrypted with"
+PGOPTIONS='-c paillier.min_key_bits=128' sql "SELECT paillier_register_key(public) IS NULL FROM key_pair WHERE name = 'small'" >/dev/null
+is "$(sql "SELECT count(sum), count(DISTINCT ct::text) FROM (SELECT sum(ct) FROM (SELECT paillier_rerandomize(ct * 2) + ct FROM reading WHERE name = 'small') s (ct)) t, (SELECT paillier_encrypt(i, public) FROM key_pair, generate_series(1, 20) i WHERE name = 'small') u (ct)")" "20|20" \
+	"once it is registered, its ciphertexts are made and added"
+is "$(error "SELECT paillier_decrypt(ct, private) FROM reading JOIN key_pair USING (name) WHERE name = 'small'")" 22023 "though not decrypted"
+export PGOPTIONS='-c paillier.min_key_bits=128'
+sql "$register"
 
 # ---- an extension that is dropped and made again ----
 
