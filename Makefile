@@ -97,7 +97,7 @@ build/fuzz/core/mont_ifma%.o: FUZZ_FLAGS += -O0
 
 # what a target needs beside the core: sources, and flags
 FUZZ_SOURCES_rows = src/cli/cli_reader.c src/cli/cli_rows.c src/cli/cli_write.c src/cli/cli_system.c
-FUZZ_LINK_rows = -Wl,--wrap=read
+FUZZ_LINK_rows = -Wl,--wrap=read -DREAD_SIZE=64
 FUZZ_SOURCES_sum = src/server/pg_sum_io.c
 FUZZ_LINK_sum = -Isrc/server -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null) -D_GNU_SOURCE \
 	-no-pie -Wl,--unresolved-symbols=ignore-all

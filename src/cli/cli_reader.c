@@ -12,7 +12,10 @@
 
 #include "cli.h"
 
+/* Bytes to read at once; few of them where the reader is tested. */
+#ifndef READ_SIZE
 #define READ_SIZE 65536
+#endif
 
 void
 cli_error_set(cli_error *error, long line, int column, const char *format,...)

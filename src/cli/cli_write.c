@@ -29,12 +29,14 @@ write_copy_text(cli_buffer *out, const char *text, size_t len)
 
 /*
  * Quotes go round what would read differently without them: separators, an
- * empty text, and the line \. that ends the data for some versions of COPY.
+ * empty text, the line \. that ends the data for some versions of COPY, and what
+ * would pass for a byte order mark.
  */
 static void
 write_csv_text(cli_buffer *out, const char *text, size_t len)
 {
-	bool		quotes = len == 0 || (len == 2 && memcmp(text, "\\.", 2) == 0);
+	bool		quotes = len == 0 || (len == 2 && memcmp(text, "\\.", 2) == 0) ||
+		(len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0);
 
 	for (size_t i = 0; i < len && !quotes; i++)
 		quotes = text[i] == '"' || text[i] == ',' || text[i] == '\n' || text[i] == '\r';

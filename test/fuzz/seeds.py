@@ -64,7 +64,7 @@ def rows():
     texts = (b"a,1\nb,2\n", b'"a,\n""b",\n,""\n', b"a\r\nb\r\n", b"\xef\xbb\xbfa,b\n1,2", b'"open', b"a,b\nc\n",
              b'\\.\n', b"x" * 300 + b",y\n")
     copies = (b"a\t1\n\\N\t2\n", b"a\\tb\t\\\\\n\\x41\\101\tc\n", b"a\n\\.\n", b"a\n\\.\nb\n", b"a\\", b"\\N\n\\NN\n",
-              b"a\tb\nc\n", b"\\x00\n", b"\t\n\t\n")
+              b"a\tb\nc\n", b"\\x00\n", b"\t\n\t\n", b"\xef\xbb\xbfa\t1\n")
     for piece in (0, 1, 15):
         for text in texts:
             yield bytes([0, piece]) + text

@@ -152,4 +152,7 @@ is "the key still works" "$(decrypt --key k.json made.copy)" 1
 is "a byte order mark in pieces" \
 	"$( (printf '\xEF'; sleep 0.2; printf '\xBB\xBFa,1\n') | encrypt --key p.json | decrypt --key k.json)" a,1
 
+is "what looks like a byte order mark is quoted" "$(printf '\xEF\xBB\xBFa\t1\n' | decrypt --key k.json)" \
+	"$(printf '"\xEF\xBB\xBFa",1')"
+
 done_testing
