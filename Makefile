@@ -2,6 +2,7 @@
 #
 #	make demo			the whole story, from a bare Debian 12, in a private server
 #	make test			everything that proves it works, likewise
+#	make fuzz			fuzz targets under sanitizers, ten minutes each
 #	make bench			speed beside the peers
 #	make				build (needs the packages that `make packages` installs)
 #	make install		into the PostgreSQL that PG_CONFIG names
@@ -84,6 +85,42 @@ build/constant_time: test/unit/constant_time.c $(CORE) $(wildcard src/core/*.h t
 		-Wl,--wrap=__gmpn_sizeinbase,--wrap=__gmpn_sec_div_qr,--wrap=__gmpn_sec_mul,--wrap=__gmpn_sec_invert \
 		-o $@ $< $(CORE) -lgmp
 
+# ---- fuzz targets: the core, and the files of program and server that read, under clang's sanitizers ----
+
+FUZZ_CC = clang
+FUZZ_FLAGS = -std=gnu11 -O1 -g -Isrc/core -Isrc/cli -Itest/fuzz
+FUZZ_SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_COVERAGE = -fsanitize=fuzzer-no-link
+FUZZ_CORE = $(patsubst src/core/%.c,build/fuzz/core/%.o,$(CORE))
+
+fuzz:
+	test/fuzz/run
+
+build/fuzz/core/%.o: src/core/%.c $(wildcard src/core/*.h)
+	mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(FUZZ_SANITIZE) $(FUZZ_COVERAGE) -c -o $@ $<
+
+# No target is about products, and clang 14 cannot compile vectors with all of these sanitizers.
+build/fuzz/core/mont_ifma%.o: FUZZ_SANITIZE =
+build/fuzz/core/mont_ifma%.o: FUZZ_COVERAGE =
+build/fuzz/core/mont_ifma%.o: FUZZ_FLAGS += -O0
+
+# what a target needs beside the core: sources, and flags
+FUZZ_SOURCES_rows = src/cli/cli_reader.c src/cli/cli_rows.c src/cli/cli_write.c src/cli/cli_system.c
+FUZZ_LINK_rows = -Wl,--wrap=read -DREAD_SIZE=64
+FUZZ_SOURCES_sum = src/server/pg_sum_io.c
+FUZZ_LINK_sum = -Isrc/server -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null) -D_GNU_SOURCE \
+	-no-pie -Wl,--unresolved-symbols=ignore-all
+
+.SECONDEXPANSION:
+$(patsubst test/fuzz/%.c,build/fuzz/%,$(wildcard test/fuzz/*.c)): build/fuzz/%: build/fuzz/$$*/$$*
+
+build/fuzz/%: test/fuzz/$$(notdir $$*).c test/fuzz/fuzz.h $(FUZZ_CORE) $$(FUZZ_SOURCES_$$(notdir $$*)) \
+		$(wildcard src/cli/*.h src/server/*.h)
+	mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer $(FUZZ_LINK_$(notdir $*)) -o $@ $< \
+		$(FUZZ_SOURCES_$(notdir $*)) $(FUZZ_CORE) -lgmp -lpthread
+
 # ---- what a user types first ----
 
 packages:
@@ -101,4 +138,4 @@ bench:
 # an installation in DESTDIR, built by whoever owns the tree
 stage: install
 
-.PHONY: packages test demo bench unit stage
+.PHONY: packages test demo bench unit fuzz stage

@@ -10,7 +10,10 @@
  *		cli_file	files that are written
  *		cli_key		reading key files
  *		cli_keygen	the commands keygen, public, id
- *		cli_rows	CSV and the text format of COPY
+ *		cli_reader	the bytes of the input
+ *		cli_rows	rows of them: CSV and the text format of COPY
+ *		cli_write	writing them
+ *		cli_failed	lines that fail, and those that are left out for it
  *		cli_pool	worker threads
  *		cli_crypt	rows from a file through the workers to a file
  *		cli_encrypt	the command encrypt
@@ -35,7 +38,7 @@
 enum
 {
 	CLI_SUCCESS = 0,
-	CLI_FAILURE = 1,			/* data, input or output */
+	CLI_FAILURE = 1,			/* data, input or output; or some lines failed */
 	CLI_USAGE = 2				/* the command line */
 };
 
@@ -111,6 +114,8 @@ typedef struct cli_options
 	int			ncolumns;
 	bool		header;
 	bool		quiet;
+	bool		keep_going;
+	const char *failed;			/* NULL: standard error */
 	int			scale;
 	int			width;
 	int			jobs;
@@ -155,8 +160,12 @@ extern int	cli_input_open(const char *path);
 /* A new file: never one that exists.  NULL and "-" are standard output. */
 extern void cli_output_create(cli_output *output, const char *path, mode_t mode);
 
-/* A new file or one that is overwritten, but never one of those that the options name as input. */
-extern void cli_output_open(cli_output *output, const cli_options *options, mode_t mode);
+/*
+ * A new file or one that is overwritten, but never one of those that the options
+ * name as input, nor another output.
+ */
+extern void cli_output_open(cli_output *output, const char *path, const cli_options *options, const cli_output *other,
+							mode_t mode);
 
 /* These fail as cli_fail() does; without a word where a reader has gone away. */
 extern void cli_output_write(cli_output *output, const void *bytes, size_t len);
@@ -186,7 +195,7 @@ extern void cli_keygen(const cli_options *options);
 extern void cli_public(const cli_options *options);
 extern void cli_id(const cli_options *options);
 
-/* ---- cli_rows.c ---- */
+/* ---- cli_reader.c, cli_rows.c ---- */
 
 #define CLI_MAX_ROW			(1024 * 1024)	/* bytes */
 #define CLI_MAX_COLUMNS		1664	/* PostgreSQL's limit for the result of a query */
@@ -209,8 +218,6 @@ typedef struct cli_error
 	char		message[200];
 } cli_error;
 
-extern void cli_error_set(cli_error *error, long line, int column, const char *format,...) CLI_PRINTF(4, 5);
-
 typedef struct cli_field
 {
 	size_t		start;			/* in the batch's text */
@@ -219,20 +226,49 @@ typedef struct cli_field
 	bool		null;
 } cli_field;
 
+/* A line of the input: a row, or what is none. */
+typedef struct cli_line
+{
+	long		line;			/* on which it begins */
+	size_t		start;			/* as it came, in the batch's raw: with keep_going only */
+	size_t		len;
+	bool		failed;
+	cli_error	error;
+} cli_line;
+
 /* Some rows on their way: the fields as they were read, the text to write. */
 typedef struct cli_batch
 {
 	cli_buffer	text;
 	cli_buffer	fields;			/* array of cli_field, `columns` to a row */
+	cli_buffer	lines;			/* array of cli_line: the rows; one that cannot be read may follow */
+	cli_buffer	raw;
 	int			columns;
 	int			rows;
-	cli_buffer	out;			/* complete rows only */
+
+	/* the workers' */
+	bool		keep_going;		/* rows that fail are left out, and do not end the batch */
+	int			end;			/* fields that are worked on */
+	cli_buffer	out;
+	size_t		complete;		/* of out: whole rows */
 	int			rows_out;
-	bool		failed;			/* behind the rows in `out` */
-	cli_error	error;
 } cli_batch;
 
+extern void cli_error_set(cli_error *error, long line, int column, const char *format,...) CLI_PRINTF(4, 5);
+
 extern void cli_batch_reset(cli_batch *batch);
+
+static inline cli_line *
+cli_batch_line(const cli_batch *batch, int row)
+{
+	return (cli_line *) batch->lines.data + row;
+}
+
+static inline int
+cli_batch_lines(const cli_batch *batch)
+{
+	return batch->lines.len / sizeof(cli_line);
+}
 
 static inline const cli_field *
 cli_batch_field(const cli_batch *batch, int i)
@@ -243,31 +279,54 @@ cli_batch_field(const cli_batch *batch, int i)
 static inline const char *
 cli_field_text(const cli_batch *batch, const cli_field *field)
 {
-	return batch->text.data + field->start;
+	return field->len > 0 ? batch->text.data + field->start : "";
 }
 
 typedef struct cli_reader
 {
 	int			fd;
 	cli_format	format;
-	char	   *buffer;
+	bool		keep_going;		/* behind rows that cannot be read */
+	cli_buffer	buffer;
 	size_t		next;			/* of the bytes in buffer */
-	size_t		end;
+	size_t		held;			/* where the row begins that is kept in it */
+	bool		begun;
 	bool		eof;
+	bool		guessing;		/* what is read will be read again */
 	long		line;			/* from 1 */
-	long		row_bytes;		/* of the current row */
-	int			columns;		/* of the first row; 0 before it */
+	long		row_line;		/* on which the current row begins */
+	long		row_bytes;
+	bool		row_complete;	/* it was read to its end */
+	int			columns;		/* of every row; 0 before the first */
 	bool		failed;
+	bool		fatal;			/* not for what is in the row */
 	cli_error	error;
 } cli_reader;
 
-extern void cli_reader_init(cli_reader *reader, int fd, cli_format format);
+extern void cli_reader_init(cli_reader *reader, int fd, cli_format format, bool keep_going);
+
+/* More bytes behind those that are held: false at the end and, with reader->failed, on an error. */
+extern bool cli_reader_fill(cli_reader *reader);
+
+/* An error that is none of the row, and that nothing follows.  Returns false. */
+extern bool cli_reader_fail(cli_reader *reader, const char *what);
+
+/* A line for the batch, with `len` of the bytes that are held where they may be wanted. */
+extern void cli_reader_add_line(const cli_reader *reader, cli_batch *batch, cli_line *line, size_t len);
 
 /* Append the next row to the batch: false at the end and, with reader->failed, on an error. */
 extern bool cli_read_row(cli_reader *reader, cli_batch *batch);
 
+/* After an error: append the line to the batch's and go on behind it.  False where that cannot be. */
+extern bool cli_reader_recover(cli_reader *reader, cli_batch *batch);
+
+/* Before the first row, where one that fails is not the end: how many columns rows have. */
+extern void cli_reader_guess_columns(cli_reader *reader);
+
 /* Whether reading would not have to wait. */
 extern bool cli_reader_ready(cli_reader *reader);
+
+/* ---- cli_write.c ---- */
 
 /* One field to a file of the format, with the separator before it or the line's end behind it. */
 extern void cli_write_field(cli_buffer *out, cli_format format, int column, int columns, const char *text, size_t len,
@@ -342,8 +401,44 @@ typedef struct cli_selection
 /* Run all rows of the input through the task. */
 extern void cli_crypt(const cli_task *task, cli_selection *selection);
 
-/* Mark the batch as failed at field i, and drop what is written of its row. */
+/* ---- cli_failed.c ---- */
+
+/* Before a worker begins: no row has failed, nothing is written. */
+extern void cli_batch_begin(cli_batch *batch);
+
+/*
+ * The row of field i has failed, which is written no more: with keep_going that
+ * row alone, otherwise all from it on.
+ */
 extern void cli_batch_fail(cli_batch *batch, int i, const char *format,...) CLI_PRINTF(3, 4);
+
+/* Whether field i, below batch->end, belongs to a row that has failed. */
+extern bool cli_batch_failed(const cli_batch *batch, int i);
+
+/* Field i to batch->out, for which all before it have to be there. */
+extern void cli_batch_write(cli_batch *batch, cli_format format, int i, const char *text, size_t len, bool null);
+
+/* Fields *next to end - 1 as they are, but for rows that have failed, of which nothing remains. */
+extern void cli_batch_copy(cli_batch *batch, cli_format format, int *next, int end);
+
+/* What becomes of lines that fail: a file of them, or messages. */
+typedef struct cli_failures
+{
+	const char *input;			/* the name of the input */
+	bool		to_file;
+	cli_output	output;
+	cli_buffer	text;
+	long		count;
+} cli_failures;
+
+extern void cli_failures_open(cli_failures *failures, const cli_options *options, const cli_output *output);
+
+/* "standard input: line 3, column 2: what is wrong" */
+extern void cli_error_text(char *out, size_t room, const char *input, const cli_error *error);
+
+/* All lines of the batch that failed, in their order. */
+extern void cli_failures_write(cli_failures *failures, const cli_batch *batch);
+extern void cli_failures_close(cli_failures *failures);
 
 /* ---- cli_encrypt.c, cli_decrypt.c ---- */
 

@@ -4,9 +4,9 @@
  *		workers to a file, in order and in bounded memory.
  *
  * The first error in the order of the rows ends the run, wherever it was found:
- * the rows before it are written, complete, and nothing behind them.
+ * the rows before it are written, complete, and nothing behind them.  With
+ * --keep-going a line that fails is left out.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -66,6 +66,7 @@ typedef struct run
 	const char *name;			/* of the input */
 	cli_reader	reader;
 	cli_output	output;
+	cli_failures failures;
 	cli_pool	pool;
 	progress	progress;
 	cli_batch	header;
@@ -82,29 +83,17 @@ stop_workers(void *arg)
 	cli_pool_stop(&r->pool);
 }
 
+static void fail_at(run *r, const cli_error *error) __attribute__((noreturn));
+
 static void
 fail_at(run *r, const cli_error *error)
 {
+	char		text[1024];
+
 	if (r->progress.shown && r->progress.last > 0)
 		fputc('\n', stderr);
-	if (error->line == 0)
-		cli_fail("%s: %s", r->name, error->message);
-	if (error->column == 0)
-		cli_fail("%s: line %ld: %s", r->name, error->line, error->message);
-	cli_fail("%s: line %ld, column %d: %s", r->name, error->line, error->column, error->message);
-}
-
-void
-cli_batch_fail(cli_batch *batch, int i, const char *format,...)
-{
-	va_list		args;
-	char		message[sizeof(batch->error.message)];
-
-	va_start(args, format);
-	vsnprintf(message, sizeof(message), format, args);
-	va_end(args);
-	batch->failed = true;
-	cli_error_set(&batch->error, cli_batch_field(batch, i)->line, i % batch->columns + 1, "%s", message);
+	cli_error_text(text, sizeof(text), r->name, error);
+	cli_fail("%s", text);
 }
 
 /* ---- columns ---- */
@@ -166,7 +155,11 @@ read_header(run *r)
 	cli_batch  *header = &r->header;
 
 	if (!cli_read_row(&r->reader, header))
+	{
+		if (r->reader.failed)
+			fail_at(r, &r->reader.error);
 		return;
+	}
 	resolve_columns(r);
 	if (!r->task->copy_header)
 		return;
@@ -185,20 +178,34 @@ read_header(run *r)
 /* ---- rows ---- */
 
 /*
- * Fill the batch up to its limits, or to where the input would have to be
- * waited for.  False when there is nothing more to read.
+ * Fill the batch up to its limits, or to a line that is no row, or to where the
+ * input would have to be waited for.  False when there is nothing more to read.
  */
 static bool
 fill_batch(run *r, cli_batch *batch)
 {
+	batch->keep_going = r->reader.keep_going;
 	do
 	{
+		if (r->reader.columns == 0 && batch->keep_going)
+			cli_reader_guess_columns(&r->reader);
 		if (!cli_read_row(&r->reader, batch))
-			return false;
+			return r->reader.failed && cli_reader_recover(&r->reader, batch);
 		if (!r->resolved)
 			resolve_columns(r);
 	} while (batch->rows < r->batch_rows && batch->text.len < CLI_BATCH_BYTES && cli_reader_ready(&r->reader));
 	return true;
+}
+
+/* A failure in a batch that was not to be gone on with behind it. */
+static void
+check_stopped(run *r, const cli_batch *batch)
+{
+	if (batch->keep_going)
+		return;
+	for (int i = 0; i < cli_batch_lines(batch); i++)
+		if (cli_batch_line(batch, i)->failed)
+			fail_at(r, &cli_batch_line(batch, i)->error);
 }
 
 static void
@@ -206,12 +213,12 @@ write_batch(run *r)
 {
 	cli_batch  *batch = cli_pool_collect(&r->pool);
 
-	if (batch->out.out_of_memory)
+	if (batch->out.out_of_memory || batch->lines.out_of_memory || batch->raw.out_of_memory)
 		cli_fail("out of memory");
 	cli_output_write(&r->output, batch->out.data, batch->out.len);
 	r->progress.rows += batch->rows_out;
-	if (batch->failed)
-		fail_at(r, &batch->error);
+	check_stopped(r, batch);
+	cli_failures_write(&r->failures, batch);
 	progress_show(&r->progress, "");
 }
 
@@ -234,7 +241,7 @@ run_rows(run *r)
 			continue;
 		}
 		more = fill_batch(r, batch);
-		if (batch->rows > 0)
+		if (cli_batch_lines(batch) > 0)
 			cli_pool_submit(&r->pool);
 	}
 	if (r->reader.failed)
@@ -250,8 +257,9 @@ cli_crypt(const cli_task *task, cli_selection *selection)
 	r->task = task;
 	r->selection = selection;
 	r->name = cli_input_name(options->file);
-	cli_reader_init(&r->reader, cli_input_open(options->file), task->input);
-	cli_output_open(&r->output, options, task->output == CLI_CSV ? 0600 : 0666);
+	cli_reader_init(&r->reader, cli_input_open(options->file), task->input, options->keep_going);
+	cli_output_open(&r->output, options->out, options, NULL, task->output == CLI_CSV ? 0600 : 0666);
+	cli_failures_open(&r->failures, options, &r->output);
 	progress_begin(&r->progress, options, &r->output);
 	cli_pool_start(&r->pool, options->jobs, task->process, task->context, task->workers);
 	cli_before_exit(stop_workers, r);
@@ -259,5 +267,8 @@ cli_crypt(const cli_task *task, cli_selection *selection)
 		read_header(r);
 	run_rows(r);
 	cli_output_close(&r->output);
+	cli_failures_close(&r->failures);
 	progress_show(&r->progress, "\n");
+	if (r->failures.count > 0)
+		cli_fail("%s: %ld of %ld lines failed", r->name, r->failures.count, r->failures.count + r->progress.rows);
 }

@@ -32,7 +32,6 @@ typedef struct number
 typedef struct worker
 {
 	number		numbers[LANES];
-	size_t		complete;		/* output of whole rows */
 	uint8_t		wire[PAILLIER_WIRE_LENGTH(PAILLIER_MAX_CIPHERTEXT_LIMBS)];
 	char		text[PAILLIER_DECIMAL_ROOM];
 	mp_limb_t	scratch[];
@@ -82,7 +81,7 @@ read_ciphertext(worker *w, number *n, int *limbs, const char *text, size_t len)
 	return paillier_wire_read(&n->header, n->c, w->wire, PAILLIER_BASE64_DECODED(len));
 }
 
-/* Read field i, which holds a ciphertext.  False when the batch has failed. */
+/* Read field i, which holds a ciphertext.  False when its row has failed. */
 static bool
 read_number(const decryption *d, worker *w, number *n, cli_batch *batch, int i)
 {
@@ -116,26 +115,18 @@ is_selected(const decryption *d, worker *w, cli_batch *batch, int i)
 		(d->selection.by_user || is_ciphertext(d, w, cli_field_text(batch, field), field->len));
 }
 
-/*
- * Read up to LANES ciphertexts under one key from field *i on.  One that cannot
- * be read fails the batch, and *end is set to it.
- */
+/* Read up to LANES ciphertexts under one key from field *i on. */
 static int
-gather(const decryption *d, worker *w, cli_batch *batch, int *i, int *end)
+gather(const decryption *d, worker *w, cli_batch *batch, int *i)
 {
 	int			count = 0;
 
-	for (; *i < *end && count < LANES; ++*i)
+	for (; *i < batch->end && count < LANES; ++*i)
 	{
 		number	   *n = &w->numbers[count];
 
-		if (!is_selected(d, w, batch, *i))
+		if (cli_batch_failed(batch, *i) || !is_selected(d, w, batch, *i) || !read_number(d, w, n, batch, *i))
 			continue;
-		if (!read_number(d, w, n, batch, *i))
-		{
-			*end = *i;
-			break;
-		}
 		if (n->key != w->numbers[0].key)
 			break;				/* this one is read again, as the first of the next */
 		count++;
@@ -158,78 +149,48 @@ decrypt_numbers(number *numbers, paillier_decrypted *out, int count, mp_limb_t *
 		paillier_decrypt(&numbers[0].key->key, out, c, count, scratch);
 }
 
+/* Its row fails where it was no ciphertext, or its plaintext is no number that it may hold. */
 static void
-write_field(worker *w, cli_batch *batch, int i, const char *text, size_t len, bool null)
-{
-	cli_write_field(&batch->out, CLI_CSV, i % batch->columns, batch->columns, text, len, null);
-	if ((i + 1) % batch->columns == 0)
-	{
-		w->complete = batch->out.len;
-		batch->rows_out++;
-	}
-}
-
-/* Fields *next to end - 1, as they are. */
-static void
-write_plain(worker *w, cli_batch *batch, int *next, int end)
-{
-	for (; *next < end; ++*next)
-	{
-		const cli_field *field = cli_batch_field(batch, *next);
-
-		write_field(w, batch, *next, cli_field_text(batch, field), field->len, field->null);
-	}
-}
-
-/* False when it was no ciphertext, or its plaintext no number it may hold. */
-static bool
 write_number(worker *w, cli_batch *batch, int *next, number *n, const paillier_decrypted *plain)
 {
 	paillier_bound bound = paillier_bound_unpack(n->header.bound_mantissa, n->header.bound_exponent);
 	int			limbs = n->key->key.pub.limbs;
 	size_t		len;
 
-	write_plain(w, batch, next, n->field);
+	if (n->field >= batch->end || cli_batch_failed(batch, n->field))
+		return;
 	if (plain->result != PAILLIER_OK)
 		cli_batch_fail(batch, n->field, "invalid ciphertext: %s", paillier_strerror(plain->result));
 	else if (!paillier_bound_covers(bound, n->mag, limbs))
 		cli_batch_fail(batch, n->field, "%s", paillier_strerror(PAILLIER_ERR_BOUND));
 	else
 	{
+		cli_batch_copy(batch, CLI_CSV, next, n->field);
 		len = paillier_decimal_write(w->text, plain->negative, n->mag, limbs, n->header.scale);
-		write_field(w, batch, *next, w->text, len, false);
-		++*next;
-		return true;
+		cli_batch_write(batch, CLI_CSV, (*next)++, w->text, len, false);
 	}
-	return false;
 }
 
-/* Whatever fails ends the output at the row before it. */
 static void
 decrypt_batch(const void *context, void *own, cli_batch *batch)
 {
 	const decryption *d = context;
 	worker	   *w = own;
 	paillier_decrypted plain[LANES];
-	int			end = batch->rows * batch->columns;
 	int			next = 0;		/* field to write */
 	int			i = 0;			/* field to read */
 
-	w->complete = 0;
-	while (next < end && !atomic_load(&d->selection.cancelled))
+	cli_batch_begin(batch);
+	while (i < batch->end && !atomic_load(&d->selection.cancelled))
 	{
-		int			count = gather(d, w, batch, &i, &end);
-		int			done = 0;
+		int			count = gather(d, w, batch, &i);
 
 		decrypt_numbers(w->numbers, plain, count, w->scratch);
-		while (done < count && write_number(w, batch, &next, &w->numbers[done], &plain[done]))
-			done++;
-		if (done < count)
-			end = next;
-		else
-			write_plain(w, batch, &next, i < end ? i : end);
+		for (int j = 0; j < count; j++)
+			write_number(w, batch, &next, &w->numbers[j], &plain[j]);
+		cli_batch_copy(batch, CLI_CSV, &next, i < batch->end ? i : batch->end);
 	}
-	batch->out.len = w->complete;
+	batch->out.len = batch->complete;
 	explicit_bzero(w->numbers, sizeof(w->numbers));
 	explicit_bzero(w->text, sizeof(w->text));
 }

@@ -71,61 +71,39 @@ encrypt_values(const paillier_blinder *blinder, value *values, int count, mp_lim
 	return paillier_encrypt(blinder, c, plain, count, cli_random, NULL, scratch);
 }
 
-/* Fields *next to end - 1, as they are. */
-static void
-write_plain(cli_batch *batch, int *next, int end)
-{
-	for (; *next < end; ++*next)
-	{
-		const cli_field *field = cli_batch_field(batch, *next);
-
-		cli_write_field(&batch->out, CLI_COPY, *next % batch->columns, batch->columns, cli_field_text(batch, field),
-						field->len, field->null);
-	}
-}
-
 static void
 write_ciphertext(cli_batch *batch, int *next, const value *v, int limbs, worker *w)
 {
 	size_t		len;
 
-	write_plain(batch, next, v->field);
+	if (v->field >= batch->end || cli_batch_failed(batch, v->field))
+		return;
+	cli_batch_copy(batch, CLI_COPY, next, v->field);
 	paillier_wire_write(w->wire, &v->header, v->c, limbs);
 	len = paillier_base64_encode(w->text, w->wire, PAILLIER_WIRE_LENGTH(limbs));
-	cli_write_field(&batch->out, CLI_COPY, *next % batch->columns, batch->columns, w->text, len, false);
-	++*next;
+	cli_batch_write(batch, CLI_COPY, (*next)++, w->text, len, false);
 }
 
-/*
- * Read up to LANES values from field *i on.  One that cannot be read fails the
- * batch, and *end is set to the beginning of its row.
- */
+/* Read up to LANES values from field *i on; the row of one that cannot be read has failed. */
 static int
-gather(const encryption *e, worker *w, cli_batch *batch, int *i, int *end)
+gather(const encryption *e, worker *w, cli_batch *batch, int *i)
 {
 	int			count = 0;
 
-	for (; *i < *end && count < LANES; ++*i)
+	for (; *i < batch->end && count < LANES; ++*i)
 	{
 		const cli_field *field = cli_batch_field(batch, *i);
 		paillier_result result;
 
-		if (!e->selection.column[*i % batch->columns] || field->null)
+		if (!e->selection.column[*i % batch->columns] || field->null || cli_batch_failed(batch, *i))
 			continue;
 		w->values[count].field = *i;
 		result = read_value(e, &w->values[count], cli_field_text(batch, field), field->len);
 		if (result != PAILLIER_OK)
-		{
 			cli_batch_fail(batch, *i, "invalid number: %s", paillier_strerror(result));
-			*end = *i - *i % batch->columns;
-			break;
-		}
-		count++;
+		else
+			count++;
 	}
-
-	/* values of the row that failed are not written */
-	while (count > 0 && w->values[count - 1].field >= *end)
-		count--;
 	return count;
 }
 
@@ -135,27 +113,26 @@ encrypt_batch(const void *context, void *own, cli_batch *batch)
 	const encryption *e = context;
 	worker	   *w = own;
 	int			limbs = e->key->key.pub.n2.limbs;
-	int			end = batch->rows * batch->columns;
 	int			next = 0;		/* field to write */
 	int			i = 0;			/* field to read */
 
-	while (i < end && !batch->failed && !atomic_load(&e->selection.cancelled))
+	cli_batch_begin(batch);
+	while (i < batch->end && !atomic_load(&e->selection.cancelled))
 	{
-		int			count = gather(e, w, batch, &i, &end);
+		int			count = gather(e, w, batch, &i);
 		paillier_result result = encrypt_values(&e->blinder, w->values, count, w->scratch);
 
+		/* no random numbers: not the fault of a row */
 		if (result != PAILLIER_OK)
 		{
-			int			field = w->values[0].field;
-
-			cli_batch_fail(batch, field, "%s", paillier_strerror(result));
-			end = field - field % batch->columns;
+			batch->keep_going = false;
+			cli_batch_fail(batch, w->values[0].field, "%s", paillier_strerror(result));
 		}
-		for (int j = 0; j < count && w->values[j].field < end; j++)
+		for (int j = 0; j < count; j++)
 			write_ciphertext(batch, &next, &w->values[j], limbs, w);
+		cli_batch_copy(batch, CLI_COPY, &next, i < batch->end ? i : batch->end);
 	}
-	write_plain(batch, &next, end);
-	batch->rows_out = end / batch->columns;
+	batch->out.len = batch->complete;
 	explicit_bzero(w->values, sizeof(w->values));
 }
 

@@ -52,33 +52,41 @@ cli_output_create(cli_output *output, const char *path, mode_t mode)
 		cli_fail("%s: %s", path, strerror(errno));
 }
 
+static bool
+is_file(const struct stat *file, int fd, const char *path)
+{
+	struct stat other;
+
+	return (path == NULL || strcmp(path, "-") == 0 ? fstat(fd, &other) : stat(path, &other)) == 0 &&
+		other.st_dev == file->st_dev && other.st_ino == file->st_ino;
+}
+
 /* To overwrite what is about to be read, or a key, would lose it. */
 static void
-check_other_file(const cli_output *output, const struct stat *out, const char *path)
+check_not_read(const cli_output *output, const struct stat *file, const char *path)
 {
-	struct stat in;
-
-	if ((strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &in) : stat(path, &in)) == 0 &&
-		in.st_dev == out->st_dev && in.st_ino == out->st_ino)
+	if (is_file(file, STDIN_FILENO, path))
 		cli_fail("%s is an input and cannot be the output too", output->name);
 }
 
 void
-cli_output_open(cli_output *output, const cli_options *options, mode_t mode)
+cli_output_open(cli_output *output, const char *path, const cli_options *options, const cli_output *other, mode_t mode)
 {
-	struct stat out;
+	struct stat file;
 
-	if (to_standard_output(output, options->out))
+	if (to_standard_output(output, path))
 		return;
-	*output = (cli_output) {.name = options->out};
-	output->fd = open(options->out, O_WRONLY | O_CREAT | O_NOCTTY | O_CLOEXEC, mode);
-	if (output->fd < 0 || fstat(output->fd, &out) != 0)
+	*output = (cli_output) {.name = path};
+	output->fd = open(path, O_WRONLY | O_CREAT | O_NOCTTY | O_CLOEXEC, mode);
+	if (output->fd < 0 || fstat(output->fd, &file) != 0)
 		cli_fail("%s: %s", output->name, strerror(errno));
-	if (!S_ISREG(out.st_mode))
+	if (!S_ISREG(file.st_mode))
 		return;
-	check_other_file(output, &out, options->file);
+	check_not_read(output, &file, options->file);
 	for (int i = 0; i < options->nkeys; i++)
-		check_other_file(output, &out, options->keys[i]);
+		check_not_read(output, &file, options->keys[i]);
+	if (other != NULL && is_file(&file, other->fd, NULL))
+		cli_fail("%s is the output and cannot take the lines that fail too", output->name);
 	if (ftruncate(output->fd, 0) != 0)
 		cli_fail("%s: %s", output->name, strerror(errno));
 }

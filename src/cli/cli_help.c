@@ -27,8 +27,8 @@ const char	cli_help_program[] =
 "  paillier COMMAND --help    more about a command, with all its options\n"
 "  paillier --version         the version\n"
 "\n"
-"Exit status: 0, 1 for errors in data, files or keys, 2 for errors in the command\n"
-"line.\n";
+"Exit status: 0, 1 for errors in data, files or keys, also where --keep-going left\n"
+"lines out, 2 for errors in the command line.\n";
 
 #define HELP_MIN_BITS(what) \
 "  --min-bits N   smallest size of " what " (default 2048; down to 128 for\n" \
@@ -109,6 +109,10 @@ const char	cli_help_encrypt[] =
 "                 more is an error\n"
 "  --width N      bits declared for a signed number, in units of the scale\n"
 "                 (default 64); a larger value shows the next multiple of 64\n"
+"  --keep-going   leave lines that fail out and go on; the exit status is 1 if any did\n"
+"  --failed FILE  with --keep-going: write them to FILE, as CSV: line, column, reason,\n"
+"                 the text as it came; only its owner can read FILE (default: a\n"
+"                 message for each on standard error)\n"
 "  --jobs N       threads (default: one for each processor)\n"
 "  --out FILE     where to write (default: standard output); FILE is overwritten\n"
 "  --quiet        no progress; it is shown only on a terminal in any case\n"
@@ -135,6 +139,10 @@ const char	cli_help_decrypt[] =
 "                 every field that is a ciphertext is decrypted)\n"
 "  --header       the first line holds names, as COPY ... WITH (HEADER) writes\n"
 "                 them: it becomes the first line of the CSV\n"
+"  --keep-going   leave lines that fail out and go on; the exit status is 1 if any did\n"
+"  --failed FILE  with --keep-going: write them to FILE, as CSV: line, column, reason,\n"
+"                 the text as it came; only its owner can read FILE (default: a\n"
+"                 message for each on standard error)\n"
 "  --jobs N       threads (default: one for each processor)\n"
 "  --out FILE     where to write (default: standard output); FILE is overwritten,\n"
 "                 a new one can be read by its owner only\n"

@@ -28,6 +28,8 @@ enum
 	OPTION_WIDTH,
 	OPTION_JOBS,
 	OPTION_QUIET,
+	OPTION_KEEP_GOING,
+	OPTION_FAILED,
 	OPTION_HELP
 };
 
@@ -49,6 +51,8 @@ static const struct
 	{{"width", required_argument, NULL, OPTION_WIDTH}, CLI_ENCRYPT},
 	{{"jobs", required_argument, NULL, OPTION_JOBS}, CRYPT},
 	{{"quiet", no_argument, NULL, OPTION_QUIET}, CRYPT},
+	{{"keep-going", no_argument, NULL, OPTION_KEEP_GOING}, CRYPT},
+	{{"failed", required_argument, NULL, OPTION_FAILED}, CRYPT},
 	{{"help", no_argument, NULL, OPTION_HELP}, ALL},
 };
 
@@ -144,6 +148,12 @@ set(cli_options *options, int option, const char *value)
 		case OPTION_QUIET:
 			options->quiet = true;
 			break;
+		case OPTION_KEEP_GOING:
+			options->keep_going = true;
+			break;
+		case OPTION_FAILED:
+			options->failed = value;
+			break;
 	}
 }
 
@@ -162,6 +172,10 @@ read_files(cli_options *options, int command, int count, char **files)
 	else if (command != CLI_KEYGEN)
 		cli_usage_error("the key file is missing");
 
+	if (options->failed != NULL && !options->keep_going)
+		cli_usage_error("option --failed needs --keep-going");
+	if (options->failed != NULL && strcmp(options->failed, "-") == 0)
+		cli_usage_error("option --failed needs the name of a file");
 	for (int i = 0; i < options->ncolumns; i++)
 		if (options->columns[i].name != NULL && !options->header)
 			cli_usage_error("column \"%s\" is given by name, which needs --header", options->columns[i].name);

@@ -1,89 +1,28 @@
 /*
  * cli_rows.c
- *		Rows of text: CSV as RFC 4180 has it, and the text format of PostgreSQL's
- *		COPY.
+ *		Reading rows of text: CSV as RFC 4180 has it, and the text format of
+ *		PostgreSQL's COPY.
  *
- * Both are read strictly, and written as PostgreSQL writes them.  In CSV an
- * empty field without quotes is NULL, in COPY's text format \N is.
+ * Both are read strictly.  In CSV an empty field without quotes is NULL, in
+ * COPY's text format \N is.
  */
-#include <errno.h>
-#include <poll.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli.h"
 
-#define READ_SIZE 65536
-
 #define END (-1)				/* of the input; or an error, see reader->failed */
 
-void
-cli_error_set(cli_error *error, long line, int column, const char *format,...)
-{
-	va_list		args;
-
-	error->line = line;
-	error->column = column;
-	va_start(args, format);
-	vsnprintf(error->message, sizeof(error->message), format, args);
-	va_end(args);
-}
-
-/* ---- batches ---- */
-
-void
-cli_batch_reset(cli_batch *batch)
-{
-	batch->text.len = 0;
-	batch->fields.len = 0;
-	batch->out.len = 0;
-	batch->columns = 0;
-	batch->rows = 0;
-	batch->rows_out = 0;
-	batch->failed = false;
-}
-
 /* ---- bytes ---- */
-
-void
-cli_reader_init(cli_reader *reader, int fd, cli_format format)
-{
-	memset(reader, 0, sizeof(*reader));
-	reader->fd = fd;
-	reader->format = format;
-	reader->buffer = cli_alloc(READ_SIZE);
-	reader->line = 1;
-}
 
 #define FAIL(reader, ...) \
 	((reader)->failed ? END : ((reader)->failed = true, cli_error_set(&(reader)->error, __VA_ARGS__), END))
 
-static bool
-fill(cli_reader *reader)
-{
-	ssize_t		got;
-
-	if (reader->eof || reader->failed)
-		return false;
-	do
-		got = read(reader->fd, reader->buffer, READ_SIZE);
-	while (got < 0 && errno == EINTR);
-	if (got < 0)
-		FAIL(reader, 0, 0, "%s", strerror(errno));
-	reader->eof = got <= 0;
-	reader->next = 0;
-	reader->end = got > 0 ? got : 0;
-	return got > 0;
-}
-
 static inline int
 peek(cli_reader *reader)
 {
-	if (reader->next == reader->end && !fill(reader))
+	if (reader->next == reader->buffer.len && !cli_reader_fill(reader))
 		return END;
-	return (unsigned char) reader->buffer[reader->next];
+	return (unsigned char) reader->buffer.data[reader->next];
 }
 
 /* The next byte of the row. */
@@ -99,14 +38,6 @@ take(cli_reader *reader)
 		return FAIL(reader, reader->line, 0, "row is longer than %d bytes", CLI_MAX_ROW);
 	reader->line += c == '\n';
 	return c;
-}
-
-bool
-cli_reader_ready(cli_reader *reader)
-{
-	struct pollfd input = {reader->fd, POLLIN, 0};
-
-	return reader->next < reader->end || reader->eof || poll(&input, 1, 0) != 0;
 }
 
 /* ---- fields ---- */
@@ -295,15 +226,34 @@ read_copy_field(row *r)
 
 /* ---- rows ---- */
 
-/* A byte order mark at the start, as spreadsheets write it. */
+/* Whether the input begins with these bytes, which may come one by one. */
+static bool
+begins_with(cli_reader *reader, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+	{
+		if (reader->next + i == reader->buffer.len && !cli_reader_fill(reader))
+			return false;
+		if (reader->buffer.data[reader->next + i] != bytes[i])
+			return false;
+	}
+	return true;
+}
+
+/* A byte order mark, as spreadsheets write it, is skipped; the other format of COPY is not read. */
 static void
-skip_mark(cli_reader *reader)
+begin_input(cli_reader *reader)
 {
 	static const char mark[] = "\xEF\xBB\xBF";
+	static const char binary[] = "PGCOPY\n\377\r\n";
 
-	if (reader->format == CLI_CSV && peek(reader) == (unsigned char) mark[0] &&
-		reader->end - reader->next >= 3 && memcmp(reader->buffer + reader->next, mark, 3) == 0)
+	if (reader->begun)
+		return;
+	reader->begun = true;
+	if (reader->format == CLI_CSV && begins_with(reader, mark, 3))
 		reader->next += 3;
+	if (reader->format == CLI_COPY && begins_with(reader, binary, sizeof(binary)))
+		cli_reader_fail(reader, "this is COPY's binary format, and rows are read in its text format");
 }
 
 /* Whether the row was the line \. that may end COPY's data. */
@@ -331,8 +281,6 @@ check_row(const row *r, long line)
 	if (r->columns != reader->columns)
 		FAIL(reader, line, 0, "row has %d column%s, the first row has %d", r->columns, r->columns == 1 ? "" : "s",
 			 reader->columns);
-	if (r->batch->text.out_of_memory || r->batch->fields.out_of_memory)
-		FAIL(reader, line, 0, "out of memory");
 }
 
 bool
@@ -341,14 +289,15 @@ cli_read_row(cli_reader *reader, cli_batch *batch)
 	row			r = {.reader = reader, .batch = batch};
 	size_t		text_len = batch->text.len;
 	size_t		fields_len = batch->fields.len;
-	long		line = reader->line;
 	int			separator = reader->format == CLI_CSV ? ',' : '\t';
 	int			c;
 
-	if (reader->columns == 0)
-		skip_mark(reader);
+	begin_input(reader);
+	if (!reader->guessing)
+		reader->held = reader->next;
 	if (peek(reader) == END)
 		return false;
+	reader->row_line = reader->line;
 	reader->row_bytes = 0;
 	do
 	{
@@ -356,78 +305,53 @@ cli_read_row(cli_reader *reader, cli_batch *batch)
 		c = reader->format == CLI_CSV ? read_csv_field(&r) : read_copy_field(&r);
 		end_field(&r);
 	} while (c == separator && !reader->failed);
+	reader->row_complete = !reader->failed;
 	if (!reader->failed)
-		check_row(&r, line);
+		check_row(&r, reader->row_line);
+	if (batch->text.out_of_memory || batch->fields.out_of_memory)
+		cli_reader_fail(reader, "out of memory");
 	if (reader->failed || is_end_marker(&r))
 	{
 		batch->text.len = text_len;
 		batch->fields.len = fields_len;
 		return false;
 	}
+	cli_reader_add_line(reader, batch, &(cli_line) {.line = reader->row_line}, reader->next - reader->held);
 	batch->columns = reader->columns;
 	batch->rows++;
 	return true;
 }
 
-/* ---- writing ---- */
-
-static void
-write_copy_text(cli_buffer *out, const char *text, size_t len)
-{
-	static const char letters[] = "btnvfr"; /* of the bytes 8 to 13 */
-
-	for (size_t i = 0; i < len; i++)
-	{
-		char		c = text[i];
-
-		if (c >= '\b' && c <= '\r')
-		{
-			cli_append_byte(out, '\\');
-			c = letters[c - '\b'];
-		}
-		else if (c == '\\')
-			cli_append_byte(out, '\\');
-		cli_append_byte(out, c);
-	}
-}
-
 /*
- * Quotes go round what would read differently without them: separators, an
- * empty text, and the line \. that ends the data for some versions of COPY.
+ * The number of columns is that of the first row; but not where the second and
+ * the third agree on another one.  What would have to be waited for is not
+ * looked at.
  */
-static void
-write_csv_text(cli_buffer *out, const char *text, size_t len)
-{
-	bool		quotes = len == 0 || (len == 2 && memcmp(text, "\\.", 2) == 0);
-
-	for (size_t i = 0; i < len && !quotes; i++)
-		quotes = text[i] == '"' || text[i] == ',' || text[i] == '\n' || text[i] == '\r';
-	if (!quotes)
-	{
-		cli_append(out, text, len);
-		return;
-	}
-	cli_append_byte(out, '"');
-	for (size_t i = 0; i < len; i++)
-	{
-		if (text[i] == '"')
-			cli_append_byte(out, '"');
-		cli_append_byte(out, text[i]);
-	}
-	cli_append_byte(out, '"');
-}
-
 void
-cli_write_field(cli_buffer *out, cli_format format, int column, int columns, const char *text, size_t len, bool null)
+cli_reader_guess_columns(cli_reader *reader)
 {
-	if (column > 0)
-		cli_append_byte(out, format == CLI_CSV ? ',' : '\t');
-	if (format == CLI_COPY && null)
-		cli_append(out, "\\N", 2);
-	else if (format == CLI_COPY)
-		write_copy_text(out, text, len);
-	else if (!null)
-		write_csv_text(out, text, len);
-	if (column == columns - 1)
-		cli_append_byte(out, '\n');
+	cli_batch	batch = {0};
+	long		line = reader->line;
+	int			columns[3] = {0};
+	int			rows = 0;
+
+	begin_input(reader);
+	reader->held = reader->next;
+	reader->guessing = true;
+	while (rows < 3 && (rows == 0 || cli_reader_ready(reader)))
+	{
+		reader->columns = 0;
+		if (!cli_read_row(reader, &batch))
+			break;
+		columns[rows++] = reader->columns;
+	}
+	reader->guessing = false;
+	reader->columns = rows == 3 && columns[1] == columns[2] ? columns[1] : columns[0];
+	reader->failed = reader->fatal;
+	reader->next = reader->held;
+	reader->line = line;
+	cli_free(batch.text.data);
+	cli_free(batch.fields.data);
+	cli_free(batch.lines.data);
+	cli_free(batch.raw.data);
 }

@@ -149,4 +149,10 @@ fails "nor standard input" 1 'some.csv is an input' encrypt --key p.json --out s
 fails "nor a key" 1 'k.json is an input' decrypt --key k.json --out k.json made.copy
 is "the key still works" "$(decrypt --key k.json made.copy)" 1
 
+is "a byte order mark in pieces" \
+	"$( (printf '\xEF'; sleep 0.2; printf '\xBB\xBFa,1\n') | encrypt --key p.json | decrypt --key k.json)" a,1
+
+is "what looks like a byte order mark is quoted" "$(printf '\xEF\xBB\xBFa\t1\n' | decrypt --key k.json)" \
+	"$(printf '"\xEF\xBB\xBFa",1')"
+
 done_testing
