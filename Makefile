@@ -2,6 +2,7 @@
 #
 #	make demo			the whole story, from a bare Debian 12, in a private server
 #	make test			everything that proves it works, likewise
+#	make test-assert	regression tests and properties in a PostgreSQL with assertions; test-ubsan, test-valgrind
 #	make bench			speed beside the peers
 #	make				build (needs the packages that `make packages` installs)
 #	make install		into the PostgreSQL that PG_CONFIG names
@@ -92,6 +93,9 @@ packages:
 test:
 	test/run
 
+test-assert test-ubsan test-valgrind:
+	test/instrumented $(@:test-%=%)
+
 demo:
 	demo/run
 
@@ -101,4 +105,4 @@ bench:
 # an installation in DESTDIR, built by whoever owns the tree
 stage: install
 
-.PHONY: packages test demo bench unit stage
+.PHONY: packages test test-assert test-ubsan test-valgrind demo bench unit stage
