@@ -2,6 +2,7 @@
 #
 #	make demo			the whole story, from a bare Debian 12, in a private server
 #	make test			everything that proves it works, likewise
+#	make test-assert	regression tests and properties in a PostgreSQL with assertions; test-ubsan, test-valgrind
 #	make fuzz			fuzz targets under sanitizers, ten minutes each
 #	make bench			speed beside the peers
 #	make				build (needs the packages that `make packages` installs)
@@ -129,6 +130,9 @@ packages:
 test:
 	test/run
 
+test-assert test-ubsan test-valgrind:
+	test/instrumented $(@:test-%=%)
+
 demo:
 	demo/run
 
@@ -138,4 +142,4 @@ bench:
 # an installation in DESTDIR, built by whoever owns the tree
 stage: install
 
-.PHONY: packages test demo bench unit fuzz stage
+.PHONY: packages test test-assert test-ubsan test-valgrind demo bench unit fuzz stage
