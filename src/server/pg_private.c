@@ -5,10 +5,10 @@
  *		decryption.
  *
  * A private key exists here only while a query uses it.  What this file
- * allocates for one is overwritten when it is done with it, as are plaintexts; a
- * prepared key, and the scratch beside it, is kept for the calls of one query and
- * overwritten with the memory context of that query, whether it ends well or not.
- * Arguments and results are the server's: they are left as they are.  No message
+ * allocates for one is overwritten when it is done with it, as are plaintexts and
+ * the scratch they were made in; a prepared key is kept for the calls of one query
+ * and overwritten with the memory context of that query, whether it ends well or
+ * not.  Arguments and results are the server's: they are left as they are.  No message
  * shows any part of a key.
  */
 #include "pg_paillier.h"
@@ -508,6 +508,7 @@ decrypt_batch(DecryptBatch *batch)
 	PG_FINALLY();
 	{
 		explicit_bzero(plain, batch->count * sizeof(PaillierInteger));
+		explicit_bzero(batch->prepared->scratch, batch->prepared->scratch_size);
 	}
 	PG_END_TRY();
 }
