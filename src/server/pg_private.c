@@ -445,13 +445,6 @@ typedef struct DecryptBatch
 	Numeric		out[BATCH];		/* NULL where there is no value */
 } DecryptBatch;
 
-/* Whether the bound covers the value: one bit, which the result shows. */
-static paillier_result
-check_plain(const PaillierCiphertext *ct, const PaillierInteger *plain)
-{
-	return paillier_bound_covers(paillier_ciphertext_bound(ct), plain->mag, plain->limbs) ? PAILLIER_OK : PAILLIER_ERR_BOUND;
-}
-
 /* The numbers of those ciphertexts that have the length of the key. */
 static void
 decrypt_fitting(DecryptBatch *batch, PaillierInteger *plain, paillier_decrypted *decrypted)
@@ -476,6 +469,7 @@ decrypt_fitting(DecryptBatch *batch, PaillierInteger *plain, paillier_decrypted 
 		decrypted[place[k]] = lane[k];
 }
 
+/* The result of one ciphertext.  Whether the bound covers the value is one bit, which the result shows. */
 static void
 take_plain(DecryptBatch *batch, int i, PaillierInteger *plain, const paillier_decrypted *decrypted)
 {
@@ -485,8 +479,9 @@ take_plain(DecryptBatch *batch, int i, PaillierInteger *plain, const paillier_de
 	plain->negative = decrypted->negative;
 	plain->scale = batch->ct[i]->header.scale;
 	plain->limbs = batch->prepared->key.pub.limbs;
-	if (result == PAILLIER_OK)
-		result = check_plain(batch->ct[i], plain);
+	if (result == PAILLIER_OK &&
+		!paillier_bound_covers(paillier_ciphertext_bound(batch->ct[i]), plain->mag, plain->limbs))
+		result = PAILLIER_ERR_BOUND;
 	if (result == PAILLIER_OK)
 		batch->out[i] = paillier_integer_to_numeric(plain);
 	else if (!batch->try)
