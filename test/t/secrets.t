@@ -170,8 +170,10 @@ failing() {
 is "$(kept failing "$quiet")" " log" "log_min_error_statement: a statement that fails is logged with its text all the same"
 is "$(kept failing "$quiet; SET log_min_error_statement = panic")" "" "unless that is panic"
 explained="SET auto_explain.log_min_duration = 0; SET pg_stat_statements.track = none; $quiet"
+# the key is in no body, which would be stored
 within() {
-	sql "$1; CREATE FUNCTION pg_temp.f() RETURNS void LANGUAGE plpgsql AS \$\$ BEGIN PERFORM paillier_decrypt(total, '$usual_key') FROM metering.region_load; END \$\$; SELECT pg_temp.f()"
+	sql "$1; SET my.key = '$usual_key'; CREATE FUNCTION pg_temp.f() RETURNS void LANGUAGE plpgsql AS \$\$
+		BEGIN EXECUTE format('SELECT paillier_decrypt(total, %L) FROM metering.region_load', current_setting('my.key')); END \$\$; SELECT pg_temp.f()"
 }
 is "$(kept utility "$explained")" " log" "auto_explain: a statement in a DO has a plan, and its text is logged with it"
 is "$(kept within "$explained")" "" "one in a function has none"
