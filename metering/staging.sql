@@ -58,7 +58,7 @@ $$;
 
 -- From the catalogs alone: any lock would stay until the end of the transaction of
 -- whoever asks, and hold up the roll-up.
-CREATE FUNCTION metering.staging_relations() RETURNS TABLE (staging_table regclass, persistence "char")
+CREATE FUNCTION metering.staging_relations() RETURNS TABLE (staging_table regclass, persistence "char", kind "char")
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 		WITH RECURSIVE member AS (
@@ -69,12 +69,12 @@ CREATE FUNCTION metering.staging_relations() RETURNS TABLE (staging_table regcla
 			SELECT c.oid, c.relname, c.relkind, c.relpersistence
 			FROM member m JOIN pg_inherits i ON i.inhparent = m.oid JOIN pg_class c ON c.oid = i.inhrelid
 		)
-		SELECT oid, relpersistence FROM member WHERE relkind IN ('r', 'f')
+		SELECT oid, relpersistence, relkind FROM member WHERE relkind IN ('r', 'p', 'f')
 	$$;
 
-COMMENT ON FUNCTION metering.staging_relations() IS 'every table of staging that holds rows, partitions of partitions and foreign ones too';
+COMMENT ON FUNCTION metering.staging_relations() IS 'every table of staging, partitioned ones and partitions of partitions too';
 
 CREATE VIEW metering.staging_table AS
-	SELECT s.staging_table, s.persistence = 'u' AS unlogged FROM metering.staging_relations() AS s;
+	SELECT s.staging_table, s.persistence = 'u' AS unlogged FROM metering.staging_relations() AS s WHERE s.kind <> 'p';
 
 COMMENT ON VIEW metering.staging_table IS 'every table of staging, and whether it is unlogged, as it must be';
