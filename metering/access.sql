@@ -78,7 +78,7 @@ DECLARE
 	grantee text;
 BEGIN
 	FOR grantee IN
-		SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(a.grantee::regrole::name) END
+		SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
 		FROM (
 			SELECT c.relowner AS owner, x.grantee FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) AS x
 			WHERE c.relnamespace = 'metering'::regnamespace

@@ -13,7 +13,7 @@ DECLARE
 BEGIN
 	SELECT * INTO schema FROM pg_namespace n WHERE n.nspname = 'metering';
 	IF NOT (SELECT r.rolsuper OR r.rolname = current_user FROM pg_roles r WHERE r.oid = schema.nspowner) THEN
-		RAISE EXCEPTION 'schema "metering" belongs to role "%"', schema.nspowner::regrole::name
+		RAISE EXCEPTION 'schema "metering" belongs to role "%"', pg_get_userbyid(schema.nspowner)
 			USING ERRCODE = 'insufficient_privilege',
 				HINT = 'Rename or drop it, or make a superuser its owner by ALTER SCHEMA metering OWNER TO.';
 	END IF;
@@ -27,7 +27,7 @@ BEGIN
 				HINT = 'Drop or move what is in it: the extension takes the schema for itself.';
 	END IF;
 	FOR grantee IN
-		SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(a.grantee::regrole::name) END
+		SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
 		FROM aclexplode(schema.nspacl) AS a WHERE a.grantee <> schema.nspowner
 	LOOP
 		EXECUTE format('REVOKE ALL ON SCHEMA metering FROM %s', grantee);

@@ -13,7 +13,7 @@ CREATE VIEW metering.staging_grant AS
 		AND a.grantee <> c.relowner
 		AND NOT (c.oid = 'metering.reading'::regclass AND a.privilege_type = 'INSERT')
 	UNION ALL
-	SELECT 'metering.reading'::regclass, m.member::regrole::name, 'SELECT'
+	SELECT 'metering.reading'::regclass, pg_get_userbyid(m.member), 'SELECT'
 	FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid AND g.rolname = 'pg_read_all_data';
 
 COMMENT ON VIEW metering.staging_grant IS 'who may do more with staging than send readings, besides its owner: nobody, as it should be';

@@ -83,15 +83,14 @@ COMMENT ON FUNCTION metering.change_meter() IS 'keeps the region, tariff and acc
 CREATE TRIGGER change_meter BEFORE UPDATE OR DELETE ON metering.meter
 	FOR EACH ROW EXECUTE FUNCTION metering.change_meter();
 
--- A total of what comes in and what goes out would be neither.  The lock makes
--- writers take turns; an advisory lock could be held by anybody.
+-- A total of what comes in and what goes out would be neither.
 CREATE FUNCTION metering.check_flow() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
 	mixed text;
 BEGIN
-	PERFORM FROM metering.setting FOR NO KEY UPDATE;
+	LOCK TABLE metering.meter_turn IN EXCLUSIVE MODE;
 	SELECT n.region INTO mixed FROM (SELECT DISTINCT region, flow FROM changed) AS n
 	WHERE EXISTS (SELECT FROM metering.meter m WHERE m.region = n.region AND m.flow <> n.flow);
 	IF FOUND THEN

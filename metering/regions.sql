@@ -14,7 +14,7 @@ CREATE FUNCTION metering.refuse_cycle() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	PERFORM FROM metering.setting FOR NO KEY UPDATE;
+	LOCK TABLE metering.region_turn IN EXCLUSIVE MODE;
 	IF EXISTS (
 		WITH RECURSIVE above AS (
 			SELECT NEW.parent AS region

@@ -55,6 +55,21 @@ COMMENT ON VIEW metering.regime IS 'key, reading interval and bill window over t
 
 INSERT INTO metering.setting DEFAULT VALUES;
 
+-- Rules that look at more than one row make writers take turns, by a lock on one of
+-- these tables, which stay empty.  An advisory lock could be held by anybody, and a
+-- lock on a table that others use would hold them up.
+CREATE TABLE metering.meter_turn ();
+CREATE TABLE metering.rate_turn ();
+CREATE TABLE metering.region_turn ();
+
+COMMENT ON TABLE metering.meter_turn IS 'empty: whoever writes meters holds a lock on it until the end of the transaction';
+COMMENT ON TABLE metering.rate_turn IS 'empty: whoever writes rates holds a lock on it until the end of the transaction';
+COMMENT ON TABLE metering.region_turn IS 'empty: whoever writes the tree of regions holds a lock on it until the end of the transaction';
+
+SELECT pg_catalog.pg_extension_config_dump('metering.meter_turn', '');
+SELECT pg_catalog.pg_extension_config_dump('metering.rate_turn', '');
+SELECT pg_catalog.pg_extension_config_dump('metering.region_turn', '');
+
 CREATE FUNCTION metering.announce() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'paillier_metering_announce' LANGUAGE C;
 

@@ -61,13 +61,12 @@ COMMENT ON FUNCTION metering.change_tariff() IS 'checks the time zone of a tarif
 CREATE TRIGGER change_tariff BEFORE INSERT OR UPDATE OR DELETE ON metering.tariff
 	FOR EACH ROW EXECUTE FUNCTION metering.change_tariff();
 
--- The price at any time is one.  The lock makes writers take turns; an advisory
--- lock could be held by anybody.
+-- The price at any time is one.
 CREATE FUNCTION metering.check_rate() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	PERFORM FROM metering.setting FOR NO KEY UPDATE;
+	LOCK TABLE metering.rate_turn IN EXCLUSIVE MODE;
 	IF EXISTS (SELECT FROM metering.rate r
 		WHERE (r.tariff, r.charge, r.from_time) = (NEW.tariff, NEW.charge, NEW.from_time)
 			AND r.weekdays && NEW.weekdays AND r.months && NEW.months AND r.valid && NEW.valid

@@ -18,6 +18,12 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+#if PG_VERSION_NUM < 160000
+#define table_counts(relation) ((relation)->pgstat_info->t_counts)
+#else
+#define table_counts(relation) ((relation)->pgstat_info->counts)
+#endif
+
 #if PG_VERSION_NUM < 140000
 #define numeric_is_inf(num) false
 #endif

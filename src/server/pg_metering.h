@@ -46,7 +46,7 @@ typedef struct MeteringMeter
 } MeteringMeter;
 
 /*
- * The rules in force, as of the last statement that began.  They are valid until
+ * The rules in force, by what is committed now.  They are valid until
  * the next call of this or of paillier_metering_find_meter().  `function` is one of
  * the extension, and says by its schema where the tables are.
  */

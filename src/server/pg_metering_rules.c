@@ -128,22 +128,6 @@ open_cache(Oid function)
 	meters = make_table("paillier metering meters", MAX_METER_ID, sizeof(CachedMeter));
 }
 
-/*
- * A statement that needs no new locks, such as a prepared INSERT in a
- * transaction that has them all, would not hear of changes by itself.
- */
-static void
-hear_of_changes(void)
-{
-	static TimestampTz heard = 0;
-
-	if (heard != GetCurrentStatementStartTimestamp())
-	{
-		AcceptInvalidationMessages();
-		heard = GetCurrentStatementStartTimestamp();
-	}
-}
-
 /* ---- settings ---- */
 
 static int64
@@ -247,7 +231,11 @@ read_rules(Oid schema)
 const MeteringRules *
 paillier_metering_rules(Oid function)
 {
-	hear_of_changes();
+	/*
+	 * A statement that needs no new locks would not hear of changes by itself:
+	 * a prepared INSERT in a transaction that has them all, a long COPY.
+	 */
+	AcceptInvalidationMessages();
 
 	/* once more where a change was announced meanwhile */
 	while (rules == NULL)

@@ -2,11 +2,13 @@
  * pg_table.c
  *		Rows of the extensions' own tables, read without a query.
  */
+#include "pg_compat.h"
 #include "pg_table.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/relscan.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "utils/fmgroids.h"
@@ -75,6 +77,22 @@ snapshot_now(void)
 	return RegisterSnapshot(GetLatestSnapshot());
 }
 
+/* The counts of a relation, all zero as long as nothing is counted. */
+static void
+keep_counts(PgStat_TableCounts *counts, Relation relation)
+{
+	memset(counts, 0, sizeof(*counts));
+	if (relation->pgstat_info != NULL)
+		*counts = table_counts(relation);
+}
+
+static void
+restore_counts(Relation relation, const PgStat_TableCounts *counts)
+{
+	if (relation->pgstat_info != NULL)
+		table_counts(relation) = *counts;
+}
+
 void
 paillier_table_begin(PaillierTableScan *scan, Oid schema, const char *table, text *key)
 {
@@ -90,6 +108,14 @@ paillier_table_begin(PaillierTableScan *scan, Oid schema, const char *table, tex
 		ScanKeyEntryInitialize(&scan_key, 0, column, BTEqualStrategyNumber, InvalidOid,
 							   TupleDescAttr(RelationGetDescr(scan->table), column - 1)->attcollation, F_TEXTEQ,
 							   PointerGetDatum(key));
+	}
+	keep_counts(&scan->table_counts, scan->table);
+	if (OidIsValid(index))
+	{
+		Relation	opened = relation_open(index, AccessShareLock);
+
+		keep_counts(&scan->index_counts, opened);
+		relation_close(opened, AccessShareLock);
 	}
 	scan->snapshot = snapshot_now();
 	scan->scan = systable_beginscan(scan->table, index, key != NULL, scan->snapshot, key != NULL ? 1 : 0, &scan_key);
@@ -111,6 +137,9 @@ paillier_table_column(PaillierTableScan *scan, const char *column, bool *isnull)
 void
 paillier_table_end(PaillierTableScan *scan)
 {
+	restore_counts(scan->table, &scan->table_counts);
+	if (scan->scan->irel != NULL)
+		restore_counts(scan->scan->irel, &scan->index_counts);
 	systable_endscan(scan->scan);
 	UnregisterSnapshot(scan->snapshot);
 	relation_close(scan->table, AccessShareLock);

@@ -5,6 +5,9 @@
  * A query resolves names, by the search path of whoever happens to run it, and
  * checks rights.  Here neither matters: the table is found by its schema's number
  * and its name, and read as it is now.
+ *
+ * Nor does the scan show in the statistics: everybody sees those of their own
+ * transaction, which would tell whether there is a row.
  */
 #ifndef PG_TABLE_H
 #define PG_TABLE_H
@@ -12,6 +15,7 @@
 #include "postgres.h"
 
 #include "access/htup.h"
+#include "pgstat.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
@@ -21,6 +25,8 @@ typedef struct PaillierTableScan
 	struct SysScanDescData *scan;
 	Snapshot	snapshot;
 	HeapTuple	row;
+	PgStat_TableCounts table_counts;	/* of statistics, before the scan */
+	PgStat_TableCounts index_counts;
 } PaillierTableScan;
 
 /*

@@ -130,6 +130,8 @@ WITH member AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e' AND ref
 SELECT concat(p.prokind, CASE WHEN lanname = 'c' THEN 'c' ELSE 's' END, p.proretset::int), p.oid::int, format('%I.%I', pronamespace::regnamespace, proname),
     proargtypes::text, prorettype::int, p.oid::regprocedure::text
 FROM member JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid JOIN pg_language l ON l.oid = prolang
+-- PL/pgSQL itself keeps memory of every trigger function that is called as none
+WHERE NOT (lanname = 'plpgsql' AND prorettype IN ('trigger'::regtype, 'event_trigger'::regtype))
 UNION ALL
 SELECT 'o', o.oid::int, format('OPERATOR(%I.%s)', oprnamespace::regnamespace, oprname), concat_ws(' ', NULLIF(oprleft, 0), oprright), oprresult::int, o.oid::regoperator::text
 FROM member JOIN pg_operator o ON classid = 'pg_operator'::regclass AND objid = o.oid

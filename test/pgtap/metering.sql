@@ -25,7 +25,7 @@ SELECT bag_eq($$ SELECT relname::text, relkind::text, relpersistence::text FROM 
 	$$ VALUES ('setting', 'r', 'p'), ('setting_past', 'r', 'p'), ('tariff', 'r', 'p'), ('rate', 'r', 'p'), ('meter', 'r', 'p'), ('region_past', 'r', 'p'), ('tariff_past', 'r', 'p'),
 		('reading', 'p', 'p'), ('reading_spare', 'r', 'u'), ('partial', 'r', 'u'), ('partial_spare', 'r', 'u'), ('staging_since', 'r', 'u'),
 		('region_hour', 'r', 'p'), ('voided_region_hour', 'r', 'p'), ('sealed_window', 'r', 'p'), ('bill_window', 'r', 'p'), ('register_read', 'r', 'p'), ('progress', 'r', 'p'), ('rollup_log', 'r', 'p'), ('rollup_log_id_seq', 'S', 'p'),
-		('region', 'r', 'p'), ('region_model', 'r', 'p'), ('forecast_model', 'r', 'p'), ('forecast_weight', 'r', 'p') $$,
+		('region', 'r', 'p'), ('meter_turn', 'r', 'p'), ('rate_turn', 'r', 'p'), ('region_turn', 'r', 'p'), ('region_model', 'r', 'p'), ('forecast_model', 'r', 'p'), ('forecast_weight', 'r', 'p') $$,
 	'tables: staging is unlogged, totals and settings are logged');
 SELECT set_has('SELECT relname::text FROM member_relation WHERE relkind = ''v''', $$ VALUES ('gap'), ('acknowledged'), ('health'), ('region_load'), ('bill'), ('regime'),
 	('region_day'), ('region_week'), ('region_month'), ('region_profile'), ('region_week_profile'), ('region_part'), ('region_tree_load'), ('region_forecast') $$, 'views');

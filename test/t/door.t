@@ -342,6 +342,8 @@ for role, session in sessions.items():
                 can.add(f'{command} {relation}')
             session.run('ROLLBACK')
     like = {f'REFERENCES {r}' for r in relations if f'SELECT {r}' in allowed[role]}
+    # these have no column that could be updated: the statement is no statement
+    can -= {f'UPDATE {table}_turn' for table in ('meter', 'rate', 'region')}
     is_(sorted(can - like), sorted(allowed[role]), f'{role}: tables and views')
 
 # arguments that are no constants: a strict function of NULL is not called at all

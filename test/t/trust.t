@@ -34,6 +34,8 @@ INSERT = 'INSERT INTO metering.reading VALUES ($1, $2, encrypted($3))'
 h = admin.one("SELECT date_bin('2 hours', now() - interval '30 hours', '2000-01-01 00:00Z')")
 send = lambda meter, session=mine: sqlstate(session.rows, INSERT, meter, h, 1)
 
+energy = admin.one('SELECT encrypted(1)')
+
 # ---- a collector sees its own meters, whatever its conditions do ----
 
 is_(admin.one("SELECT send('m.', $1, $1::timestamptz + interval '3 hours')", h), '108', 'three meters of three collectors')
@@ -55,6 +57,16 @@ mine.run('RESET ALL')
 errors = [failure(mine.rows, INSERT, meter, h, 1) for meter in ('m2', 'm9')]
 is_(*[(e.sqlstate, e.message.replace(m, 'x'), e.detail, e.hint) for e, m in zip(errors, ('m2', 'm9'))],
     'at the door another collector\'s meter is like one that does not exist')
+counts = []
+for meter in ('m2', 'm9', 'm1'):
+    mine.run('BEGIN; SAVEPOINT s')
+    failure(mine.rows, 'SELECT metering.accept($1, $2, $3)', meter, h, energy)
+    mine.run('ROLLBACK TO s')
+    counts.append(mine.rows("SELECT relname, seq_scan, seq_tup_read, idx_scan, idx_tup_fetch FROM pg_stat_xact_all_tables "
+                            "WHERE schemaname = 'metering' AND relname IN ('meter', 'setting') ORDER BY 1"))
+    mine.run('ROLLBACK')
+is_(counts[0], counts[1], 'statistics of one\'s own transaction do not tell either')
+is_(counts[2], counts[1], 'nor that the door has read anything')
 admin.run("UPDATE metering.meter SET active = tstzrange(now(), NULL) WHERE meter_id = 'm2'")
 is_(failure(mine.rows, INSERT, 'm2', h, 1).sqlstate, '23503', 'also when it is not active')
 
@@ -93,6 +105,13 @@ admin.run("SELECT send('m1', '%s'::timestamptz + interval '3 hours', '%s'::times
 operator.run(f"CALL metering.rollup('{h}'::timestamptz + interval '4 hours 30 min')")
 is_(admin.one("SELECT sealed_until - $1 FROM metering.progress", h), '04:00:00', 'nor the roll-up')
 nobody.run('ROLLBACK; SELECT pg_advisory_unlock_all()')
+admin.run("CREATE ROLE analyst LOGIN; SELECT metering.grant_access('analyst', 'analyst')")
+analyst = Session(user='analyst')
+analyst.run("BEGIN; INSERT INTO metering.region VALUES ('c', 'd'); INSERT INTO metering.forecast_model VALUES ('m', 'n')")
+for statement in ("INSERT INTO metering.meter (meter_id, region) VALUES ('m6', 'r')", "UPDATE metering.rate SET price = 2", "UPDATE metering.setting SET grace = grace",
+                  f"CALL metering.rollup('{h}'::timestamptz + interval '4 hours 30 min')"):
+    is_(sqlstate(operator.run, statement), 'none', f'an analyst who stays in a transaction does not stop {statement[:30]}')
+analyst.run('ROLLBACK')
 is_(sqlstate(operator.run, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM metering.next_step(now())"), '25000', 'steps do not run by an old snapshot')
 operator.run('ROLLBACK')
 
@@ -105,7 +124,10 @@ grants = '''SELECT count(*) FROM (
     WHERE (a).grantee <> owner'''
 admin.run('''ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC, other; ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO other;
     ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO other; GRANT CREATE ON SCHEMA metering TO other''')
+admin.run('''CREATE ROLE "my-App"; CREATE ROLE """my-App"""; CREATE ROLE "é ""';--";
+    ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO "my-App", "é ""';--"; GRANT CREATE ON SCHEMA metering TO "my-App"''')
 admin.run(INSTALL)
+is_(admin.one("""SELECT has_schema_privilege('my-App', 'metering', 'CREATE')"""), 'f', 'a role whose name needs quotes keeps no right')
 is_(admin.one(grants), '0', 'default privileges of the installing role give nobody anything')
 is_(admin.one("SELECT has_schema_privilege('other', 'metering', 'CREATE')"), 'f', 'nor may anybody add to the schema')
 ok('schema public, where they can be taken' in admin.one('SELECT problems FROM metering.health'), 'health tells that others may create objects beside those of paillier')
@@ -128,7 +150,7 @@ admin.run('ROLLBACK')
 admin.run('BEGIN; GRANT INSERT ON metering.reading TO other')
 is_(admin.rows('SELECT problems FROM metering.health WHERE problems::text ~ $$staging$$'), [], 'sending readings is no problem')
 admin.run('ROLLBACK')
-admin.run('''ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC, other; ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM other;
+admin.run('''ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC, other, "my-App", "é ""';--"; ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM other;
     ALTER DEFAULT PRIVILEGES REVOKE ALL ON SEQUENCES FROM other; DROP EXTENSION paillier_metering; DROP SCHEMA metering''')
 for prepare, code, message in [
         ('CREATE SCHEMA metering AUTHORIZATION other', '42501', 'schema "metering" belongs to role "other"'),
