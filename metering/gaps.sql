@@ -6,7 +6,7 @@ CREATE VIEW metering.open_reading AS
 	CROSS JOIN LATERAL generate_series(metering.utc_hour(COALESCE(g.billed_until, s.starts_at)), now(),
 		interval '1 hour') AS h (hour)
 	CROSS JOIN LATERAL (
-		SELECT x.reading_interval FROM metering.regime x WHERE x.until > h.hour ORDER BY x.until LIMIT 1) AS r
+		SELECT x.reading_interval FROM metering.setting_period x WHERE x.until > h.hour ORDER BY x.until LIMIT 1) AS r
 	CROSS JOIN LATERAL generate_series(0, (3600 / EXTRACT(epoch FROM r.reading_interval))::int - 1) AS i (i)
 	WHERE h.hour + r.reading_interval * (i.i + 1) <= now()
 		AND h.hour + r.reading_interval * i.i >= s.starts_at;

@@ -21,18 +21,18 @@ COMMENT ON COLUMN metering.meter.flow IS 'import, energy consumed, or export, en
 
 SELECT pg_catalog.pg_extension_config_dump('metering.meter', '');
 
-CREATE TABLE metering.region_past (
+CREATE TABLE metering.region_history (
 	meter_id text NOT NULL,
 	until    timestamptz NOT NULL,
 	region   text NOT NULL,
 	PRIMARY KEY (meter_id, until)
 );
 
-COMMENT ON TABLE metering.region_past IS 'the region of a meter up to a time, where it has changed since';
+COMMENT ON TABLE metering.region_history IS 'the region of a meter up to a time, where it has changed since';
 
-SELECT pg_catalog.pg_extension_config_dump('metering.region_past', '');
+SELECT pg_catalog.pg_extension_config_dump('metering.region_history', '');
 
-CREATE TABLE metering.tariff_past (
+CREATE TABLE metering.contract_history (
 	meter_id text NOT NULL,
 	until    timestamptz NOT NULL,
 	tariff   text,
@@ -41,9 +41,9 @@ CREATE TABLE metering.tariff_past (
 	PRIMARY KEY (meter_id, until)
 );
 
-COMMENT ON TABLE metering.tariff_past IS 'the tariff and account of a meter up to a time, where one of them has changed since or the meter is gone';
+COMMENT ON TABLE metering.contract_history IS 'the tariff and account of a meter up to a time, where one of them has changed since or the meter is gone';
 
-SELECT pg_catalog.pg_extension_config_dump('metering.tariff_past', '');
+SELECT pg_catalog.pg_extension_config_dump('metering.contract_history', '');
 
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.meter
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce();
@@ -54,7 +54,7 @@ CREATE FUNCTION metering.change_meter() RETURNS trigger
 	AS $$
 BEGIN
 	IF TG_OP = 'DELETE' OR (NEW.tariff, NEW.account) IS DISTINCT FROM (OLD.tariff, OLD.account) THEN
-		INSERT INTO metering.tariff_past (meter_id, until, tariff, account, flow)
+		INSERT INTO metering.contract_history (meter_id, until, tariff, account, flow)
 		SELECT OLD.meter_id, w.window_end, OLD.tariff, OLD.account, OLD.flow FROM metering.window_of(clock_timestamp()) w
 		ON CONFLICT DO NOTHING;
 	END IF;
@@ -70,7 +70,7 @@ BEGIN
 			USING ERRCODE = 'feature_not_supported', HINT = 'Import and export are two channels, each with an id of its own.';
 	END IF;
 	IF NEW.region <> OLD.region THEN
-		INSERT INTO metering.region_past
+		INSERT INTO metering.region_history
 		VALUES (OLD.meter_id, metering.utc_hour(clock_timestamp()) + interval '1 hour', OLD.region)
 		ON CONFLICT DO NOTHING;
 	END IF;

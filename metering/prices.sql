@@ -2,7 +2,7 @@ CREATE VIEW metering.contract AS
 	SELECT meter_id, COALESCE(account, meter_id) AS account, tariff, flow,
 		lag(until, 1, '-infinity') OVER (PARTITION BY meter_id ORDER BY until) AS since, until
 	FROM (
-		SELECT meter_id, account, tariff, flow, until FROM metering.tariff_past
+		SELECT meter_id, account, tariff, flow, until FROM metering.contract_history
 		UNION ALL
 		SELECT meter_id, account, tariff, flow, 'infinity' FROM metering.meter) AS stretch;
 

@@ -1,7 +1,7 @@
 -- The readings of an hour, one partial total a meter.  Resends within the hour
 -- show as more readings than bits: these meters are added up again from
 -- distinct readings.  Returns how many readings were taken.
-CREATE FUNCTION metering.take_hour(partition regclass, starts timestamptz, key_id text, minutes int, one_key boolean)
+CREATE FUNCTION metering.sum_hour(partition regclass, starts timestamptz, key_id text, minutes int, one_key boolean)
 	RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET work_mem = '256MB' SET jit = off SET enable_nestloop = off SET enable_sort = off
 	AS $$
@@ -28,7 +28,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.take_hour(regclass, timestamptz, text, int, boolean) IS 'turns the readings of an hour into one partial total a meter';
+COMMENT ON FUNCTION metering.sum_hour(regclass, timestamptz, text, int, boolean) IS 'turns the readings of an hour into one partial total a meter';
 
 -- The partial totals of an hour become one total a region: re-randomised, and
 -- none where too few meters contributed.  Returns the regions without one.
@@ -40,7 +40,7 @@ CREATE FUNCTION metering.seal_regions(hour timestamptz, key_id text) RETURNS big
 				metering.expected_readings(m.active, $1, $1 + interval '1 hour', w.reading_interval) AS expected
 			FROM metering.window_of($1) AS w CROSS JOIN metering.meter m
 			LEFT JOIN (
-				SELECT DISTINCT ON (meter_id) meter_id, region FROM metering.region_past
+				SELECT DISTINCT ON (meter_id) meter_id, region FROM metering.region_history
 				WHERE until > $1 ORDER BY meter_id, until) AS x USING (meter_id)
 			WHERE m.active && tstzrange($1, $1 + interval '1 hour')
 		), sealed AS (
@@ -98,12 +98,12 @@ BEGIN
 		INTO staged, staged_late, refused, one_key, last_one
 		USING starts, next_hour, (SELECT s.starts_at FROM metering.setting s), w.key_id;
 
-	taken := metering.take_hour(partition, starts, w.key_id, (EXTRACT(epoch FROM w.reading_interval) / 60)::int, one_key);
+	taken := metering.sum_hour(partition, starts, w.key_id, (EXTRACT(epoch FROM w.reading_interval) / 60)::int, one_key);
 	suppressed := metering.seal_regions(starts, w.key_id);
 	IF NOT one_key THEN
-		late := metering.take_late(partition, next_hour);
+		late := metering.sum_late(partition, next_hour);
 	ELSIF staged_late > 0 THEN
-		late := metering.take_late(partition, starts);
+		late := metering.sum_late(partition, starts);
 	END IF;
 	PERFORM metering.purge(partition, next_hour, last_one);
 	UPDATE metering.progress SET sealed_until = next_hour;

@@ -1,6 +1,6 @@
 -- Readings of hours that are sealed become partial totals of their own, for the
 -- bill only, unless they were received before.  Returns how many were taken.
-CREATE FUNCTION metering.take_late(partition regclass, sealed_until timestamptz) RETURNS bigint
+CREATE FUNCTION metering.sum_late(partition regclass, sealed_until timestamptz) RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET work_mem = '256MB' SET jit = off SET enable_nestloop = off
 	AS $$
 DECLARE
@@ -36,7 +36,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.take_late(regclass, timestamptz) IS 'turns the readings of sealed hours in a staging partition into partial totals';
+COMMENT ON FUNCTION metering.sum_late(regclass, timestamptz) IS 'turns the readings of sealed hours in a staging partition into partial totals';
 
 -- Late readings in a partition of the ring, between two sealings.
 CREATE FUNCTION metering.sweep(slot int) RETURNS void
@@ -66,7 +66,7 @@ BEGIN
 	END IF;
 	EXECUTE format('SELECT count(*) FILTER (WHERE read_at < $1), count(*) FILTER (WHERE read_at < $2), max(read_at) FROM %s', partition)
 		INTO staged, refused, last_one USING sealed_until, (SELECT s.starts_at FROM metering.setting s);
-	late := metering.take_late(partition, sealed_until);
+	late := metering.sum_late(partition, sealed_until);
 	PERFORM metering.purge(partition, sealed_until, last_one);
 	IF staged = 0 THEN
 		RETURN;

@@ -36,10 +36,10 @@ $$;
 COMMENT ON FUNCTION metering.check_isolation() IS 'refuses to seal by an old snapshot';
 
 -- The door has accepted them already, and may not any more: a meter has ended.
-CREATE FUNCTION metering.put_back(partition regclass) RETURNS void
-	AS 'MODULE_PATHNAME', 'paillier_metering_put_back' LANGUAGE C VOLATILE STRICT;
+CREATE FUNCTION metering.restore_kept_readings(partition regclass) RETURNS void
+	AS 'MODULE_PATHNAME', 'paillier_metering_restore_kept_readings' LANGUAGE C VOLATILE STRICT;
 
-COMMENT ON FUNCTION metering.put_back(regclass) IS 'moves the readings of reading_spare into a staging partition, without the check at the door';
+COMMENT ON FUNCTION metering.restore_kept_readings(regclass) IS 'moves the readings of reading_kept into a staging partition, without the check at the door';
 
 -- Empty a locked staging partition whose newest reading is last_one.  Readings of
 -- hours that are not sealed yet, from keep_from on, are put back: the ring has come
@@ -55,13 +55,13 @@ BEGIN
 			USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
 	IF keeps THEN
-		EXECUTE format('INSERT INTO metering.reading_spare SELECT * FROM %s WHERE read_at >= $1', partition)
+		EXECUTE format('INSERT INTO metering.reading_kept SELECT * FROM %s WHERE read_at >= $1', partition)
 			USING keep_from;
 	END IF;
 	EXECUTE format('TRUNCATE %s', partition);
 	IF keeps THEN
-		PERFORM metering.put_back(partition);
-		TRUNCATE metering.reading_spare;
+		PERFORM metering.restore_kept_readings(partition);
+		TRUNCATE metering.reading_kept;
 	END IF;
 END
 $$;

@@ -45,12 +45,12 @@ COMMENT ON FUNCTION metering.add_received(bigint[], int, bigint) IS 'a received 
 
 -- Record readings that count in the total of another row than that of their
 -- own window and key, hour by hour.
-CREATE FUNCTION metering.record_elsewhere(starts timestamptz, window_key text) RETURNS bigint
+CREATE FUNCTION metering.record_carried(starts timestamptz, window_key text) RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	late   record;
-	number bigint := 0;
+	late    record;
+	carried bigint;
 BEGIN
 	FOR late IN
 		SELECT h.hour, w.window_start, w.window_end, w.key_id, w.reading_interval,
@@ -65,7 +65,7 @@ BEGIN
 		FROM (
 			SELECT meter_id, bit_or(received) AS bits FROM metering.partial
 			WHERE hour = late.hour AND (hour < starts OR key_id <> window_key)
-				AND NOT EXISTS (SELECT FROM metering.partial_spare s
+				AND NOT EXISTS (SELECT FROM metering.partial_kept s
 					WHERE s.meter_id = partial.meter_id AND s.key_id = partial.key_id)
 			GROUP BY meter_id) AS p
 		CROSS JOIN LATERAL metering.add_received('{}', late.place, p.bits) AS r (received)
@@ -77,12 +77,12 @@ BEGIN
 					late.window_start, late.window_end, late.reading_interval,
 					metering.add_received(b.received, late.place, EXCLUDED.received[late.place]));
 	END LOOP;
-	SELECT COALESCE(sum(carried), 0) INTO number FROM metering.bill_window WHERE window_start = starts;
-	RETURN number;
+	SELECT COALESCE(sum(b.carried), 0) INTO carried FROM metering.bill_window b WHERE b.window_start = starts;
+	RETURN carried;
 END
 $$;
 
-COMMENT ON FUNCTION metering.record_elsewhere(timestamptz, text) IS 'records carried readings in the bitmaps of the windows they belong to';
+COMMENT ON FUNCTION metering.record_carried(timestamptz, text) IS 'records carried readings in the bitmaps of the windows they belong to';
 
 -- Seal the bill window that is next.  Meters with too few readings for a total
 -- of their own keep their partial totals, which go into the next window.
@@ -93,8 +93,8 @@ DECLARE
 	began  timestamptz := clock_timestamp();
 	w      record;
 	hours  int;
-	full_  int;
-	number record;
+	most   int;			-- readings of one meter, where none is missing
+	totals record;
 	late   bigint;
 BEGIN
 	-- what a meter may forget must be on disk
@@ -114,12 +114,12 @@ BEGIN
 		RETURN false;
 	END IF;
 	hours := EXTRACT(epoch FROM w.window_end - starts) / 3600;
-	full_ := EXTRACT(epoch FROM w.window_end - starts) / EXTRACT(epoch FROM w.reading_interval);
+	most := EXTRACT(epoch FROM w.window_end - starts) / EXTRACT(epoch FROM w.reading_interval);
 
-	INSERT INTO metering.partial_spare
+	INSERT INTO metering.partial_kept
 	SELECT p.* FROM metering.partial p JOIN (
 		SELECT meter_id, key_id FROM metering.partial GROUP BY meter_id, key_id
-		HAVING sum(readings) < least((SELECT min_readings FROM metering.setting), full_)) AS few
+		HAVING sum(readings) < least((SELECT min_readings FROM metering.setting), most)) AS few
 		USING (meter_id, key_id);
 
 	-- one row a meter, and one more for totals under another key
@@ -135,7 +135,7 @@ BEGIN
 				COALESCE(sum(readings) FILTER (WHERE hour < $1), 0) AS carried, ARRAY[%s] AS received
 			FROM metering.partial p
 			WHERE NOT EXISTS (
-				SELECT FROM metering.partial_spare s WHERE s.meter_id = p.meter_id AND s.key_id = p.key_id)
+				SELECT FROM metering.partial_kept s WHERE s.meter_id = p.meter_id AND s.key_id = p.key_id)
 			GROUP BY meter_id, key_id
 		) AS t
 		FULL JOIN (
@@ -146,19 +146,19 @@ BEGIN
 				', ' ORDER BY h)
 			FROM generate_series(0, hours - 1) AS h))
 		USING starts, w.key_id, w.window_end, w.reading_interval;
-	late := metering.record_elsewhere(starts, w.key_id);
+	late := metering.record_carried(starts, w.key_id);
 
 	TRUNCATE metering.partial;
-	INSERT INTO metering.partial SELECT * FROM metering.partial_spare;
-	TRUNCATE metering.partial_spare;
+	INSERT INTO metering.partial SELECT * FROM metering.partial_kept;
+	TRUNCATE metering.partial_kept;
 	INSERT INTO metering.sealed_window VALUES (starts, w.window_end, w.key_id, w.reading_interval);
 	UPDATE metering.progress SET billed_until = w.window_end;
 
-	SELECT count(total) AS meters, COALESCE(sum(readings), 0) AS readings INTO number
+	SELECT count(total) AS meters, COALESCE(sum(readings), 0) AS readings INTO totals
 	FROM metering.bill_window WHERE window_start = starts;
 	INSERT INTO metering.rollup_log (duration, step, starts, meters, readings, late)
-	VALUES (clock_timestamp() - began, 'window', starts, number.meters, number.readings, late);
-	RAISE NOTICE 'bill window %: % meters, % readings, of which % carried over', starts, number.meters, number.readings, late;
+	VALUES (clock_timestamp() - began, 'window', starts, totals.meters, totals.readings, late);
+	RAISE NOTICE 'bill window %: % meters, % readings, of which % carried over', starts, totals.meters, totals.readings, late;
 	RETURN true;
 END
 $$;

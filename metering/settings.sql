@@ -34,7 +34,7 @@ COMMENT ON COLUMN metering.setting.starts_at IS 'readings before this are refuse
 
 SELECT pg_catalog.pg_extension_config_dump('metering.setting', '');
 
-CREATE TABLE metering.setting_past (
+CREATE TABLE metering.setting_history (
 	until            timestamptz PRIMARY KEY,
 	key_id           text,
 	reading_interval interval NOT NULL,
@@ -42,16 +42,16 @@ CREATE TABLE metering.setting_past (
 	zone             text NOT NULL
 );
 
-COMMENT ON TABLE metering.setting_past IS 'earlier values of the settings; each row held until its time';
+COMMENT ON TABLE metering.setting_history IS 'earlier values of the settings; each row held until its time';
 
-SELECT pg_catalog.pg_extension_config_dump('metering.setting_past', '');
+SELECT pg_catalog.pg_extension_config_dump('metering.setting_history', '');
 
-CREATE VIEW metering.regime AS
-	SELECT until, key_id, reading_interval, bill_window, zone FROM metering.setting_past
+CREATE VIEW metering.setting_period AS
+	SELECT until, key_id, reading_interval, bill_window, zone FROM metering.setting_history
 	UNION ALL
 	SELECT 'infinity', key_id, reading_interval, bill_window, zone FROM metering.setting;
 
-COMMENT ON VIEW metering.regime IS 'key, reading interval and bill window over time: each row holds up to its end';
+COMMENT ON VIEW metering.setting_period IS 'key, reading interval and bill window over time: each row holds up to its end';
 
 INSERT INTO metering.setting DEFAULT VALUES;
 
@@ -62,7 +62,7 @@ COMMENT ON FUNCTION metering.announce() IS 'tells the doors of all sessions that
 
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.setting
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce();
-CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.setting_past
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.setting_history
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce();
 
 -- Key, interval, window and zone change at the end of the bill window that is
@@ -88,7 +88,7 @@ BEGIN
 		AND OLD.key_id IS NOT NULL
 		AND (EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until IS NOT NULL)
 			OR EXISTS (SELECT FROM metering.reading) OR EXISTS (SELECT FROM metering.register_read)) THEN
-		INSERT INTO metering.setting_past (until, key_id, reading_interval, bill_window, zone)
+		INSERT INTO metering.setting_history (until, key_id, reading_interval, bill_window, zone)
 		SELECT w.window_end, OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone
 		FROM metering.window_of(clock_timestamp()) w
 		ON CONFLICT DO NOTHING;

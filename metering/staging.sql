@@ -30,11 +30,11 @@ CREATE INDEX ON metering.partial (hour, meter_id);
 COMMENT ON TABLE metering.partial IS 'staging: totals of one meter and hour that wait for their bill window to end; unlogged, emptied by TRUNCATE';
 
 -- What must outlive a TRUNCATE of staging within one transaction waits here.
-CREATE UNLOGGED TABLE metering.reading_spare (LIKE metering.reading) WITH (autovacuum_enabled = off);
-CREATE UNLOGGED TABLE metering.partial_spare (LIKE metering.partial) WITH (autovacuum_enabled = off);
+CREATE UNLOGGED TABLE metering.reading_kept (LIKE metering.reading) WITH (autovacuum_enabled = off);
+CREATE UNLOGGED TABLE metering.partial_kept (LIKE metering.partial) WITH (autovacuum_enabled = off);
 
-COMMENT ON TABLE metering.reading_spare IS 'staging: holds readings that are not due while their partition is emptied; empty outside of that transaction';
-COMMENT ON TABLE metering.partial_spare IS 'staging: holds partial totals that wait on while the table is emptied; empty outside of that transaction';
+COMMENT ON TABLE metering.reading_kept IS 'staging: holds readings that are not due while their partition is emptied; empty outside of that transaction';
+COMMENT ON TABLE metering.partial_kept IS 'staging: holds partial totals that wait on while the table is emptied; empty outside of that transaction';
 
 -- Emptied by a crash like all of staging, and this is how the crash shows.
 CREATE UNLOGGED TABLE metering.staging_since (
@@ -64,7 +64,7 @@ CREATE FUNCTION metering.staging_relations() RETURNS TABLE (staging_table regcla
 		WITH RECURSIVE member AS (
 			SELECT c.oid, c.relname, c.relkind, c.relpersistence FROM pg_class c
 			WHERE c.relnamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'metering')
-				AND c.relname IN ('reading', 'reading_spare', 'partial', 'partial_spare', 'staging_since')
+				AND c.relname IN ('reading', 'reading_kept', 'partial', 'partial_kept', 'staging_since')
 			UNION
 			SELECT c.oid, c.relname, c.relkind, c.relpersistence
 			FROM member m JOIN pg_inherits i ON i.inhparent = m.oid JOIN pg_class c ON c.oid = i.inhrelid

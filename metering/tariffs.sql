@@ -48,7 +48,7 @@ BEGIN
 		RETURN NEW;
 	END IF;
 	IF EXISTS (SELECT FROM metering.meter m WHERE m.tariff = OLD.tariff)
-		OR EXISTS (SELECT FROM metering.tariff_past x WHERE x.tariff = OLD.tariff) THEN
+		OR EXISTS (SELECT FROM metering.contract_history x WHERE x.tariff = OLD.tariff) THEN
 		RAISE EXCEPTION 'tariff "%" has meters that are billed by it', OLD.tariff
 			USING ERRCODE = 'foreign_key_violation';
 	END IF;

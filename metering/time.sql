@@ -24,7 +24,7 @@ CREATE FUNCTION metering.bits(received bigint) RETURNS int
 COMMENT ON FUNCTION metering.bits(bigint) IS 'how many readings a received bitmap of an hour holds';
 
 -- The bill window that an hour lies in: hours with the same label, a local time
--- of the window's zone, within one regime.  A window over a change of daylight
+-- of the window's zone, under the same settings.  A window over a change of daylight
 -- saving time has an hour more or less.
 CREATE FUNCTION metering.window_label(hour timestamptz, zone text, bill_window interval) RETURNS timestamp
 	LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp

@@ -18,7 +18,7 @@ CREATE FUNCTION metering.window_of(t timestamptz, OUT window_start timestamptz, 
 	AS $$
 DECLARE
 	begins timestamptz;
-	r      metering.regime;
+	r      metering.setting_period;
 	label  timestamp;
 BEGIN
 	SELECT w.window_start, w.window_end, w.key_id, w.reading_interval
@@ -27,9 +27,9 @@ BEGIN
 	IF t < window_end THEN
 		RETURN;
 	END IF;
-	begins := greatest(window_end, (SELECT max(p.until) FROM metering.setting_past p WHERE p.until <= t), '-infinity');
+	begins := greatest(window_end, (SELECT max(p.until) FROM metering.setting_history p WHERE p.until <= t), '-infinity');
 
-	SELECT * INTO r FROM metering.regime x WHERE x.until > t ORDER BY x.until LIMIT 1;
+	SELECT * INTO r FROM metering.setting_period x WHERE x.until > t ORDER BY x.until LIMIT 1;
 	key_id := r.key_id;
 	reading_interval := r.reading_interval;
 	window_start := metering.utc_hour(t);
