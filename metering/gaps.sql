@@ -1,4 +1,4 @@
--- Every reading of the time that is not billed yet, up to now.
+-- Every reading time that is not billed yet, up to now.
 CREATE VIEW metering.open_reading AS
 	SELECT h.hour, h.hour + r.reading_interval * i.i AS read_at, 1::bigint << i.i AS bit
 	FROM metering.setting s
@@ -11,9 +11,9 @@ CREATE VIEW metering.open_reading AS
 	WHERE h.hour + r.reading_interval * (i.i + 1) <= now()
 		AND h.hour + r.reading_interval * i.i >= s.starts_at;
 
-COMMENT ON VIEW metering.open_reading IS 'times of the readings that belong to bill windows not sealed yet';
+COMMENT ON VIEW metering.open_reading IS 'times of the readings in bill windows that are not sealed';
 
--- Every reading that a sealed window went without.
+-- Every expected reading that no total contains although its window is sealed.
 CREATE VIEW metering.missed_reading AS
 	SELECT b.meter_id, t.hour, t.read_at, t.bit
 	FROM metering.bill_window b
@@ -44,19 +44,21 @@ CREATE VIEW metering.gap_of_all AS
 		AND NOT EXISTS (
 			SELECT FROM metering.reading r WHERE r.meter_id = e.meter_id AND r.read_at = e.read_at);
 
-COMMENT ON VIEW metering.gap_of_all IS 'readings expected and not received, of the meters of every collector';
+COMMENT ON VIEW metering.gap_of_all IS 'readings that are expected and have not arrived, of the meters of all collectors';
 
--- The name of a role is kept rather than its number, for dumps; the role may be
--- gone.  A barrier: conditions of the reader are not tried on other rows.
+-- The column collector is the name of a role, not its OID, for dumps: so the role may
+-- no longer exist.  The view is a security barrier: conditions of a query are not
+-- evaluated on rows that the reader may not see.
 CREATE VIEW metering.gap WITH (security_barrier) AS
 	SELECT e.meter_id, e.read_at FROM metering.gap_of_all e
 	WHERE e.collector IS NULL OR EXISTS (
 		SELECT FROM pg_roles r WHERE r.rolname = e.collector AND pg_has_role(r.oid, 'USAGE'));
 
-COMMENT ON VIEW metering.gap IS 'readings expected and not received: what to send again';
+COMMENT ON VIEW metering.gap IS 'readings that are expected and have not arrived: send them again';
 COMMENT ON COLUMN metering.gap.read_at IS 'start of the interval of the reading';
 
--- What a meter may forget: sealed and on disk, not merely staged.
+-- A meter may forget readings that totals on disk contain.  Staged readings can still
+-- be lost.
 CREATE VIEW metering.acknowledged WITH (security_barrier) AS
 	SELECT m.meter_id, COALESCE(x.first_missed, g.billed_until) AS until
 	FROM metering.meter m
@@ -73,5 +75,5 @@ CREATE VIEW metering.acknowledged WITH (security_barrier) AS
 		AND (m.collector IS NULL OR EXISTS (
 			SELECT FROM pg_roles r WHERE r.rolname = m.collector AND pg_has_role(r.oid, 'USAGE')));
 
-COMMENT ON VIEW metering.acknowledged IS 'up to when a meter may forget its readings: all before are counted in totals on disk';
-COMMENT ON COLUMN metering.acknowledged.until IS 'readings that start before this will never be asked for again';
+COMMENT ON VIEW metering.acknowledged IS 'the time before which a meter may forget its readings, because totals on disk contain them';
+COMMENT ON COLUMN metering.acknowledged.until IS 'readings that start before this are never asked for again';

@@ -10,11 +10,11 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.schema_is_published() IS 'whether a publication has all tables of the schema metering';
+COMMENT ON FUNCTION metering.schema_is_published() IS 'true if a publication contains all tables of the schema metering';
 
--- Staging must stay out of the WAL and of publications.  Runs as its owner: it sees
--- every command, also of roles that have nothing to do with metering.  It asks the
--- catalogs alone: a lock would stay until the end of somebody else's transaction.
+-- Keeps staging out of the WAL and of publications.  It runs for commands of every
+-- role, also of roles without rights on metering: so it runs as its owner.  It reads
+-- catalogs only, because a lock would last until the end of the caller's transaction.
 CREATE FUNCTION metering.guard_staging() RETURNS event_trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$

@@ -12,12 +12,12 @@ CREATE TABLE metering.meter (
 CREATE INDEX ON metering.meter (region, flow);
 
 COMMENT ON TABLE metering.meter IS 'the meters whose readings are accepted';
-COMMENT ON COLUMN metering.meter.region IS 'region whose hourly totals the meter counts in; a change takes effect at the next hour';
-COMMENT ON COLUMN metering.meter.tariff IS 'tariff it is billed by; a change takes effect at the next bill window';
-COMMENT ON COLUMN metering.meter.active IS 'when readings are expected';
-COMMENT ON COLUMN metering.meter.collector IS 'role that alone may send its readings and see its gaps; NULL: every collector';
-COMMENT ON COLUMN metering.meter.account IS 'account that is billed; NULL: one named like the meter; a change takes effect at the next bill window';
-COMMENT ON COLUMN metering.meter.flow IS 'import, energy consumed, or export, energy fed in: a channel of its own beside that of import, in a region of its own';
+COMMENT ON COLUMN metering.meter.region IS 'region whose hourly totals contain the meter; a change takes effect with the next hour';
+COMMENT ON COLUMN metering.meter.tariff IS 'tariff that it is billed by; a change takes effect with the next bill window';
+COMMENT ON COLUMN metering.meter.active IS 'range of time in which readings are expected';
+COMMENT ON COLUMN metering.meter.collector IS 'the only role that may send its readings and see its gaps; NULL: every collector';
+COMMENT ON COLUMN metering.meter.account IS 'account that is billed; NULL: an account with the name of the meter; a change takes effect with the next bill window';
+COMMENT ON COLUMN metering.meter.flow IS 'import (energy consumed) or export (energy fed in); a home with both has two meters, in separate regions';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.meter', '');
 
@@ -28,7 +28,7 @@ CREATE TABLE metering.region_history (
 	PRIMARY KEY (meter_id, until)
 );
 
-COMMENT ON TABLE metering.region_history IS 'the region of a meter up to a time, where it has changed since';
+COMMENT ON TABLE metering.region_history IS 'earlier values of the region of a meter; each row held until its time';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.region_history', '');
 
@@ -41,14 +41,14 @@ CREATE TABLE metering.contract_history (
 	PRIMARY KEY (meter_id, until)
 );
 
-COMMENT ON TABLE metering.contract_history IS 'the tariff and account of a meter up to a time, where one of them has changed since or the meter is gone';
+COMMENT ON TABLE metering.contract_history IS 'earlier values of tariff, account and flow of a meter, and the last ones of a deleted meter; each row held until its time';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.contract_history', '');
 
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.meter
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce();
 
--- A meter counts in one region in any hour, and by one tariff in any window.
+-- In each hour a meter counts in one region, and in each window it has one tariff.
 CREATE FUNCTION metering.change_meter() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -78,13 +78,14 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.change_meter() IS 'keeps the region, tariff and account of a meter until the hour or window ends';
+COMMENT ON FUNCTION metering.change_meter() IS 'keeps the earlier region until the hour ends, and the earlier tariff and account until the bill window ends';
 
 CREATE TRIGGER change_meter BEFORE UPDATE OR DELETE ON metering.meter
 	FOR EACH ROW EXECUTE FUNCTION metering.change_meter();
 
--- A total of what comes in and what goes out would be neither.  The lock makes
--- writers take turns; an advisory lock could be held by anybody.
+-- A total of both import and export would mean neither.  The lock makes concurrent
+-- writers wait for each other.  It is not an advisory lock, because any role could
+-- hold that.
 CREATE FUNCTION metering.check_flow() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -102,7 +103,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.check_flow() IS 'refuses a region of import and export meters';
+COMMENT ON FUNCTION metering.check_flow() IS 'refuses a region with both import and export meters';
 
 CREATE TRIGGER check_flow_insert AFTER INSERT ON metering.meter REFERENCING NEW TABLE AS changed
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.check_flow();

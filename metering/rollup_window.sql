@@ -1,7 +1,8 @@
--- What was received is expected too: the active range may have been cut short
--- since.  The first function counts one by one; the second one is an expression
--- that the planner takes apart, for the many meters that are active all the time:
--- so it has no search path of its own, and its operators are qualified.
+-- Readings that arrived count as expected too: the active range may have been
+-- shortened since.  count_expected() counts readings one by one.  expected_readings()
+-- is an expression that the planner inlines, which is fast for the many meters that
+-- are active all the time.  An inlined function cannot have a search path of its own:
+-- so its operators are qualified.
 CREATE FUNCTION metering.count_expected(active tstzrange, starts timestamptz, ends timestamptz, step interval,
 		received bigint[])
 	RETURNS int
@@ -14,7 +15,7 @@ CREATE FUNCTION metering.count_expected(active tstzrange, starts timestamptz, en
 			OR received[t.seconds / 3600 + 1] >> (t.seconds % 3600 / EXTRACT(epoch FROM step)::int) & 1 = 1
 	$$;
 
-COMMENT ON FUNCTION metering.count_expected(tstzrange, timestamptz, timestamptz, interval, bigint[]) IS 'expected_readings() of a meter that was not active all the time';
+COMMENT ON FUNCTION metering.count_expected(tstzrange, timestamptz, timestamptz, interval, bigint[]) IS 'expected_readings() for a meter that was not active all the time';
 
 CREATE FUNCTION metering.expected_readings(active tstzrange, starts timestamptz, ends timestamptz, step interval,
 		received bigint[] DEFAULT '{}')
@@ -27,7 +28,7 @@ CREATE FUNCTION metering.expected_readings(active tstzrange, starts timestamptz,
 			END
 	$$;
 
-COMMENT ON FUNCTION metering.expected_readings(tstzrange, timestamptz, timestamptz, interval, bigint[]) IS 'how many readings a meter should send in a stretch of time, with those it has sent outside of its active range';
+COMMENT ON FUNCTION metering.expected_readings(tstzrange, timestamptz, timestamptz, interval, bigint[]) IS 'how many readings a meter should send in a range of time; readings that arrived from outside its active range count too';
 
 CREATE FUNCTION metering.add_received(received bigint[], place int, bits bigint) RETURNS bigint[]
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -41,10 +42,11 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.add_received(bigint[], int, bigint) IS 'a received bitmap with more bits in one of its hours';
+COMMENT ON FUNCTION metering.add_received(bigint[], int, bigint) IS 'adds bits to one hour of a bitmap of received readings';
 
--- Record readings that count in the total of another row than that of their
--- own window and key, hour by hour.
+-- Records readings whose total is in another row than that of their own window and
+-- key: carried readings, and readings under another key.  Works hour by hour.  Returns
+-- the number of carried readings.
 CREATE FUNCTION metering.record_carried(starts timestamptz, window_key text) RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -82,10 +84,10 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.record_carried(timestamptz, text) IS 'records carried readings in the bitmaps of the windows they belong to';
+COMMENT ON FUNCTION metering.record_carried(timestamptz, text) IS 'records carried readings in the bitmaps of the windows that they belong to';
 
--- Seal the bill window that is next.  Meters with too few readings for a total
--- of their own keep their partial totals, which go into the next window.
+-- Seals the next bill window.  If a meter has too few readings for a total, its
+-- partial totals wait for the window after it.
 CREATE FUNCTION metering.seal_window(starts timestamptz) RETURNS boolean
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '256MB' SET jit = off SET enable_nestloop = off SET enable_sort = off
 	AS $$
@@ -97,7 +99,7 @@ DECLARE
 	totals record;
 	late   bigint;
 BEGIN
-	-- what a meter may forget must be on disk
+	-- readings that meters may forget must be on disk
 	SET LOCAL synchronous_commit = on;
 	PERFORM metering.check_isolation();
 	PERFORM FROM metering.progress WHERE billed_until = starts FOR UPDATE;
@@ -122,7 +124,7 @@ BEGIN
 		HAVING sum(readings) < least((SELECT min_readings FROM metering.setting), most)) AS few
 		USING (meter_id, key_id);
 
-	-- one row a meter, and one more for totals under another key
+	-- one row for each meter, and another one for totals under another key
 	EXECUTE format($query$
 		INSERT INTO metering.bill_window (meter_id, window_start, key_id, total, readings, carried, expected, counted, received)
 		SELECT COALESCE(m.meter_id, t.meter_id), $1, COALESCE(t.key_id, $2), @paillier@.paillier_rerandomize(t.total),
@@ -163,4 +165,4 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.seal_window(timestamptz) IS 'seals the bill window that is next: one total a meter, purge of partial totals';
+COMMENT ON FUNCTION metering.seal_window(timestamptz) IS 'seals the next bill window: writes one total for each meter, and purges the partial totals';
