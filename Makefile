@@ -2,6 +2,7 @@
 #
 #	make demo			the whole story, from a bare Debian 12, in a private server
 #	make test			everything that proves it works, likewise
+#	make test-assert	regression tests and properties in a PostgreSQL with assertions; test-ubsan, test-valgrind
 #	make fuzz			fuzz targets under sanitizers, ten minutes each
 #	make bench			speed beside the peers
 #	make				build (needs the packages that `make packages` installs)
@@ -64,7 +65,7 @@ UNIT_CORE = $(patsubst src/core/%.c,build/%.o,$(CORE))
 UNIT_FLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Werror -Isrc/core -Itest/unit
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
 
-unit: $(UNIT_TESTS) build/test_products build/constant_time
+unit: $(UNIT_TESTS) build/test_products build/constant_time build/constant_time_ifma
 
 build/%.o: src/core/%.c $(wildcard src/core/*.h)
 	mkdir -p build
@@ -84,6 +85,21 @@ build/constant_time: test/unit/constant_time.c $(CORE) $(wildcard src/core/*.h t
 	gcc -std=gnu11 -O2 -g -Isrc/core -Itest/unit \
 		-Wl,--wrap=__gmpn_sizeinbase,--wrap=__gmpn_sec_div_qr,--wrap=__gmpn_sec_mul,--wrap=__gmpn_sec_invert \
 		-o $@ $< $(CORE) -lgmp
+
+# residues and private keys poisoned, for the kernel that valgrind does not know
+MSAN_FLAGS = -std=gnu11 -O1 -g -fsanitize=memory -fsanitize-recover=memory -mllvm -msan-poison-stack=0 -Isrc/core -Itest/unit
+MSAN_CORE = $(patsubst src/core/%.c,build/msan/%.o,$(filter-out src/core/codec.c src/core/jwk.c,$(CORE)))
+MSAN_WRAP = $(patsubst %,-Wl$(comma)--wrap=__gmpn_%,copyi zero com add_n sub_n cnd_add_n sizeinbase addmul_1 \
+	sec_div_qr sec_div_r sec_mul sec_sqr sec_invert) \
+	$(patsubst %,-Wl$(comma)--wrap=__msan_%,warning_with_origin maybe_warning_1 maybe_warning_2 maybe_warning_4 maybe_warning_8)
+comma = ,
+
+build/msan/%.o: src/core/%.c $(wildcard src/core/*.h)
+	mkdir -p build/msan
+	clang $(MSAN_FLAGS) -c -o $@ $<
+
+build/constant_time_ifma: test/unit/constant_time_ifma.c $(MSAN_CORE) $(wildcard test/unit/*.h)
+	clang $(MSAN_FLAGS) $(MSAN_WRAP) -o $@ $< $(MSAN_CORE) -lgmp
 
 # ---- fuzz targets: the core, and the files of program and server that read, under clang's sanitizers ----
 
@@ -129,6 +145,9 @@ packages:
 test:
 	test/run
 
+test-assert test-ubsan test-valgrind:
+	test/instrumented $(@:test-%=%)
+
 demo:
 	demo/run
 
@@ -138,4 +157,4 @@ bench:
 # an installation in DESTDIR, built by whoever owns the tree
 stage: install
 
-.PHONY: packages test demo bench unit fuzz stage
+.PHONY: packages test test-assert test-ubsan test-valgrind demo bench unit fuzz stage

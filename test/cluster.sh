@@ -29,6 +29,15 @@ cluster_ctl() {
 		</dev/null >>"$CLUSTER/ctl.log" 2>&1
 }
 
+# Debian's servers before 18 know the first setting only, those from 18 on the second.
+cluster_extensions() {
+	if "$($PG_CONFIG --bindir)/postgres" --describe-config | grep '^extension_destdir' >/dev/null; then
+		echo "extension_destdir = '$CLUSTER/install'"
+	else
+		echo "extension_control_path = '$CLUSTER/install$($PG_CONFIG --sharedir):\$system'"
+	fi
+}
+
 cluster_start() {
 	local root setting bindir
 	root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -48,7 +57,7 @@ cluster_start() {
 	{
 		echo "listen_addresses = ''"
 		echo "unix_socket_directories = '$CLUSTER'"
-		echo "extension_destdir = '$CLUSTER/install'"
+		cluster_extensions
 		echo "dynamic_library_path = '$CLUSTER/install$($PG_CONFIG --pkglibdir):\$libdir'"
 		echo "max_worker_processes = 16"
 		echo "fsync = off"

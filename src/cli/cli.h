@@ -187,6 +187,9 @@ typedef struct cli_key
 /* Read and check a key of either kind. */
 extern cli_key *cli_key_read(const char *path, int min_bits);
 
+/* A warning for the file of a private key that others can open. */
+extern void cli_key_warn_if_readable(int fd, const char *name);
+
 extern void cli_key_id(uint8_t *id, const paillier_public *pub);
 
 /* ---- cli_keygen.c ---- */

@@ -41,8 +41,8 @@ read_file(cli_buffer *text, int fd, const char *name)
 		cli_fail("%s: file is empty", name);
 }
 
-static void
-warn_if_readable(int fd, const char *name)
+void
+cli_key_warn_if_readable(int fd, const char *name)
 {
 	struct stat st;
 
@@ -122,7 +122,7 @@ cli_key_read(const char *path, int min_bits)
 	key->is_private = json_is_object(inner);
 	if (key->is_private)
 	{
-		warn_if_readable(fd, name);
+		cli_key_warn_if_readable(fd, name);
 		read_members(&pub, inner);
 		result = paillier_jwk_read_private(&key->key, paillier_kernel_best(), &jwk, &pub, min_bits, cli_random, NULL, scratch);
 	}

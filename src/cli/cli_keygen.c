@@ -65,6 +65,7 @@ cli_keygen(const cli_options *options)
 	len = paillier_jwk_write_private(text, key->p.p, key->p.limbs, key->q.p, key->q.limbs, key->pub.n,
 									 key->pub.limbs, key->pub.djn, id);
 	cli_output_create(&output, options->out, 0600);
+	cli_key_warn_if_readable(output.fd, output.name);	/* standard output, that is: the shell made the file */
 	write_line(&output, text, len);
 	cli_output_sync(&output, options->out);
 	cli_output_close(&output);

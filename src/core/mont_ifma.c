@@ -452,10 +452,9 @@ select_entry(mp_limb_t *out, const mp_limb_t *table, int size, int index)
 	{
 		vector		x = ZERO;
 
-		/* x | (entry & chosen) */
 #pragma GCC unroll 16
 		for (int entry = 0; entry < 16; entry++)
-			x = _mm512_ternarylogic_epi64(x, GET(table + entry * size + i), chosen[entry], 0xf8);
+			x = OR_AND(x, GET(table + entry * size + i), chosen[entry]);
 		PUT(out + i, x);
 	}
 }

@@ -114,6 +114,16 @@ typedef __m512i vector;
 #define HI(sum, a, b)	_mm512_madd52hi_epu64(sum, a, b)
 #define ADD(a, b)		_mm512_add_epi64(a, b)
 #define ZERO			_mm512_setzero_si512()
+
+/* x | (a & b): one instruction, but of those that MemorySanitizer knows, two. */
+#define OR_AND(x, a, b) _mm512_ternarylogic_epi64(x, a, b, 0xf8)
+#ifdef __has_feature
+#if __has_feature(memory_sanitizer)
+#undef OR_AND
+#define OR_AND(x, a, b) _mm512_or_si512(x, _mm512_and_si512(a, b))
+#endif
+#endif
+
 #define ALL(x)			_mm512_set1_epi64((long long) (x))
 
 /* Memory of the caller's is aligned to 8 bytes; ours within it to 64. */

@@ -57,8 +57,8 @@ void
 _PG_init(void)
 {
 	DefineCustomIntVariable("paillier.min_key_bits",
-							"Sets the smallest key size that is accepted.",
-							"Keys with a shorter modulus are refused, whether made here or imported.",
+							"Sets the smallest size of keys that are made, registered or used.",
+							"Values of shorter keys can be read and stored; a key that is registered can be encrypted and added under.",
 							&paillier_min_key_bits, 2048, PAILLIER_MIN_BITS, PAILLIER_MAX_BITS,
 							PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("paillier.kernel",

@@ -168,4 +168,11 @@ cat k.json >>huge.json
 fails "refused: a huge file" 1 'huge.json: too long for a key: more than 65536 bytes' "$paillier" id huge.json
 fails "refused: an endless file" 1 'too long for a key' "$paillier" id /dev/zero
 
+# the shell makes the file of standard output, with the mode that it likes
+(umask 022; "$paillier" keygen --bits 128 --min-bits 128 --out - >wide.json 2>err)
+ok "a private key in a file that others can read is warned of" \
+	grep -q 'warning: standard output: private key is open to group or others (mode 0644)' err
+(umask 077; "$paillier" keygen --bits 128 --min-bits 128 --out - >narrow.json 2>err)
+is "not where they cannot" "$(grep -c warning err)" 0
+
 done_testing

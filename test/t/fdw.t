@@ -78,6 +78,82 @@ is "$(totals "$local_sum")" "2|2" "once it is, the totals are the same"
 is "$(totals 'SELECT name, ct * 2 + 0.5, amount * 2 + 0.5 FROM reading')" "601|600" "operators"
 is "$(totals 'SELECT name, sum(ct) OVER w, sum(amount) OVER w FROM reading WHERE amount IS NOT NULL WINDOW w AS (PARTITION BY name ORDER BY id ROWS 5 PRECEDING)')" "600|600" "windows"
 
+# ---- the private key stays here ----
+
+# A statement with the key in every place a query has: what is sent, and the plan, have nothing of the key and nothing decrypted.
+python3 - "$usual_key" "$small_key" >"$scratch/patterns" <<-'PYTHON'
+	import base64, json, sys
+	for text in sys.argv[1:]:
+	    key = json.loads(text)
+	    for part in key['p'], key['q']:
+	        data = base64.urlsafe_b64decode(part + '=' * (-len(part) % 4))
+	        for form in part, data.hex(), str(int.from_bytes(data, 'big')):
+	            print(form[1:13])
+	            print(form[-13:-1])
+PYTHON
+k="'$usual_key'::paillier_private_key"
+cast="((SELECT '$usual_key'::text OFFSET 0)::paillier_private_key)"
+mine="(SELECT private FROM key_pair WHERE name = 'usual')"
+ct=$(sql "SELECT paillier_encrypt(271828182845, public) FROM key_pair WHERE name = 'usual'")
+c="'$ct'::paillier_ciphertext"
+# whole plan and remote statements of a query with the key as a constant, as text that is cast, and as a parameter of a custom and a generic plan
+plans() {
+	local query=$1
+	sql - <<-EOF
+		EXPLAIN (VERBOSE, COSTS off) ${query//KEY/$k};
+		EXPLAIN (VERBOSE, COSTS off) ${query//KEY/$mine};
+		EXPLAIN (VERBOSE, COSTS off) ${query//KEY/$cast};
+		PREPARE q(paillier_private_key) AS ${query//KEY/\$1};
+		SET plan_cache_mode = force_custom_plan;
+		EXPLAIN (VERBOSE, COSTS off) EXECUTE q ($k);
+		SET plan_cache_mode = force_generic_plan;
+		EXPLAIN (VERBOSE, COSTS off) EXECUTE q ($k);
+	EOF
+}
+while IFS=: read -r name query; do
+	[ -n "$name" ] || continue
+	plans "$query" >"$scratch/plans" 2>"$scratch/errors"
+	is "$(cat "$scratch/errors")" "" "$name: is planned"
+	is "$(sed -n 's/^ *Remote SQL: //p' "$scratch/plans" | grep -cE 'decrypt|private|try_|key_id\(|paillier_public_key')" 0 "$name: no function of a private key is sent"
+	is "$(sed -n 's/^ *Remote SQL: //p' "$scratch/plans" | grep -cFf "$scratch/patterns")" 0 "$name: nor the key"
+	is "$(grep -c '271828182845' "$scratch/plans")" 0 "$name: nothing decrypted is in the plan"
+done <<-END
+	column:SELECT paillier_decrypt(ct, KEY) FROM reading WHERE name = 'usual'
+	above an aggregate:SELECT paillier_decrypt(sum(ct), KEY) FROM reading WHERE name = 'usual' GROUP BY region
+	an array above an aggregate:SELECT paillier_decrypt_array(array_agg(ct), KEY) FROM reading WHERE name = 'usual' GROUP BY region
+	tried:SELECT paillier_try_decrypt(sum(ct), KEY), paillier_try_decrypt_array(array_agg(ct), KEY) FROM reading WHERE name = 'usual' GROUP BY region
+	a constant above an aggregate:SELECT paillier_decrypt($c, KEY), sum(ct) FROM reading WHERE name = 'usual' GROUP BY region
+	an array of constants:SELECT paillier_decrypt_array(ARRAY[$c], KEY), paillier_try_decrypt_array(ARRAY[$c], KEY), sum(ct) FROM reading WHERE name = 'usual' GROUP BY region
+	its id and public key:SELECT paillier_key_id(KEY), paillier_public_key(KEY)::text, sum(ct) FROM reading WHERE name = 'usual' GROUP BY region
+	as text:SELECT KEY::text, sum(ct) FROM reading WHERE name = 'usual' GROUP BY region
+	as bytes:SELECT paillier_private_key_send(KEY), sum(ct) FROM reading WHERE name = 'usual' GROUP BY region
+	as its output:SELECT paillier_private_key_out(KEY), sum(ct) FROM reading WHERE name = 'usual' GROUP BY region
+	WHERE:SELECT id FROM reading WHERE name = 'usual' AND paillier_decrypt(ct, KEY) > 5
+	WHERE with constants:SELECT id FROM reading WHERE amount = paillier_decrypt($c, KEY) OR weight = paillier_try_decrypt($c, KEY)
+	WHERE by id:SELECT id FROM reading WHERE name = paillier_key_id(KEY) OR name = paillier_key_id(paillier_public_key(KEY))
+	WHERE by text:SELECT id FROM reading WHERE name = KEY::text
+	WHERE by bytes:SELECT id FROM reading WHERE name = encode(paillier_private_key_send(KEY), 'hex')
+	CASE:SELECT id FROM reading WHERE CASE WHEN name = 'usual' THEN paillier_decrypt(ct, KEY) END > 5
+	IN:SELECT id FROM reading WHERE name = 'usual' AND amount IN (1, paillier_decrypt($c, KEY))
+	HAVING:SELECT region FROM reading WHERE name = 'usual' GROUP BY region HAVING paillier_decrypt(sum(ct), KEY) > 5
+	HAVING with constants:SELECT region FROM reading GROUP BY region HAVING sum(amount) > paillier_decrypt($c, KEY)
+	FILTER:SELECT sum(ct) FILTER (WHERE amount > paillier_decrypt($c, KEY)) FROM reading WHERE name = 'usual'
+	aggregated:SELECT sum(paillier_decrypt(ct, KEY)) FROM reading WHERE name = 'usual'
+	GROUP BY:SELECT paillier_decrypt(ct, KEY), count(*) FROM reading WHERE name = 'usual' GROUP BY 1
+	ORDER BY:SELECT id FROM reading WHERE name = 'usual' ORDER BY paillier_decrypt(ct, KEY) LIMIT 3
+	ORDER BY a total:SELECT region FROM reading WHERE name = 'usual' GROUP BY region ORDER BY paillier_decrypt(sum(ct), KEY)
+	a join:SELECT a.id FROM reading a JOIN reading_more b ON a.id = b.id AND paillier_decrypt(a.ct + b.ct, KEY) > 5 WHERE a.name = 'usual' AND b.name = 'usual'
+	a join with constants:SELECT a.id FROM reading a JOIN reading_more b ON a.amount = b.amount + paillier_decrypt($c, KEY)
+	a join above an aggregate:SELECT paillier_decrypt(sum(b.ct), KEY) FROM reading a JOIN reading_more b USING (id, name) WHERE name = 'usual'
+	LIMIT:SELECT id FROM reading LIMIT paillier_decrypt($c, KEY)::bigint
+	UPDATE:UPDATE reading SET amount = paillier_decrypt(ct, KEY) WHERE name = 'usual' AND weight < paillier_decrypt($c, KEY)
+END
+# that the search finds a key where there is one
+like "$(sql "EXPLAIN (VERBOSE, COSTS off) SELECT id FROM reading WHERE name = '$usual_key'" | grep -cFf "$scratch/patterns")" '^[1-9]' "a key that is text and nothing else is found in the remote statement"
+# a function of a public key goes there: the plans above differ by the private one only
+like "$(remote_sql "SELECT id FROM reading WHERE name = paillier_key_id(ct)")" 'paillier_key_id\(ct\)' "a function without a private key is sent"
+is "$(sql "SELECT paillier_decrypt(sum(ct), $k) FROM reading WHERE name = 'usual'")" "$(sql "SELECT sum(amount) FROM reading WHERE name = 'usual'")" "and the total is right"
+
 # ---- writing ----
 
 sql "INSERT INTO reading (region, id, name, amount, ct) SELECT 1, 5000 + i, name, i, paillier_encrypt(i, public) FROM key_pair, generate_series(1, 25) i"

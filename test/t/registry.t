@@ -144,6 +144,29 @@ sql 'GRANT INSERT, UPDATE ON paillier_key TO registry_reader; GRANT SELECT ON pa
 is "$(PGOPTIONS= PGUSER=registry_reader error "SELECT paillier_register_key(public, 'of another') FROM key_pair WHERE name = 'usual'")" none "unless it was granted"
 sql 'REVOKE ALL ON paillier_key FROM registry_reader'
 
+# whatever the installer's default privileges and other people's functions say
+sql 'DROP ROLE IF EXISTS registry_grabber; DROP ROLE IF EXISTS "Public ""x"' 2>/dev/null
+fresh registry_privileges
+is "$(sql - <<-'EOF' 2>&1
+	CREATE ROLE registry_grabber; CREATE ROLE "Public ""x";
+	ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO registry_grabber WITH GRANT OPTION;
+	ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO PUBLIC, "Public ""x";
+	CREATE FUNCTION public.quote_ident(text) RETURNS text LANGUAGE sql AS $$ SELECT 'nobody' $$;
+	CREATE FUNCTION public.aclexplode(aclitem[]) RETURNS TABLE (grantee oid) LANGUAGE sql AS $$ SELECT 10::oid $$;
+	CREATE FUNCTION public.never(oid, oid) RETURNS boolean LANGUAGE sql AS $$ SELECT false $$;
+	CREATE OPERATOR public.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = public.never);
+	CREATE OPERATOR public.<> (LEFTARG = oid, RIGHTARG = oid, FUNCTION = public.never);
+	SET search_path = public, pg_catalog;
+	CREATE EXTENSION paillier;
+	SET search_path = pg_catalog, public;
+	SELECT grantee::regrole::text, privilege_type, is_grantable FROM pg_class, aclexplode(relacl) WHERE relname = 'paillier_key' AND grantee <> relowner;
+	ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM registry_grabber;
+	ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON TABLES FROM PUBLIC, "Public ""x";
+	DROP ROLE registry_grabber, "Public ""x";
+EOF
+)" "-|SELECT|f" "everybody may read the registry, and nothing else"
+export PGDATABASE=registry_test
+
 # ---- no other table takes its place ----
 
 # tables of the same name, empty, first in the search path: the registry is found by the functions' own schema

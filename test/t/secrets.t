@@ -136,6 +136,44 @@ psql_variable() {
 }
 is "$(records psql_variable)" " log seen" "a variable of psql is a literal"
 
+# ---- statements whose text pg_stat_statements keeps as it is, and the setting for that ----
+
+# the utility statement, after some settings
+utility() {
+	sql "$1; $utility" >/dev/null
+}
+# the records but pg_stat_activity, which shows short statements by chance
+kept() {
+	local found
+	found=$(records "$@")
+	echo "${found/ seen/}"
+}
+quiet="SET log_statement = none; SET log_min_duration_statement = -1; SET log_duration = off"
+while IFS='|' read -r name statistics utility; do
+	is "$(kept utility 'SELECT 1')" " log$statistics" "$name with the key in its text: where it is kept"
+	is "$(kept utility 'SET pg_stat_statements.track_utility = off')" " log" "$name: pg_stat_statements.track_utility = off keeps it out of the statistics"
+	is "$(kept utility "$quiet")" "$statistics" "$name: log_statement = none and no log_min_duration_statement keep it out of the log"
+done <<-END
+	DO| statements|DO \$\$ BEGIN PERFORM paillier_decrypt(total, '$usual_key') FROM metering.region_load; END \$\$
+	CREATE TABLE AS| statements|CREATE TEMP TABLE decrypted AS SELECT paillier_decrypt(total, '$usual_key') FROM metering.region_load
+	EXPLAIN| statements|EXPLAIN SELECT paillier_decrypt(total, '$usual_key') FROM metering.region_load
+	DECLARE| statements|BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT paillier_decrypt(total, '$usual_key') FROM metering.region_load; COMMIT
+	SET| statements|SET my.key = '$usual_key'
+	PREPARE||PREPARE p AS SELECT paillier_decrypt(total, '$usual_key') FROM metering.region_load; EXECUTE p
+	EXECUTE||PREPARE p (paillier_private_key) AS SELECT paillier_decrypt(total, \$1) FROM metering.region_load; EXECUTE p ('$usual_key')
+END
+utility="DO \$\$ BEGIN PERFORM paillier_decrypt(total, '$usual_key') FROM metering.region_load; END \$\$"
+is "$(kept utility "$quiet; SET pg_stat_statements.track = none")" "" "pg_stat_statements.track = none keeps everything out of the statistics"
+failing() {
+	sql "$1; SELECT paillier_decrypt(total, '$usual_key') / 0 FROM metering.region_load"
+}
+is "$(kept failing "$quiet")" " log" "log_min_error_statement: a statement that fails is logged with its text all the same"
+is "$(kept failing "$quiet; SET log_min_error_statement = panic")" "" "unless that is panic"
+explained="SET auto_explain.log_min_duration = 0; SET pg_stat_statements.track = none; $quiet"
+is "$(kept utility "$explained")" "" "auto_explain: a DO has no plan"
+is "$(kept utility "$explained; SET auto_explain.log_nested_statements = on")" " log" "auto_explain.log_nested_statements: the statements in it have one, and their text is logged with it"
+like "$(cat "$scratch/log")" 'plan:' "there is a plan"
+
 # ---- the key as a bound parameter ----
 
 is "$(records bound "SELECT paillier_decrypt(total, \$1), $slow FROM metering.region_load ORDER BY hour")" "" "a bound parameter is in none of them"

@@ -13,11 +13,9 @@
  * have inverses.
  *
  * All of this is with the generic kernel: Valgrind does not know the
- * instructions of the other.  What is common to both, powers with secret
- * exponents and decryption of one and of eight ciphertexts by them, runs here on
- * top of the generic one.  The kernel avx512ifma itself is free of branches and
- * addresses that depend on digits by construction: its loops count words,
- * carries move by masks and shifts, and no array is indexed by a digit.
+ * instructions of the other, which constant_time_ifma.c looks at.  What is
+ * common to both, powers with secret exponents and decryption of one and of eight
+ * ciphertexts by them, runs here on top of the generic one.
  *
  * One function depends on how it is compiled, mpn_sub_1: as gcc inlines it
  * from gmp.h (-O1 and above) it is silent for odd numbers.  Valgrind before 3.20
