@@ -117,9 +117,9 @@ build/fuzz/core/%.o: src/core/%.c $(wildcard src/core/*.h)
 	$(FUZZ_CC) $(FUZZ_FLAGS) $(FUZZ_SANITIZE) $(FUZZ_COVERAGE) -c -o $@ $<
 
 # No target is about products, and clang 14 cannot compile vectors with all of these sanitizers.
-build/fuzz/core/mont_ifma%.o: FUZZ_SANITIZE =
-build/fuzz/core/mont_ifma%.o: FUZZ_COVERAGE =
-build/fuzz/core/mont_ifma%.o: FUZZ_FLAGS += -O0
+build/fuzz/core/mont_if%.o: FUZZ_SANITIZE =
+build/fuzz/core/mont_if%.o: FUZZ_COVERAGE =
+build/fuzz/core/mont_if%.o: FUZZ_FLAGS += -O0
 
 # what a target needs beside the core: sources, and flags
 FUZZ_SOURCES_rows = src/cli/cli_reader.c src/cli/cli_rows.c src/cli/cli_write.c src/cli/cli_system.c

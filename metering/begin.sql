@@ -4,7 +4,7 @@
 -- others matches them better.
 
 -- The functions below run as their owner and trust the objects of this schema.  So the
--- schema must be empty at first, and no other role may create objects in it.
+-- schema must be empty at first, and no other role has any right on it.
 DO $$
 DECLARE
 	schema   pg_namespace;
@@ -28,9 +28,9 @@ BEGIN
 	END IF;
 	FOR grantee IN
 		SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(a.grantee::regrole::name) END
-		FROM aclexplode(schema.nspacl) AS a WHERE a.privilege_type = 'CREATE' AND a.grantee <> schema.nspowner
+		FROM aclexplode(schema.nspacl) AS a WHERE a.grantee <> schema.nspowner
 	LOOP
-		EXECUTE format('REVOKE CREATE ON SCHEMA metering FROM %s', grantee);
+		EXECUTE format('REVOKE ALL ON SCHEMA metering FROM %s', grantee);
 	END LOOP;
 END
 $$;

@@ -6,14 +6,23 @@
 CREATE FUNCTION metering.count_expected(active tstzrange, starts timestamptz, ends timestamptz, step interval,
 		received bigint[])
 	RETURNS int
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
-		SELECT count(*)::int
-		FROM generate_series(0, (EXTRACT(epoch FROM ends - starts) / EXTRACT(epoch FROM step))::int - 1) AS i
-		CROSS JOIN LATERAL (SELECT step * i, EXTRACT(epoch FROM step)::int * i) AS t (after, seconds)
+DECLARE
+	seconds int := EXTRACT(epoch FROM step);
+BEGIN
+	IF seconds < 60 OR ends - starts > interval '48 hours' THEN
+		RAISE EXCEPTION 'cannot count readings every % from % to %', step, starts, ends
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Readings are at least one minute apart, and a bill window has at most 48 hours.';
+	END IF;
+	RETURN (
+		SELECT count(*)
+		FROM generate_series(0, (EXTRACT(epoch FROM ends - starts) / seconds)::int - 1) AS i
+		CROSS JOIN LATERAL (SELECT step * i, seconds * i) AS t (after, past)
 		WHERE active @> starts + t.after
-			OR received[t.seconds / 3600 + 1] >> (t.seconds % 3600 / EXTRACT(epoch FROM step)::int) & 1 = 1
-	$$;
+			OR received[t.past / 3600 + 1] >> (t.past % 3600 / seconds) & 1 = 1);
+END
+$$;
 
 COMMENT ON FUNCTION metering.count_expected(tstzrange, timestamptz, timestamptz, interval, bigint[]) IS 'expected_readings() for a meter that was not active all the time';
 
@@ -34,6 +43,10 @@ CREATE FUNCTION metering.add_received(received bigint[], place int, bits bigint)
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
+	IF place NOT BETWEEN 1 AND 48 THEN
+		RAISE EXCEPTION 'a bill window has no hour %', place
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Its hours are numbered from 1 to at most 48.';
+	END IF;
 	FOR i IN COALESCE(array_length(received, 1), 0) + 1 .. place LOOP
 		received[i] := 0;
 	END LOOP;

@@ -58,7 +58,8 @@ _PG_init(void)
 {
 	DefineCustomIntVariable("paillier.min_key_bits",
 							"Sets the smallest size of keys that are made, registered or used.",
-							"Values of shorter keys can be read and stored; a key that is registered can be encrypted and added under.",
+							"Shorter keys can be read and stored; "
+							"under one that is registered ciphertexts are made and added.",
 							&paillier_min_key_bits, 2048, PAILLIER_MIN_BITS, PAILLIER_MAX_BITS,
 							PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("paillier.kernel",

@@ -5,10 +5,10 @@
  *		decryption.
  *
  * A private key exists here only while a query uses it.  What this file
- * allocates for one is overwritten when it is done with it, as are plaintexts; a
- * prepared key, and the scratch beside it, is kept for the calls of one query and
- * overwritten with the memory context of that query, whether it ends well or not.
- * Arguments and results are the server's: they are left as they are.  No message
+ * allocates for one is overwritten when it is done with it, as are plaintexts and
+ * the scratch they were made in; a prepared key is kept for the calls of one query
+ * and overwritten with the memory context of that query, whether it ends well or
+ * not.  Arguments and results are the server's: they are left as they are.  No message
  * shows any part of a key.
  */
 #include "pg_paillier.h"
@@ -445,13 +445,6 @@ typedef struct DecryptBatch
 	Numeric		out[BATCH];		/* NULL where there is no value */
 } DecryptBatch;
 
-/* Whether the bound covers the value: one bit, which the result shows. */
-static paillier_result
-check_plain(const PaillierCiphertext *ct, const PaillierInteger *plain)
-{
-	return paillier_bound_covers(paillier_ciphertext_bound(ct), plain->mag, plain->limbs) ? PAILLIER_OK : PAILLIER_ERR_BOUND;
-}
-
 /* The numbers of those ciphertexts that have the length of the key. */
 static void
 decrypt_fitting(DecryptBatch *batch, PaillierInteger *plain, paillier_decrypted *decrypted)
@@ -476,6 +469,7 @@ decrypt_fitting(DecryptBatch *batch, PaillierInteger *plain, paillier_decrypted 
 		decrypted[place[k]] = lane[k];
 }
 
+/* The result of one ciphertext.  Whether the bound covers the value is one bit, which the result shows. */
 static void
 take_plain(DecryptBatch *batch, int i, PaillierInteger *plain, const paillier_decrypted *decrypted)
 {
@@ -485,8 +479,9 @@ take_plain(DecryptBatch *batch, int i, PaillierInteger *plain, const paillier_de
 	plain->negative = decrypted->negative;
 	plain->scale = batch->ct[i]->header.scale;
 	plain->limbs = batch->prepared->key.pub.limbs;
-	if (result == PAILLIER_OK)
-		result = check_plain(batch->ct[i], plain);
+	if (result == PAILLIER_OK &&
+		!paillier_bound_covers(paillier_ciphertext_bound(batch->ct[i]), plain->mag, plain->limbs))
+		result = PAILLIER_ERR_BOUND;
 	if (result == PAILLIER_OK)
 		batch->out[i] = paillier_integer_to_numeric(plain);
 	else if (!batch->try)
@@ -508,6 +503,7 @@ decrypt_batch(DecryptBatch *batch)
 	PG_FINALLY();
 	{
 		explicit_bzero(plain, batch->count * sizeof(PaillierInteger));
+		explicit_bzero(batch->prepared->scratch, batch->prepared->scratch_size);
 	}
 	PG_END_TRY();
 }

@@ -60,7 +60,9 @@ ends_with_sum_final(Oid aggregate)
 		return false;
 	function = ((Form_pg_aggregate) GETSTRUCT(tuple))->aggfinalfn;
 	ReleaseSysCache(tuple);
-	if (!OidIsValid(function))
+
+	/* it may have been dropped meanwhile, with its extension */
+	if (!SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)))
 		return false;
 	fmgr_info(function, &final);
 	return final.fn_addr == paillier_sum_final;

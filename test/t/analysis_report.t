@@ -121,6 +121,19 @@ else
 	ok 0 "# SKIP no browser"
 fi
 
+# ---- one total that cannot be decrypted ----
+
+sql - >/dev/null <<-'SQL'
+	ALTER TABLE metering.region_hour DISABLE TRIGGER USER;
+	UPDATE metering.region_hour SET total = (SELECT paillier_ciphertext(paillier_bytes(paillier_encrypt(2::numeric ^ 100, public, 0, 200)), id, 0, 64)
+		FROM key_pair WHERE name = 'usual') WHERE (region, hour) = (SELECT region, min(hour) FROM metering.region_load GROUP BY region ORDER BY region LIMIT 1);
+	ALTER TABLE metering.region_hour ENABLE TRIGGER USER;
+SQL
+"$root/demo/report" --key "$scratch/private.json" --meter west2 "$scratch/damaged.html" 2>"$scratch/errors"
+is "$? $(grep -cv ' lines failed$' "$scratch/errors")" "0 0" "a report is made beside a damaged total"
+is "$(grep -c '<p id="damaged">Left out: [1-9]' "$scratch/damaged.html") $(grep -c 'id="damaged"' "$scratch/report.html")" "1 0" "which it tells"
+is "$(table "$scratch/damaged.html" bill)" "$(table "$scratch/report.html" bill)" "the bill is as before"
+
 # ---- what cannot be reported ----
 
 "$root/demo/report" --key "$scratch/private.json" --analyst biller "$scratch/none.html" >/dev/null 2>&1

@@ -304,20 +304,20 @@ for role, path, until in [('operator', 'a schema of theirs first', until), ('pos
 # what mallory may, by a role of the installer that gives away what it makes
 GIVEAWAY = ''.join(f'ALTER DEFAULT PRIVILEGES FOR ROLE postgres GRANT ALL ON {kind} TO mallory;' for kind in ('TABLES', 'SEQUENCES', 'FUNCTIONS', 'TYPES', 'SCHEMAS'))
 DEFINITIONS = '''
-    SELECT 'view', c.oid::regclass, pg_get_viewdef(c.oid) FROM member JOIN pg_class c ON c.oid = objid AND classid = 'pg_class'::regclass AND relkind = 'v'
-    UNION ALL SELECT 'constraint', c.conrelid::regclass, pg_get_constraintdef(c.oid) FROM member JOIN pg_constraint c ON c.conrelid = objid AND classid = 'pg_class'::regclass
-    UNION ALL SELECT 'default', d.adrelid::regclass, pg_get_expr(adbin, adrelid) FROM member JOIN pg_attrdef d ON d.adrelid = objid AND classid = 'pg_class'::regclass
-    UNION ALL SELECT 'index', i.indrelid::regclass, pg_get_indexdef(i.indexrelid) FROM member JOIN pg_index i ON i.indrelid = objid AND classid = 'pg_class'::regclass
-    UNION ALL SELECT 'trigger', t.tgrelid::regclass, pg_get_triggerdef(t.oid) FROM member JOIN pg_trigger t ON t.tgrelid = objid AND classid = 'pg_class'::regclass
-    UNION ALL SELECT 'partition', c.oid::regclass, pg_get_partkeydef(c.oid) FROM member JOIN pg_class c ON c.oid = objid AND classid = 'pg_class'::regclass AND relkind = 'p'
-    UNION ALL SELECT 'function', p.oid::regprocedure, pg_get_functiondef(p.oid) FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass AND prokind <> 'a'
-    UNION ALL SELECT 'aggregate', p.oid::regprocedure, concat_ws(' ', aggtransfn::regprocedure, aggfinalfn::regprocedure, aggcombinefn::regprocedure, aggmtransfn::regprocedure, aggminvtransfn::regprocedure)
+    SELECT 'view', c.oid::regclass::text, pg_get_viewdef(c.oid) FROM member JOIN pg_class c ON c.oid = objid AND classid = 'pg_class'::regclass AND relkind = 'v'
+    UNION ALL SELECT 'constraint', c.conrelid::regclass::text, pg_get_constraintdef(c.oid) FROM member JOIN pg_constraint c ON c.conrelid = objid AND classid = 'pg_class'::regclass
+    UNION ALL SELECT 'default', d.adrelid::regclass::text, pg_get_expr(adbin, adrelid) FROM member JOIN pg_attrdef d ON d.adrelid = objid AND classid = 'pg_class'::regclass
+    UNION ALL SELECT 'index', i.indrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM member JOIN pg_index i ON i.indrelid = objid AND classid = 'pg_class'::regclass
+    UNION ALL SELECT 'trigger', t.tgrelid::regclass::text, pg_get_triggerdef(t.oid) FROM member JOIN pg_trigger t ON t.tgrelid = objid AND classid = 'pg_class'::regclass
+    UNION ALL SELECT 'partition', c.oid::regclass::text, pg_get_partkeydef(c.oid) FROM member JOIN pg_class c ON c.oid = objid AND classid = 'pg_class'::regclass AND relkind = 'p'
+    UNION ALL SELECT 'function', p.oid::regprocedure::text, pg_get_functiondef(p.oid) FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass AND prokind <> 'a'
+    UNION ALL SELECT 'aggregate', p.oid::regprocedure::text, concat_ws(' ', aggtransfn::regprocedure, aggfinalfn::regprocedure, aggcombinefn::regprocedure, aggmtransfn::regprocedure, aggminvtransfn::regprocedure)
         FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass JOIN pg_aggregate a ON a.aggfnoid = p.oid
-    UNION ALL SELECT 'operator', o.oid::regoperator, o.oprcode::regprocedure::text FROM member JOIN pg_operator o ON o.oid = objid AND classid = 'pg_operator'::regclass'''
+    UNION ALL SELECT 'operator', o.oid::regoperator::text, o.oprcode::regprocedure::text FROM member JOIN pg_operator o ON o.oid = objid AND classid = 'pg_operator'::regclass'''
 MEMBERS = "WITH member AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass AND refobjid IN (SELECT oid FROM pg_extension WHERE extname LIKE 'paillier%'))"
-POWERS = MEMBERS + ''' SELECT c.oid::regclass, p FROM member JOIN pg_class c ON c.oid = objid AND classid = 'pg_class'::regclass AND c.relkind IN ('r', 'p', 'v')
+POWERS = MEMBERS + ''' SELECT c.oid::regclass::text, p FROM member JOIN pg_class c ON c.oid = objid AND classid = 'pg_class'::regclass AND c.relkind IN ('r', 'p', 'v')
         CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) p WHERE has_table_privilege('{0}', c.oid, p)
-    UNION ALL SELECT p.oid::regprocedure, 'EXECUTE' FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass WHERE has_function_privilege('{0}', p.oid, 'EXECUTE')
+    UNION ALL SELECT p.oid::regprocedure::text, 'EXECUTE' FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass WHERE has_function_privilege('{0}', p.oid, 'EXECUTE')
     UNION ALL SELECT nspname::text, p FROM pg_namespace CROSS JOIN unnest(ARRAY['CREATE', 'USAGE']) p WHERE nspname = 'metering' AND has_schema_privilege('{0}', nspname, p) ORDER BY 1, 2'''
 
 admin = Session(database='installed')

@@ -170,9 +170,16 @@ failing() {
 is "$(kept failing "$quiet")" " log" "log_min_error_statement: a statement that fails is logged with its text all the same"
 is "$(kept failing "$quiet; SET log_min_error_statement = panic")" "" "unless that is panic"
 explained="SET auto_explain.log_min_duration = 0; SET pg_stat_statements.track = none; $quiet"
-is "$(kept utility "$explained")" "" "auto_explain: a DO has no plan"
-is "$(kept utility "$explained; SET auto_explain.log_nested_statements = on")" " log" "auto_explain.log_nested_statements: the statements in it have one, and their text is logged with it"
-like "$(cat "$scratch/log")" 'plan:' "there is a plan"
+# the key is in no body, which would be stored
+within() {
+	sql "$1; SET my.key = '$usual_key'; CREATE FUNCTION pg_temp.f() RETURNS void LANGUAGE plpgsql AS \$\$
+		BEGIN EXECUTE format('SELECT paillier_decrypt(total, %L) FROM metering.region_load', current_setting('my.key')); END \$\$; SELECT pg_temp.f()"
+}
+is "$(kept utility "$explained")" " log" "auto_explain: a statement in a DO has a plan, and its text is logged with it"
+is "$(kept within "$explained")" "" "one in a function has none"
+like "$(cat "$scratch/log")" 'plan:' "though the call of the function has one"
+is "$(kept within "$explained; SET auto_explain.log_nested_statements = on")" " log" "but with auto_explain.log_nested_statements"
+is "$(kept utility "$quiet; SET pg_stat_statements.track = none; SET auto_explain.log_min_duration = -1")" "" "auto_explain.log_min_duration = -1 keeps both out"
 
 # ---- the key as a bound parameter ----
 

@@ -1,4 +1,4 @@
-/* clang -std=gnu11 -O1 -g -fsanitize=memory -fsanitize-recover=memory -mllvm -msan-poison-stack=0 -Isrc/core test/unit/constant_time_ifma.c src/core/paillier*.c src/core/mont*.c src/core/bound.c -lgmp, with the --wrap options of the Makefile; ./a.out; likewise ./a.out leak */
+/* clang -std=gnu11 -O1 -g -fsanitize=memory -fsanitize-recover=memory ...: see the Makefile */
 /*
  * constant_time_ifma.c
  *		Whether the time and the memory accesses of the kernel avx512ifma depend

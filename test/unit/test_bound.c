@@ -76,8 +76,8 @@ check_rounding_down(paillier_bound got, const mpz_t number, const char *what)
 	if (representable(number, 64))
 		check(mpz_sgn(error) == 0, "%s: %" PRIu64 "*2^%" PRIu32 " is not exact", what, got.mantissa, got.exponent);
 	mpz_mul_2exp(error, error, 63);
-	check(mpz_sgn(number) == 0 || mpz_cmp(error, number) < 0, "%s: %" PRIu64 "*2^%" PRIu32 " understates", what, got.mantissa,
-		  got.exponent);
+	check(mpz_sgn(number) == 0 || mpz_cmp(error, number) < 0, "%s: %" PRIu64 "*2^%" PRIu32 " understates", what,
+		  got.mantissa, got.exponent);
 	mpz_clear(error);
 }
 
