@@ -43,7 +43,7 @@ endif
 
 METERING = $(patsubst %,metering/%.sql,begin time settings tariffs meters staging progress windows totals registers gaps \
 	rollup_staging rollup_late rollup_hour rollup_window rollup prices statistics regions forecast_models forecasts \
-	key_statistics bills checks health guard access)
+	key_statistics bills checks guard health access)
 
 paillier_metering--1.0.sql: metering/assemble $(METERING)
 	metering/assemble $(METERING) >$@.tmp && mv $@.tmp $@

@@ -440,3 +440,21 @@ CREATE OPERATOR * (
 );
 
 COMMENT ON OPERATOR * (numeric, paillier_ciphertext) IS 'multiply by a public number';
+
+-- ---- the schema ----
+
+-- What others plant there is never taken for one of these objects within the
+-- extensions; but it can fit a query of a user better than they do.
+DO LANGUAGE plpgsql $$
+DECLARE
+	schema pg_catalog.pg_namespace;
+BEGIN
+	SELECT n.* INTO schema FROM pg_catalog.pg_namespace AS n 
+	WHERE pg_catalog.quote_ident(n.nspname::pg_catalog.text) OPERATOR(pg_catalog.=) '@extschema@';
+	IF EXISTS (SELECT FROM pg_catalog.aclexplode(schema.nspacl) AS a
+		WHERE a.privilege_type OPERATOR(pg_catalog.=) 'CREATE' AND a.grantee OPERATOR(pg_catalog.<>) schema.nspowner) THEN
+		RAISE WARNING 'others may create objects in schema %, where they can be taken for those of the extension',
+				pg_catalog.quote_ident(schema.nspname::pg_catalog.text)
+			USING HINT = 'REVOKE CREATE ON that schema, or create the extension in a schema of its own.';
+	END IF;
+END $$;

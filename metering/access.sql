@@ -24,7 +24,7 @@ BEGIN
 			'SELECT, UPDATE ON metering.setting', 'SELECT, INSERT, UPDATE, DELETE ON metering.meter',
 			'SELECT, INSERT, UPDATE, DELETE ON metering.tariff', 'SELECT, INSERT, UPDATE, DELETE ON metering.rate',
 			'SELECT ON metering.gap', 'SELECT ON metering.acknowledged', 'SELECT ON metering.health',
-			'EXECUTE ON FUNCTION metering.staging_relations()', 'SELECT ON metering.progress', 'SELECT ON metering.rollup_log',
+			'EXECUTE ON FUNCTION metering.staging_relations()', 'EXECUTE ON FUNCTION metering.staging_is_published()', 'SELECT ON metering.progress', 'SELECT ON metering.rollup_log',
 			'SELECT ON metering.setting_period', 'SELECT ON metering.contract', 'SELECT ON metering.tariff_problem',
 			'EXECUTE ON FUNCTION metering.price(text, text, timestamp)', 'SELECT ON metering.reconciliation',
 			'EXECUTE ON FUNCTION metering.void_region_hour(text, timestamptz, text)', 'SELECT ON metering.voided_region_hour']

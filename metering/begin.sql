@@ -19,7 +19,7 @@ BEGIN
 	END IF;
 	SELECT pg_describe_object(d.classid, d.objid, 0) INTO intruder
 	FROM pg_depend d
-	WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = schema.oid AND d.classid <> 'pg_extension'::regclass
+	WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = schema.oid AND d.classid NOT IN ('pg_extension'::regclass, 'pg_default_acl'::regclass)
 	LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'schema "metering" is not empty'

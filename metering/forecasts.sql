@@ -15,7 +15,7 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'A forecast has from 1 to 168 hours.';
 	END IF;
 	IF with_model IS NOT NULL AND NOT EXISTS (SELECT FROM metering.forecast_weight w WHERE w.model = with_model) THEN
-		RAISE EXCEPTION 'model "%" has no weights', with_model USING ERRCODE = 'undefined_object';
+		RAISE EXCEPTION 'model "%" has no weights', left(with_model, 30) USING ERRCODE = 'undefined_object';
 	END IF;
 	origin := least(origin, metering.utc_hour(as_of));
 	RETURN QUERY

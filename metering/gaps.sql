@@ -47,12 +47,14 @@ CREATE VIEW metering.gap_of_all AS
 COMMENT ON VIEW metering.gap_of_all IS 'readings that are expected and have not arrived, of the meters of all collectors';
 
 -- The column collector is the name of a role, not its OID, for dumps: so the role may
--- no longer exist.  The view is a security barrier: conditions of a query are not
--- evaluated on rows that the reader may not see.
+-- no longer exist.  The view is a security barrier with OFFSET: conditions of a query
+-- are evaluated only on rows that the reader may see.  Otherwise EXPLAIN ANALYZE would
+-- count rows of other collectors for which they hold.
 CREATE VIEW metering.gap WITH (security_barrier) AS
 	SELECT e.meter_id, e.read_at FROM metering.gap_of_all e
 	WHERE e.collector IS NULL OR EXISTS (
-		SELECT FROM pg_roles r WHERE r.rolname = e.collector AND pg_has_role(r.oid, 'USAGE'));
+		SELECT FROM pg_roles r WHERE r.rolname = e.collector AND pg_has_role(r.oid, 'USAGE'))
+	OFFSET 0;
 
 COMMENT ON VIEW metering.gap IS 'readings that are expected and have not arrived: send them again';
 COMMENT ON COLUMN metering.gap.read_at IS 'start of the interval of the reading';
@@ -73,7 +75,8 @@ CREATE VIEW metering.acknowledged WITH (security_barrier) AS
 		GROUP BY e.meter_id) AS x ON x.meter_id = m.meter_id
 	WHERE g.billed_until IS NOT NULL
 		AND (m.collector IS NULL OR EXISTS (
-			SELECT FROM pg_roles r WHERE r.rolname = m.collector AND pg_has_role(r.oid, 'USAGE')));
+			SELECT FROM pg_roles r WHERE r.rolname = m.collector AND pg_has_role(r.oid, 'USAGE')))
+	OFFSET 0;
 
 COMMENT ON VIEW metering.acknowledged IS 'the time before which a meter may forget its readings, because totals on disk contain them';
 COMMENT ON COLUMN metering.acknowledged.until IS 'readings that start before this are never asked for again';

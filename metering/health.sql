@@ -32,8 +32,13 @@ CREATE VIEW metering.health AS
 		CASE WHEN h.tariff_problems > 0 THEN format('%s problems with tariffs: see metering.tariff_problem', h.tariff_problems) END,
 		CASE WHEN h.meters_without_tariff > 0 THEN format('%s meters have a tariff that does not exist', h.meters_without_tariff) END,
 		CASE WHEN h.staging_logged > 0 THEN format('%s staging tables are logged: readings leave traces', h.staging_logged) END,
+		CASE WHEN h.staging_published THEN 'staging is published: subscribers get readings; ALTER PUBLICATION (see pg_publication_tables)' END,
 		CASE WHEN h.staging_exposed > 0 THEN format('%s grants on staging to roles other than its owner: REVOKE them (see \dp metering.*)', h.staging_exposed) END,
-		CASE WHEN h.schema_exposed > 0 THEN format('%s roles may create objects in schema metering: REVOKE CREATE ON SCHEMA metering', h.schema_exposed) END
+		CASE WHEN h.schema_exposed > 0 THEN format('%s roles may create objects in schema metering: REVOKE CREATE ON SCHEMA metering', h.schema_exposed) END,
+		(SELECT format('other roles may create objects in schema %1$I, which queries may use in place of those of paillier: REVOKE CREATE ON SCHEMA %1$I', n.nspname)
+			FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+			WHERE e.extname = 'paillier' AND EXISTS (SELECT FROM aclexplode(n.nspacl) AS a
+				WHERE a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner))
 		], NULL) AS problems
 	FROM metering.setting s
 	CROSS JOIN LATERAL (
@@ -50,6 +55,7 @@ CREATE VIEW metering.health AS
 				WHERE NOT EXISTS (SELECT FROM metering.tariff t WHERE t.tariff = m.tariff) AND m.tariff IS NOT NULL) AS meters_without_tariff,
 			(SELECT count(*) FROM metering.tariff_problem) AS tariff_problems,
 			(SELECT count(*) FROM metering.staging_table WHERE NOT unlogged) AS staging_logged,
+			metering.staging_is_published() AS staging_published,
 			(SELECT count(*) FROM metering.staging_grant) AS staging_exposed,
 			(SELECT count(DISTINCT a.grantee) FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) AS a
 				WHERE n.nspname = 'metering' AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner) AS schema_exposed
@@ -68,6 +74,7 @@ COMMENT ON COLUMN metering.health.staging_lost_at IS 'when a roll-up found stagi
 COMMENT ON COLUMN metering.health.tariff_problems IS 'rows of metering.tariff_problem';
 COMMENT ON COLUMN metering.health.meters_without_tariff IS 'meters whose tariff is not in metering.tariff';
 COMMENT ON COLUMN metering.health.staging_logged IS 'staging tables that are not unlogged; must be 0';
+COMMENT ON COLUMN metering.health.staging_published IS 'true if a publication contains staging; must be false';
 COMMENT ON COLUMN metering.health.staging_exposed IS 'grants on staging to roles other than its owner, apart from INSERT on metering.reading; must be 0';
 COMMENT ON COLUMN metering.health.schema_exposed IS 'roles other than its owner that may create objects in the schema metering; must be 0';
 COMMENT ON COLUMN metering.health.problems IS 'what is wrong, and what to do';

@@ -77,7 +77,7 @@ CREATE FUNCTION metering.backtest(key @paillier@.paillier_private_key, starts ti
 #variable_conflict use_column
 BEGIN
 	IF with_model IS NOT NULL AND NOT EXISTS (SELECT FROM metering.forecast_weight w WHERE w.model = with_model) THEN
-		RAISE EXCEPTION 'model "%" has no weights', with_model USING ERRCODE = 'undefined_object';
+		RAISE EXCEPTION 'model "%" has no weights', left(with_model, 30) USING ERRCODE = 'undefined_object';
 	END IF;
 	RETURN QUERY
 	WITH load AS MATERIALIZED (

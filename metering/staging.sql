@@ -59,7 +59,7 @@ $$;
 
 -- Reads catalogs only: a lock would last until the end of the caller's transaction,
 -- and delay the roll-up.
-CREATE FUNCTION metering.staging_relations() RETURNS TABLE (staging_table regclass, persistence "char")
+CREATE FUNCTION metering.staging_relations() RETURNS TABLE (staging_table regclass, persistence "char", kind "char")
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 		WITH RECURSIVE member AS (
@@ -70,12 +70,12 @@ CREATE FUNCTION metering.staging_relations() RETURNS TABLE (staging_table regcla
 			SELECT c.oid, c.relname, c.relkind, c.relpersistence
 			FROM member m JOIN pg_inherits i ON i.inhparent = m.oid JOIN pg_class c ON c.oid = i.inhrelid
 		)
-		SELECT oid, relpersistence FROM member WHERE relkind IN ('r', 'f')
+		SELECT oid, relpersistence, relkind FROM member WHERE relkind IN ('r', 'p', 'f')
 	$$;
 
-COMMENT ON FUNCTION metering.staging_relations() IS 'every staging table that holds rows, including partitions of partitions and foreign tables';
+COMMENT ON FUNCTION metering.staging_relations() IS 'every staging table, including partitioned tables, partitions of partitions and foreign tables';
 
 CREATE VIEW metering.staging_table AS
-	SELECT s.staging_table, s.persistence = 'u' AS unlogged FROM metering.staging_relations() AS s;
+	SELECT s.staging_table, s.persistence = 'u' AS unlogged FROM metering.staging_relations() AS s WHERE s.kind <> 'p';
 
 COMMENT ON VIEW metering.staging_table IS 'every staging table, and whether it is unlogged, as it must be';

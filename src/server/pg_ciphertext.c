@@ -167,6 +167,19 @@ paillier_ciphertext_send(PG_FUNCTION_ARGS)
 
 /* ---- functions ---- */
 
+/* What is much longer than an id may be a private key that came by mistake: it is not shown. */
+static void
+refuse_key_id(const text *id)
+{
+	int			len = VARSIZE_ANY_EXHDR(id);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 len <= 2 * PAILLIER_KEY_ID_HEX ? errmsg("invalid key id: \"%s\"", text_to_cstring(id)) :
+			 errmsg("invalid key id of %d bytes", len),
+			 errdetail("A key id has %d hexadecimal digits.", PAILLIER_KEY_ID_HEX)));
+}
+
 PG_FUNCTION_INFO_V1(paillier_ciphertext_raw);
 
 /* paillier_ciphertext(bytea, key_id text, scale int, width int) -> paillier_ciphertext */
@@ -182,10 +195,7 @@ paillier_ciphertext_raw(PG_FUNCTION_ARGS)
 	PaillierCiphertext *ct;
 
 	if (!paillier_key_id_read(id, VARDATA_ANY(id_text), VARSIZE_ANY_EXHDR(id_text)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("invalid key id: \"%s\"", text_to_cstring(id_text)),
-				 errdetail("A key id has %d hexadecimal digits.", PAILLIER_KEY_ID_HEX)));
+		refuse_key_id(id_text);
 	paillier_check_width(width);
 	key = paillier_key_lookup(fcinfo, id);
 	ct = paillier_ciphertext_make(key, scale, paillier_bound_from_width(width));

@@ -124,7 +124,7 @@ SELECT is((SELECT rights FROM granted WHERE role = 'surface_biller'),
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_operator'),
 	'SELECT acknowledged, SELECT contract, SELECT gap, SELECT health, EXECUTE late_slots, DELETE meter, INSERT meter, SELECT meter, UPDATE meter, EXECUTE next_step, EXECUTE price, '
 	'SELECT progress, DELETE rate, INSERT rate, SELECT rate, UPDATE rate, SELECT reconciliation, EXECUTE rollup, SELECT rollup_log, USAGE schema, EXECUTE seal_hour, EXECUTE seal_window, '
-	'SELECT setting, UPDATE setting, SELECT setting_period, EXECUTE staging_relations, EXECUTE sweep, DELETE tariff, INSERT tariff, SELECT tariff, UPDATE tariff, SELECT tariff_problem, '
+	'SELECT setting, UPDATE setting, SELECT setting_period, EXECUTE staging_is_published, EXECUTE staging_relations, EXECUTE sweep, DELETE tariff, INSERT tariff, SELECT tariff, UPDATE tariff, SELECT tariff_problem, '
 	'EXECUTE void_region_hour, SELECT voided_region_hour', 'an operator');
 SELECT throws_ok($$ SELECT metering.grant_access('surface_biller', 'owner') $$, '22023', 'access level "owner" does not exist', 'there is no other level');
 SELECT throws_ok($$ SELECT metering.grant_access('surface_biller', NULL) $$, '22023', 'access level "NULL" does not exist', 'NULL is none');

@@ -45,6 +45,13 @@ for view in ('gap', 'acknowledged'):
     mine.notices.clear()
     rows = mine.rows(f'SELECT DISTINCT meter_id FROM metering.{view} WHERE public.peek(meter_id) ORDER BY 1')
     is_((rows, sorted(set(mine.notices))), ([('m1',), ('m3',)], ['seen m1', 'seen m3']), f'{view} shows a cheap condition no more than its reader')
+mine.run('SET enable_seqscan = off; SET enable_bitmapscan = off')
+for view in ('gap', 'acknowledged'):
+    for condition in ("= '{}'", ">= '{}'", "LIKE '{}%%'", "~ '^{}'", "IN ('{}')"):
+        plans = [mine.rows('EXPLAIN (ANALYZE, TIMING off, SUMMARY off, COSTS on) SELECT meter_id FROM metering.%s WHERE meter_id %s' % (view, condition.format(meter)))
+                 for meter in ('m2', 'm2x')]
+        is_(*[str(plan).replace(meter, 'm') for plan, meter in zip(plans, ('m2', 'm2x'))], f'the plan of {view} with {condition} does not tell whether there is such a meter')
+mine.run('RESET ALL')
 errors = [failure(mine.rows, INSERT, meter, h, 1) for meter in ('m2', 'm9')]
 is_(*[(e.sqlstate, e.message.replace(m, 'x'), e.detail, e.hint) for e, m in zip(errors, ('m2', 'm9'))],
     'at the door another collector\'s meter is like one that does not exist')
@@ -101,7 +108,8 @@ admin.run('''ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC, other; ALTE
 admin.run(INSTALL)
 is_(admin.one(grants), '0', 'default privileges of the installing role give nobody anything')
 is_(admin.one("SELECT has_schema_privilege('other', 'metering', 'CREATE')"), 'f', 'nor may anybody add to the schema')
-is_(admin.rows('SELECT problems FROM metering.health WHERE problems::text ~ $$REVOKE$$'), [], 'health has nothing to say of it')
+ok('objects in schema public, which queries may use' in admin.one('SELECT problems FROM metering.health'), 'health tells that others may create objects beside those of paillier')
+is_(admin.rows('SELECT problems FROM metering.health WHERE problems::text ~ $$staging|metering: REVOKE$$'), [], 'health has nothing to say of it')
 for statement, problem in [('GRANT SELECT ON metering.reading_07 TO other', 'staging'), ('GRANT SELECT (total) ON metering.partial TO other', 'staging'),
                            ('GRANT TRIGGER ON metering.reading TO PUBLIC', 'staging'), ('GRANT pg_read_all_data TO other', 'staging'),
                            ('GRANT CREATE ON SCHEMA metering TO other', 'schema metering')]:
@@ -109,8 +117,16 @@ for statement, problem in [('GRANT SELECT ON metering.reading_07 TO other', 'sta
     told = admin.one('SELECT array_to_string(problems, $$;$$) FROM metering.health')
     ok('REVOKE' in told and problem in told, f'health tells of {statement}', told)
     admin.run('ROLLBACK')
+# whoever turns the guard off is told, and stops nobody else
+admin.run('BEGIN; SET LOCAL session_replication_role = replica; SET LOCAL client_min_messages = error; CREATE PUBLICATION everything FOR ALL TABLES WITH (publish_via_partition_root); '
+    'ALTER TABLE metering.reading_07 SET LOGGED; SET LOCAL session_replication_role = origin')
+told = admin.one('SELECT array_to_string(problems, $$;$$) FROM metering.health')
+ok('staging is published' in told and '1 staging tables are logged' in told, 'health tells of staging that is published or logged', told)
+is_(sqlstate(admin.run, 'CREATE TABLE unconcerned (i int); ALTER TABLE unconcerned ADD j int; CREATE TEMP TABLE fleeting AS SELECT 1'), 'none', 'tables of others are made all the same')
+is_(sqlstate(admin.run, 'ALTER TABLE metering.reading_08 SET LOGGED'), '55000', 'staging is still guarded')
+admin.run('ROLLBACK')
 admin.run('BEGIN; GRANT INSERT ON metering.reading TO other')
-is_(admin.rows('SELECT problems FROM metering.health WHERE problems::text ~ $$REVOKE$$'), [], 'sending readings is no problem')
+is_(admin.rows('SELECT problems FROM metering.health WHERE problems::text ~ $$staging$$'), [], 'sending readings is no problem')
 admin.run('ROLLBACK')
 admin.run('''ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC, other; ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM other;
     ALTER DEFAULT PRIVILEGES REVOKE ALL ON SEQUENCES FROM other; DROP EXTENSION paillier_metering; DROP SCHEMA metering''')
@@ -124,6 +140,12 @@ for prepare, code, message in [
     error = failure(admin.run, 'CREATE EXTENSION paillier_metering')
     is_((error.sqlstate, error.message) if error else None, (code, message), prepare)
     admin.run('ROLLBACK')
+for options in ('FOR ALL TABLES WITH (publish_via_partition_root)',):
+    admin.run(f'BEGIN; SET LOCAL client_min_messages = error; CREATE PUBLICATION everything {options}')
+    is_(sqlstate(admin.run, 'CREATE EXTENSION paillier_metering'), '55000', f'a publication {options} that was there before')
+    admin.run('ROLLBACK')
+is_(sqlstate(admin.run, 'BEGIN; CREATE SCHEMA metering; GRANT USAGE ON SCHEMA metering TO other; SET LOCAL ROLE other; ALTER DEFAULT PRIVILEGES IN SCHEMA metering GRANT SELECT ON TABLES TO other; '
+    'RESET ROLE; CREATE EXTENSION paillier_metering; ROLLBACK'), 'none', 'default privileges of others for the schema do no harm')
 is_(sqlstate(admin.run, 'BEGIN; CREATE SCHEMA metering; CREATE EXTENSION paillier_metering; ROLLBACK'), 'none', 'an empty schema will do')
 
 # ---- the extension goes away under a session ----
