@@ -1,5 +1,5 @@
--- Nobody reads staging; everything else is granted by level.  Functions in views
--- and constraints run with the rights of whoever uses these.
+-- No level reads staging.  All other rights are granted by level.  Functions in views
+-- and constraints run with the rights of the role that uses the view or table.
 CREATE FUNCTION metering.grant_access(role name, level text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -25,7 +25,7 @@ BEGIN
 			'SELECT, INSERT, UPDATE, DELETE ON metering.tariff', 'SELECT, INSERT, UPDATE, DELETE ON metering.rate',
 			'SELECT ON metering.gap', 'SELECT ON metering.acknowledged', 'SELECT ON metering.health',
 			'EXECUTE ON FUNCTION metering.staging_relations()', 'EXECUTE ON FUNCTION metering.staging_is_published()', 'SELECT ON metering.progress', 'SELECT ON metering.rollup_log',
-			'SELECT ON metering.regime', 'SELECT ON metering.contract', 'SELECT ON metering.tariff_problem',
+			'SELECT ON metering.setting_period', 'SELECT ON metering.contract', 'SELECT ON metering.tariff_problem',
 			'EXECUTE ON FUNCTION metering.price(text, text, timestamp)', 'SELECT ON metering.reconciliation',
 			'EXECUTE ON FUNCTION metering.void_region_hour(text, timestamptz, text)', 'SELECT ON metering.voided_region_hour']
 		WHEN 'analyst' THEN ARRAY[
@@ -71,8 +71,8 @@ $$;
 COMMENT ON FUNCTION metering.grant_access(name, text) IS 'gives a role the rights of a level: collector, operator, analyst or biller';
 
 
--- Nobody but the owner has any right to begin with, whatever the default
--- privileges of the installing role say.
+-- After installation nobody but the owner has a right, whatever the default privileges
+-- of the installing role say.
 DO $$
 DECLARE
 	grantee text;

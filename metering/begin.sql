@@ -1,10 +1,10 @@
--- The parts trust no name: nothing but pg_catalog is searched while they run, and
--- all else is qualified.  @paillier@ stands for the schema of the extension
--- paillier, where others may create objects: what is called there is called with
--- exactly its argument types, and with all arguments.
+-- These parts search pg_catalog only and qualify every other name.  @paillier@ stands
+-- for the schema of the extension paillier, where others may create objects.  Calls
+-- into it pass all arguments, with exactly the declared types, so that no function of
+-- others matches them better.
 
--- The functions below run as their owner and rely on the objects of this schema:
--- it must have been empty, and nobody else has any right to it.
+-- The functions below run as their owner and trust the objects of this schema.  So the
+-- schema must be empty at first, and no other role has any right on it.
 DO $$
 DECLARE
 	schema   pg_namespace;
@@ -15,7 +15,7 @@ BEGIN
 	IF NOT (SELECT r.rolsuper OR r.rolname = current_user FROM pg_roles r WHERE r.oid = schema.nspowner) THEN
 		RAISE EXCEPTION 'schema "metering" belongs to role "%"', pg_get_userbyid(schema.nspowner)
 			USING ERRCODE = 'insufficient_privilege',
-				HINT = 'Rename or drop it, or make a superuser its owner by ALTER SCHEMA metering OWNER TO.';
+				HINT = 'Rename or drop the schema, or give it to a superuser by ALTER SCHEMA metering OWNER TO.';
 	END IF;
 	SELECT pg_describe_object(d.classid, d.objid, 0) INTO intruder
 	FROM pg_depend d
@@ -24,7 +24,7 @@ BEGIN
 	IF FOUND THEN
 		RAISE EXCEPTION 'schema "metering" is not empty'
 			USING ERRCODE = 'duplicate_object', DETAIL = format('It holds %s.', intruder),
-				HINT = 'Drop or move what is in it: the extension takes the schema for itself.';
+				HINT = 'Drop or move its objects: the extension needs the schema for itself.';
 	END IF;
 	FOR grantee IN
 		SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END

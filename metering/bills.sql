@@ -1,12 +1,13 @@
--- STABLE in that it always decrypts to the same: what is not asked for need not be computed.
+-- STABLE although encryption is random, because the result always decrypts to the same
+-- value.  So a query that does not ask for it need not compute it.
 CREATE FUNCTION metering.known_charge(charge numeric, key_id text) RETURNS @paillier@.paillier_ciphertext
 	LANGUAGE sql STABLE STRICT PARALLEL SAFE COST 2000 SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT @paillier@.paillier_encrypt($1, k.public_key, scale($1), 64) FROM @paillier@.paillier_key k WHERE k.key_id = $2 $$;
 
-COMMENT ON FUNCTION metering.known_charge(numeric, text) IS 'a charge that is no secret, as a ciphertext to stand beside those that are';
+COMMENT ON FUNCTION metering.known_charge(numeric, text) IS 'encrypts a charge that is not secret, so that it can be added to encrypted amounts';
 
--- A window of a tariff is priced once, however many meters have it.  Windows of
--- one price are added up first: a product costs more than a sum.
+-- Each window of a tariff is priced once for all meters.  Windows with the same price
+-- are added up before they are multiplied, because a product costs more than a sum.
 CREATE VIEW metering.bill AS
 	WITH price AS MATERIALIZED (SELECT * FROM metering.window_price)
 	SELECT x.meter_id, x.period, x.tariff,
@@ -33,20 +34,20 @@ CREATE VIEW metering.bill AS
 			GROUP BY b.meter_id, p.period, c.tariff, b.key_id, c.account, c.flow, p.rounding, s.unit_kwh, p.price) AS y
 		GROUP BY y.meter_id, y.period, y.tariff, y.key_id, y.account, y.flow, y.rounding, y.unit_kwh) AS x;
 
-COMMENT ON VIEW metering.bill IS 'one row a meter, month, tariff and account: decrypt amount (currency of the prices) and energy (units of the readings) with paillier_decrypt()';
+COMMENT ON VIEW metering.bill IS 'one row for each meter, month, tariff and account: decrypt amount (in the currency of the prices) and energy (in the unit of the readings) with paillier_decrypt()';
 COMMENT ON COLUMN metering.bill.period IS 'first day of the month, in the tariff''s time zone';
-COMMENT ON COLUMN metering.bill.amount IS 'encrypted sum of energy times price, negative for export, and of standing charges; NULL where a window has energy and no price';
+COMMENT ON COLUMN metering.bill.amount IS 'encrypted sum of energy times price (negative for export) and standing charges; NULL if a window has energy and no price';
 COMMENT ON COLUMN metering.bill.energy IS 'encrypted sum of energy';
 COMMENT ON COLUMN metering.bill.key_id IS 'the key that decrypts both';
 COMMENT ON COLUMN metering.bill.readings IS 'readings in the bill';
-COMMENT ON COLUMN metering.bill.carried IS 'of these, readings that came after their window was sealed and are priced in a later one';
-COMMENT ON COLUMN metering.bill.missing IS 'readings that were expected and never came';
+COMMENT ON COLUMN metering.bill.carried IS 'how many of these arrived after their window was sealed; they are priced in a later window';
+COMMENT ON COLUMN metering.bill.missing IS 'readings that were expected and have not arrived';
 COMMENT ON COLUMN metering.bill.account IS 'who is billed';
 COMMENT ON COLUMN metering.bill.flow IS 'import or export';
-COMMENT ON COLUMN metering.bill.unpriced IS 'bill windows with energy that no rate has a price for';
-COMMENT ON COLUMN metering.bill.days IS 'days in the standing charge: those whose last window is sealed and expected readings';
-COMMENT ON COLUMN metering.bill.standing IS 'standing charge in the amount; NULL: none';
-COMMENT ON COLUMN metering.bill.rounding IS 'decimal digits that an amount due is rounded to, half away from zero';
+COMMENT ON COLUMN metering.bill.unpriced IS 'bill windows with energy and without a price';
+COMMENT ON COLUMN metering.bill.days IS 'days in the standing charge: the last window of the day is sealed and expects readings';
+COMMENT ON COLUMN metering.bill.standing IS 'standing charge in the amount; NULL if there is none';
+COMMENT ON COLUMN metering.bill.rounding IS 'decimal digits of an amount due; halves are rounded away from zero';
 COMMENT ON COLUMN metering.bill.unit_kwh IS 'kWh in one unit of energy';
 
 CREATE VIEW metering.account_bill AS
@@ -57,24 +58,24 @@ CREATE VIEW metering.account_bill AS
 		array_agg(DISTINCT tariff) AS tariffs, unit_kwh
 	FROM metering.bill GROUP BY account, period, key_id, unit_kwh;
 
-COMMENT ON VIEW metering.account_bill IS 'one row an account and month: the bills of all its meters; decrypt amount and round it for the amount due';
+COMMENT ON VIEW metering.account_bill IS 'one row for each account, month and key: the bills of all meters of the account; decrypt amount and round it to get the amount due';
 COMMENT ON COLUMN metering.account_bill.account IS 'who is billed';
 COMMENT ON COLUMN metering.account_bill.period IS 'first day of the month';
-COMMENT ON COLUMN metering.account_bill.amount IS 'encrypted sum of the amounts; NULL where a window has energy and no price';
-COMMENT ON COLUMN metering.account_bill.imported IS 'encrypted energy consumed; NULL: none was metered';
-COMMENT ON COLUMN metering.account_bill.exported IS 'encrypted energy fed in; NULL: none was metered';
-COMMENT ON COLUMN metering.account_bill.key_id IS 'the key that decrypts them: a month in which it changed has a row for each';
-COMMENT ON COLUMN metering.account_bill.rounding IS 'decimal digits that the amount due is rounded to, half away from zero';
+COMMENT ON COLUMN metering.account_bill.amount IS 'encrypted sum of the amounts; NULL if a window has energy and no price';
+COMMENT ON COLUMN metering.account_bill.imported IS 'encrypted energy consumed; NULL if none was metered';
+COMMENT ON COLUMN metering.account_bill.exported IS 'encrypted energy fed in; NULL if none was metered';
+COMMENT ON COLUMN metering.account_bill.key_id IS 'the key that decrypts them; if the key changed within the month, each key has a row';
+COMMENT ON COLUMN metering.account_bill.rounding IS 'decimal digits of the amount due; halves are rounded away from zero';
 COMMENT ON COLUMN metering.account_bill.readings IS 'readings in the bill';
-COMMENT ON COLUMN metering.account_bill.carried IS 'of these, readings that came after their window was sealed';
-COMMENT ON COLUMN metering.account_bill.missing IS 'readings that were expected and never came';
-COMMENT ON COLUMN metering.account_bill.unpriced IS 'bill windows with energy that no rate has a price for';
-COMMENT ON COLUMN metering.account_bill.standing IS 'standing charge in the amount; NULL: none';
+COMMENT ON COLUMN metering.account_bill.carried IS 'how many of these arrived after their window was sealed';
+COMMENT ON COLUMN metering.account_bill.missing IS 'readings that were expected and have not arrived';
+COMMENT ON COLUMN metering.account_bill.unpriced IS 'bill windows with energy and without a price';
+COMMENT ON COLUMN metering.account_bill.standing IS 'standing charge in the amount; NULL if there is none';
 COMMENT ON COLUMN metering.account_bill.tariffs IS 'tariffs that were applied';
 COMMENT ON COLUMN metering.account_bill.unit_kwh IS 'kWh in one unit of energy';
 
--- Decrypted by the hundred, which is faster.  Plans are made without the key, so
--- that none that is logged has it.
+-- Decrypts many amounts at once, which is faster.  Generic plans do not contain the
+-- key, so a logged plan does not show it.
 CREATE FUNCTION metering.invoice(key @paillier@.paillier_private_key, period date)
 	RETURNS TABLE (account text, amount_due numeric, imported_kwh numeric, exported_kwh numeric, standing numeric,
 		readings bigint, carried bigint, missing bigint, unpriced bigint, tariffs text[], key_id text, damaged boolean)
@@ -100,4 +101,4 @@ CREATE FUNCTION metering.invoice(key @paillier@.paillier_private_key, period dat
 		ORDER BY u.account, u.key_id
 	$$;
 
-COMMENT ON FUNCTION metering.invoice(@paillier@.paillier_private_key, date) IS 'what every account owes for the month of a date, rounded; rows under another key than the given one are not decrypted; damaged: an amount is NULL because a total in it cannot be decrypted';
+COMMENT ON FUNCTION metering.invoice(@paillier@.paillier_private_key, date) IS 'one row for each account and key: the rounded amount due for the month of a date; rows under another key than the given one are not decrypted; damaged: an amount is NULL because a total in it cannot be decrypted';

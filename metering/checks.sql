@@ -1,5 +1,5 @@
--- Both sides are sums of the same readings where all that were taken in time
--- are on both and no other was: then it is 0, and tells nothing else.
+-- Bills and regions contain the same readings if every reading was in time.  Only then
+-- the view computes a difference: it is 0, and reveals nothing else.
 CREATE VIEW metering.reconciliation AS
 	SELECT w.window_start, w.window_end, w.key_id, b.readings,
 		CASE WHEN r.reason IS NULL THEN @paillier@.paillier_rerandomize(
@@ -37,14 +37,15 @@ CREATE VIEW metering.reconciliation AS
 			WHEN b.readings <> l.readings THEN format('%s readings that wait for a later window or were lost', l.readings - b.readings)
 			END AS reason) AS r;
 
-COMMENT ON VIEW metering.reconciliation IS 'the energy of all bills less that of all regions, by bill window: decrypts to 0';
+COMMENT ON VIEW metering.reconciliation IS 'energy of all bills minus energy of all regions, for each bill window: decrypts to 0';
 COMMENT ON COLUMN metering.reconciliation.window_end IS 'end of the bill window';
 COMMENT ON COLUMN metering.reconciliation.readings IS 'readings in the bills';
-COMMENT ON COLUMN metering.reconciliation.difference IS 'encrypted difference; NULL where bills and regions do not hold the same readings';
-COMMENT ON COLUMN metering.reconciliation.reason IS 'why there is none';
+COMMENT ON COLUMN metering.reconciliation.difference IS 'encrypted difference; NULL if bills and regions do not contain the same readings';
+COMMENT ON COLUMN metering.reconciliation.reason IS 'why there is no difference';
 
--- Only where every reading between two registers is in the windows between
--- them, and no other: any other difference would be that of single readings.
+-- There is a difference only if the windows between two registers contain every
+-- reading between them, and no other.  Otherwise it would be the energy of single
+-- readings.
 CREATE VIEW metering.register_check AS
 	SELECT r.meter_id, r.since, r.until, r.key_id,
 		CASE WHEN x.reason IS NULL THEN @paillier@.paillier_rerandomize(r.register OPERATOR(@paillier@.-) r.earlier OPERATOR(@paillier@.-) w.energy) END AS difference, x.reason
@@ -71,8 +72,8 @@ CREATE VIEW metering.register_check AS
 			END AS reason) AS x
 	WHERE r.since IS NOT NULL;
 
-COMMENT ON VIEW metering.register_check IS 'what a meter''s register has advanced less what it was billed for, between two registers that follow each other: decrypts to 0 for an honest meter';
+COMMENT ON VIEW metering.register_check IS 'what the register of a meter has advanced minus what the meter was billed for, between two consecutive registers: decrypts to 0 for an honest meter';
 COMMENT ON COLUMN metering.register_check.since IS 'when the earlier register was read';
-COMMENT ON COLUMN metering.register_check.until IS 'when the later one was';
-COMMENT ON COLUMN metering.register_check.difference IS 'encrypted difference; NULL where the bill windows between them do not hold every reading, and no other';
-COMMENT ON COLUMN metering.register_check.reason IS 'why there is none';
+COMMENT ON COLUMN metering.register_check.until IS 'when the later register was read';
+COMMENT ON COLUMN metering.register_check.difference IS 'encrypted difference; NULL if the bill windows between the registers do not contain every reading between them, and no other';
+COMMENT ON COLUMN metering.register_check.reason IS 'why there is no difference';

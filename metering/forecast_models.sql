@@ -13,17 +13,17 @@ CREATE TABLE metering.forecast_weight (
 	PRIMARY KEY (model, step, lag)
 );
 
-COMMENT ON TABLE metering.forecast_weight IS 'what a model makes a forecast of: sum(load of lag hours before * weight) / sum(weight)';
-COMMENT ON COLUMN metering.forecast_weight.step IS 'how many hours ahead the weight is for, 1 for the next one; 0: any number';
-COMMENT ON COLUMN metering.forecast_weight.lag IS 'hours between the past hour and the one that is forecast; where that past is yet to come, whole days more';
-COMMENT ON COLUMN metering.forecast_weight.weight IS 'whole numbers are fastest; only their proportions matter';
+COMMENT ON TABLE metering.forecast_weight IS 'weights of the models: a forecast is sum(load of lag hours before * weight) / sum(weight)';
+COMMENT ON COLUMN metering.forecast_weight.step IS 'how many hours ahead the weight is for; 1: the next hour; 0: any hour';
+COMMENT ON COLUMN metering.forecast_weight.lag IS 'hours between the past hour and the forecast hour; made longer by whole days if that past hour has not come yet';
+COMMENT ON COLUMN metering.forecast_weight.weight IS 'only the proportions matter; whole numbers are fastest';
 
 CREATE TABLE metering.region_model (
 	region text PRIMARY KEY,
 	model  text NOT NULL
 );
 
-COMMENT ON TABLE metering.region_model IS 'the forecast model of each region that is to have another than "seasonal"';
+COMMENT ON TABLE metering.region_model IS 'the forecast model of each region that does not use "seasonal"';
 
 INSERT INTO metering.forecast_model VALUES
 	('seasonal', 'yesterday and the same hour of four weeks, 2 : 4 : 2 : 2 : 2'),
@@ -34,8 +34,7 @@ INSERT INTO metering.forecast_weight VALUES
 	('last_week', 0, 168, 1),
 	('last_day', 0, 24, 1);
 
--- The models that come with the extension stay as they are documented, and a
--- dump does not hold them.
+-- The models of the extension stay as they are documented, and a dump leaves them out.
 CREATE FUNCTION metering.keep_model() RETURNS trigger
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -47,7 +46,7 @@ BEGIN
 	LOOP
 		IF changed IN ('seasonal', 'last_week', 'last_day') THEN
 			RAISE EXCEPTION 'model "%" cannot be changed', changed
-				USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Add a model of another name.';
+				USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Add a model with another name.';
 		END IF;
 	END LOOP;
 	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
@@ -67,7 +66,7 @@ SELECT pg_catalog.pg_extension_config_dump('metering.forecast_model',
 SELECT pg_catalog.pg_extension_config_dump('metering.forecast_weight',
 	$$WHERE model NOT IN ('seasonal', 'last_week', 'last_day')$$);
 
--- The functions that follow give weights to insert into forecast_weight.
+-- The functions below compute weights to insert into forecast_weight.
 
 CREATE FUNCTION metering.moving_average(days int) RETURNS TABLE (step int, lag int, weight numeric)
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -75,13 +74,13 @@ CREATE FUNCTION metering.moving_average(days int) RETURNS TABLE (step int, lag i
 BEGIN
 	IF days NOT BETWEEN 1 AND 366 THEN
 		RAISE EXCEPTION 'a mean of % days is not possible', days
-			USING ERRCODE = 'invalid_parameter_value', HINT = 'From 1 to 366 days are.';
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'The number of days must be from 1 to 366.';
 	END IF;
 	RETURN QUERY SELECT 0, 24 * d, 1::numeric FROM generate_series(1, days) AS d;
 END
 $$;
 
-COMMENT ON FUNCTION metering.moving_average(int) IS 'weights of the mean of the same hour of so many days, 1 to 366';
+COMMENT ON FUNCTION metering.moving_average(int) IS 'weights of the mean of the same hour over this number of days, 1 to 366';
 
 -- Least squares over whole weeks before the forecast, one mean an hour of the
 -- week and, if wanted, a slope that all have in common.  With weeks counted
@@ -95,12 +94,12 @@ CREATE FUNCTION metering.calendar_regression(weeks int, trend boolean DEFAULT tr
 BEGIN
 	IF weeks NOT BETWEEN 1 AND 52 OR (trend AND weeks < 2) THEN
 		RAISE EXCEPTION 'a regression over % weeks is not possible', weeks
-			USING ERRCODE = 'invalid_parameter_value', HINT = 'From 1 to 52 weeks are, with a trend from 2.';
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'The number of weeks must be from 1 to 52, and at least 2 with a trend.';
 	END IF;
 	IF steps NOT BETWEEN 1 AND 168 OR weeks * 168 * steps > 8784 * 24 THEN
 		RAISE EXCEPTION 'a forecast of % hours from % weeks is not possible', steps, weeks
 			USING ERRCODE = 'invalid_parameter_value',
-				HINT = 'From 1 to 168 hours are; 24 from a year, more from less.';
+				HINT = 'A forecast has from 1 to 168 hours, and at most 24 from a year of hours.';
 	END IF;
 	IF NOT trend THEN
 		RETURN QUERY SELECT 0, 168 * w, 1::numeric FROM generate_series(1, weeks) AS w;
@@ -116,7 +115,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.calendar_regression(int, boolean, int) IS 'weights of the least-squares fit of one level an hour of the week, with or without a linear trend, over so many weeks (1 to 52, with a trend from 2), for each of so many hours ahead (1 to 168)';
+COMMENT ON FUNCTION metering.calendar_regression(int, boolean, int) IS 'weights of the least-squares fit of one level for each hour of the week, with or without a linear trend, over 1 to 52 weeks (with a trend at least 2), for 1 to 168 hours ahead';
 
 -- Additive Holt-Winters in error-correction form, with e the error of the
 -- forecast of y one hour before:
@@ -147,16 +146,16 @@ BEGIN
 	IF period < 2 OR periods < 2 OR period::bigint * periods > 8784 THEN
 		RAISE EXCEPTION '% periods of % hours are not possible', periods, period
 			USING ERRCODE = 'invalid_parameter_value',
-				HINT = 'At least 2 periods of at least 2 hours are, of 8784 hours, a year, at most.';
+				HINT = 'There must be at least 2 periods of at least 2 hours, and at most 8784 hours (a year) in all.';
 	END IF;
 	IF steps NOT BETWEEN 1 AND 168 OR period * periods * steps > 8784 * 24 THEN
 		RAISE EXCEPTION 'a forecast of % hours from % hours is not possible', steps, period * periods
 			USING ERRCODE = 'invalid_parameter_value',
-				HINT = 'From 1 to 168 hours are; 24 from a year, more from less.';
+				HINT = 'A forecast has from 1 to 168 hours, and at most 24 from a year of hours.';
 	END IF;
 	IF unit NOT BETWEEN 1 AND 1000000000 THEN
 		RAISE EXCEPTION 'a unit of % is not possible', unit
-			USING ERRCODE = 'invalid_parameter_value', HINT = 'From 1 to 1000000000 are.';
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'The unit must be from 1 to 1000000000.';
 	END IF;
 	hours := period * periods;
 	FOR s IN 1 .. steps LOOP
@@ -185,7 +184,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.holt_winters(float8, float8, float8, int, int, int, int) IS 'weights of additive Holt-Winters smoothing with fixed parameters over the last periods, as whole numbers of which `unit` are one';
+COMMENT ON FUNCTION metering.holt_winters(float8, float8, float8, int, int, int, int) IS 'weights of additive Holt-Winters smoothing with fixed parameters over the last periods: whole numbers, in which unit stands for a weight of 1';
 
 CREATE VIEW metering.forecast_lag AS
 	SELECT model, step, lag, sum(weight) AS weight
@@ -197,6 +196,6 @@ CREATE VIEW metering.forecast_lag AS
 	GROUP BY model, step, lag
 	HAVING sum(weight) <> 0;
 
-COMMENT ON VIEW metering.forecast_lag IS 'the weights of each model for each hour ahead, with all lags in the past';
-COMMENT ON COLUMN metering.forecast_lag.step IS 'how many hours ahead, 1 for the next one';
-COMMENT ON COLUMN metering.forecast_lag.lag IS 'hours between the past hour and the one that is forecast';
+COMMENT ON VIEW metering.forecast_lag IS 'the weights of each model for each hour ahead; all lags point to past hours';
+COMMENT ON COLUMN metering.forecast_lag.step IS 'how many hours ahead; 1: the next hour';
+COMMENT ON COLUMN metering.forecast_lag.lag IS 'hours between the past hour and the forecast hour';

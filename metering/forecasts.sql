@@ -1,7 +1,6 @@
--- Hours without a total are left out of numerator and divisor alike.  A model
--- is used where the weights of the missing hours, all taken as positive, are at
--- most half of its divisor, under one key; otherwise the week before, and then
--- the day before.
+-- Hours without a total are left out of both the sum and the divisor.  A model is used
+-- if the weights of the missing hours, all taken as positive, are at most half of its
+-- divisor, under one key.  Otherwise last_week is used, or else last_day.
 CREATE FUNCTION metering.forecast(hours int DEFAULT 24, as_of timestamptz DEFAULT NULL, with_model text DEFAULT NULL)
 	RETURNS TABLE (region text, hour timestamptz, forecast @paillier@.paillier_ciphertext, divisor numeric, model text,
 		hours_used int, hours_missing int, key_id text)
@@ -13,7 +12,7 @@ DECLARE
 BEGIN
 	IF hours IS NULL OR hours NOT BETWEEN 1 AND 168 THEN
 		RAISE EXCEPTION 'a forecast of % hours is not possible', COALESCE(hours::text, 'NULL')
-			USING ERRCODE = 'invalid_parameter_value', HINT = 'From 1 to 168 hours are.';
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'A forecast has from 1 to 168 hours.';
 	END IF;
 	IF with_model IS NOT NULL AND NOT EXISTS (SELECT FROM metering.forecast_weight w WHERE w.model = with_model) THEN
 		RAISE EXCEPTION 'model "%" has no weights', left(with_model, 30) USING ERRCODE = 'undefined_object';
@@ -56,14 +55,14 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.forecast(int, timestamptz, text) IS 'encrypted load of the next hours of every region metered in the week before, by its model or a given one, as of the last sealed hour or an earlier time';
+COMMENT ON FUNCTION metering.forecast(int, timestamptz, text) IS 'encrypted load of the next hours, from the last sealed hour or an earlier time on, of every region with an hour in the week before, by its model or a given one';
 
 CREATE VIEW metering.region_forecast AS
 	SELECT region, hour, forecast, divisor, model, hours_used, hours_missing, key_id FROM metering.forecast();
 
 COMMENT ON VIEW metering.region_forecast IS 'encrypted load of the next 24 hours of every region: paillier_decrypt(forecast, key) / divisor';
-COMMENT ON COLUMN metering.region_forecast.forecast IS 'encrypted weighted sum of past hours; NULL where there are too few of them';
+COMMENT ON COLUMN metering.region_forecast.forecast IS 'encrypted weighted sum of past hours; NULL if too many of them are missing';
 COMMENT ON COLUMN metering.region_forecast.divisor IS 'sum of the weights of these hours';
-COMMENT ON COLUMN metering.region_forecast.model IS 'model that was used: the region''s own; "last_week" or "last_day" where too many of its past hours are missing; "none"';
+COMMENT ON COLUMN metering.region_forecast.model IS 'the model that was used: that of the region; "last_week" or "last_day" if too many of its hours are missing; "none" if no model can be used';
 COMMENT ON COLUMN metering.region_forecast.hours_used IS 'past hours in the forecast';
-COMMENT ON COLUMN metering.region_forecast.hours_missing IS 'past hours that the model would have used besides: not there, without a total or under another key';
+COMMENT ON COLUMN metering.region_forecast.hours_missing IS 'past hours of the model that have no row, no total, or a total under another key';

@@ -1,4 +1,4 @@
--- Every reading of the time that is not billed yet, up to now.
+-- Every reading time that is not billed yet, up to now.
 CREATE VIEW metering.open_reading AS
 	SELECT h.hour, h.hour + r.reading_interval * i.i AS read_at, 1::bigint << i.i AS bit
 	FROM metering.setting s
@@ -6,14 +6,14 @@ CREATE VIEW metering.open_reading AS
 	CROSS JOIN LATERAL generate_series(metering.utc_hour(COALESCE(g.billed_until, s.starts_at)), now(),
 		interval '1 hour') AS h (hour)
 	CROSS JOIN LATERAL (
-		SELECT x.reading_interval FROM metering.regime x WHERE x.until > h.hour ORDER BY x.until LIMIT 1) AS r
+		SELECT x.reading_interval FROM metering.setting_period x WHERE x.until > h.hour ORDER BY x.until LIMIT 1) AS r
 	CROSS JOIN LATERAL generate_series(0, (3600 / EXTRACT(epoch FROM r.reading_interval))::int - 1) AS i (i)
 	WHERE h.hour + r.reading_interval * (i.i + 1) <= now()
 		AND h.hour + r.reading_interval * i.i >= s.starts_at;
 
-COMMENT ON VIEW metering.open_reading IS 'times of the readings that belong to bill windows not sealed yet';
+COMMENT ON VIEW metering.open_reading IS 'times of the readings in bill windows that are not sealed';
 
--- Every reading that a sealed window went without.
+-- Every expected reading that no total contains although its window is sealed.
 CREATE VIEW metering.missed_reading AS
 	SELECT b.meter_id, t.hour, t.read_at, t.bit
 	FROM metering.bill_window b
@@ -44,21 +44,23 @@ CREATE VIEW metering.gap_of_all AS
 		AND NOT EXISTS (
 			SELECT FROM metering.reading r WHERE r.meter_id = e.meter_id AND r.read_at = e.read_at);
 
-COMMENT ON VIEW metering.gap_of_all IS 'readings expected and not received, of the meters of every collector';
+COMMENT ON VIEW metering.gap_of_all IS 'readings that are expected and have not arrived, of the meters of all collectors';
 
--- The name of a role is kept rather than its number, for dumps; the role may be
--- gone.  A barrier with OFFSET: no condition of the reader gets below the choice of
--- rows, where EXPLAIN ANALYZE would count the rows of others that it holds for.
+-- The column collector is the name of a role, not its OID, for dumps: so the role may
+-- no longer exist.  The view is a security barrier with OFFSET: conditions of a query
+-- are evaluated only on rows that the reader may see.  Otherwise EXPLAIN ANALYZE would
+-- count rows of other collectors for which they hold.
 CREATE VIEW metering.gap WITH (security_barrier) AS
 	SELECT e.meter_id, e.read_at FROM metering.gap_of_all e
 	WHERE e.collector IS NULL OR EXISTS (
 		SELECT FROM pg_roles r WHERE r.rolname = e.collector AND pg_has_role(r.oid, 'USAGE'))
 	OFFSET 0;
 
-COMMENT ON VIEW metering.gap IS 'readings expected and not received: what to send again';
+COMMENT ON VIEW metering.gap IS 'readings that are expected and have not arrived: send them again';
 COMMENT ON COLUMN metering.gap.read_at IS 'start of the interval of the reading';
 
--- What a meter may forget: sealed and on disk, not merely staged.
+-- A meter may forget readings that totals on disk contain.  Staged readings can still
+-- be lost.
 CREATE VIEW metering.acknowledged WITH (security_barrier) AS
 	SELECT m.meter_id, COALESCE(x.first_missed, g.billed_until) AS until
 	FROM metering.meter m
@@ -76,5 +78,5 @@ CREATE VIEW metering.acknowledged WITH (security_barrier) AS
 			SELECT FROM pg_roles r WHERE r.rolname = m.collector AND pg_has_role(r.oid, 'USAGE')))
 	OFFSET 0;
 
-COMMENT ON VIEW metering.acknowledged IS 'up to when a meter may forget its readings: all before are counted in totals on disk';
-COMMENT ON COLUMN metering.acknowledged.until IS 'readings that start before this will never be asked for again';
+COMMENT ON VIEW metering.acknowledged IS 'the time before which a meter may forget its readings, because totals on disk contain them';
+COMMENT ON COLUMN metering.acknowledged.until IS 'readings that start before this are never asked for again';

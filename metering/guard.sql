@@ -1,5 +1,5 @@
--- A publication of all tables has staging where it publishes by the partitioned
--- table.  Publications of whole schemas exist from PostgreSQL 15 on.
+-- A publication of all tables contains staging if it publishes by way of the
+-- partitioned table.  Publications of whole schemas exist from PostgreSQL 15 on.
 CREATE FUNCTION metering.staging_is_published() RETURNS boolean
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -16,7 +16,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.staging_is_published() IS 'whether a publication would send staged readings to its subscribers';
+COMMENT ON FUNCTION metering.staging_is_published() IS 'true if a publication would send staged readings to its subscribers';
 
 CREATE FUNCTION metering.refuse_publication() RETURNS void
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -31,12 +31,12 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.refuse_publication() IS 'an error where staging is published';
+COMMENT ON FUNCTION metering.refuse_publication() IS 'raises an error if staging is published';
 
--- Staging must stay out of the WAL and of publications.  Runs as its owner: it sees
--- every command, also of roles that have nothing to do with metering, and lets these
--- be.  It asks the catalogs alone: a lock would stay until the end of somebody else's
--- transaction.
+-- Keeps staging out of the WAL and of publications.  It runs for commands of every
+-- role, also of roles without rights on metering: so it runs as its owner.  Commands
+-- that do not concern staging pass.  It reads catalogs only, because a lock would last
+-- until the end of the caller's transaction.
 CREATE FUNCTION metering.guard_staging() RETURNS event_trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -65,7 +65,7 @@ $$;
 
 COMMENT ON FUNCTION metering.guard_staging() IS 'refuses commands that would let readings leave staging';
 
--- there may be such a publication already
+-- such a publication may exist already
 DO $$ BEGIN PERFORM metering.refuse_publication(); END $$;
 
 CREATE EVENT TRIGGER paillier_metering_guard ON ddl_command_end

@@ -1,4 +1,4 @@
--- Whoever may read staging, besides its owner and superusers, or do anything with
+-- Roles other than the owner and superusers that may read staging, or do anything with
 -- it but send readings.
 CREATE VIEW metering.staging_grant AS
 	SELECT c.oid::regclass AS staging_table, COALESCE(r.rolname, 'PUBLIC') AS grantee, a.privilege_type AS privilege
@@ -16,26 +16,26 @@ CREATE VIEW metering.staging_grant AS
 	SELECT 'metering.reading'::regclass, pg_get_userbyid(m.member), 'SELECT'
 	FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid AND g.rolname = 'pg_read_all_data';
 
-COMMENT ON VIEW metering.staging_grant IS 'who may do more with staging than send readings, besides its owner: nobody, as it should be';
-COMMENT ON COLUMN metering.staging_grant.staging_table IS 'table of staging that it is on';
-COMMENT ON COLUMN metering.staging_grant.privilege IS 'what it allows';
-COMMENT ON COLUMN metering.staging_grant.grantee IS 'role that has the privilege, also as a member of pg_read_all_data';
+COMMENT ON VIEW metering.staging_grant IS 'roles other than the owner that may do more with staging than send readings; it must be empty';
+COMMENT ON COLUMN metering.staging_grant.staging_table IS 'the staging table';
+COMMENT ON COLUMN metering.staging_grant.privilege IS 'the privilege';
+COMMENT ON COLUMN metering.staging_grant.grantee IS 'role that has the privilege, or has it as a member of pg_read_all_data';
 
 CREATE VIEW metering.health AS
 	SELECT h.*, array_remove(ARRAY[
 		CASE WHEN s.key_id IS NULL THEN 'no key: register one and put its id into metering.setting' END,
 		CASE WHEN h.hours_overdue > 0 THEN format('%s hours are due: is metering.rollup() called?', h.hours_overdue) END,
-		CASE WHEN h.staging_lost_at IS NOT NULL THEN format('staging was lost at %s: have metering.gap sent again', h.staging_lost_at) END,
+		CASE WHEN h.staging_lost_at IS NOT NULL THEN format('staging was lost at %s: have the readings in metering.gap sent again', h.staging_lost_at) END,
 		CASE WHEN h.gaps > 0 THEN format('%s readings of %s meters are missing', h.gaps, h.meters_with_gaps) END,
 		CASE WHEN h.suppressed_last_day > 0
-			THEN format('%s regional hours of the last day have no total for want of meters', h.suppressed_last_day) END,
+			THEN format('%s regional hours of the last day have no total because too few meters contributed', h.suppressed_last_day) END,
 		CASE WHEN h.tariff_problems > 0 THEN format('%s problems with tariffs: see metering.tariff_problem', h.tariff_problems) END,
 		CASE WHEN h.meters_without_tariff > 0 THEN format('%s meters have a tariff that does not exist', h.meters_without_tariff) END,
 		CASE WHEN h.staging_logged > 0 THEN format('%s staging tables are logged: readings leave traces', h.staging_logged) END,
 		CASE WHEN h.staging_published THEN 'staging is published: subscribers get readings; ALTER PUBLICATION (see pg_publication_tables)' END,
-		CASE WHEN h.staging_exposed > 0 THEN format('%s grants let others than the owner into staging: REVOKE them (see \dp metering.*)', h.staging_exposed) END,
+		CASE WHEN h.staging_exposed > 0 THEN format('%s grants on staging to roles other than its owner: REVOKE them (see \dp metering.*)', h.staging_exposed) END,
 		CASE WHEN h.schema_exposed > 0 THEN format('%s roles may create objects in schema metering: REVOKE CREATE ON SCHEMA metering', h.schema_exposed) END,
-		(SELECT format('others may create objects in schema %1$I, where they can be taken for those of paillier: REVOKE CREATE ON SCHEMA %1$I', n.nspname)
+		(SELECT format('other roles may create objects in schema %1$I, which queries may use in place of those of paillier: REVOKE CREATE ON SCHEMA %1$I', n.nspname)
 			FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 			WHERE e.extname = 'paillier' AND EXISTS (SELECT FROM aclexplode(n.nspacl) AS a
 				WHERE a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner))
@@ -63,18 +63,18 @@ CREATE VIEW metering.health AS
 		CROSS JOIN (SELECT count(*) AS gaps, count(DISTINCT meter_id) AS meters_with_gaps FROM metering.gap_of_all
 			WHERE read_at < (SELECT sealed_until FROM metering.progress)) AS x) AS h;
 
-COMMENT ON VIEW metering.health IS 'is anything wrong? one row; problems is empty when nothing is';
+COMMENT ON VIEW metering.health IS 'state of metering in one row; problems is empty if nothing is wrong';
 COMMENT ON COLUMN metering.health.oldest_unsealed_hour IS 'the hour that is sealed next';
-COMMENT ON COLUMN metering.health.hours_overdue IS 'hours that could have been sealed and have not been';
+COMMENT ON COLUMN metering.health.hours_overdue IS 'hours that are due and not sealed';
 COMMENT ON COLUMN metering.health.staged_bytes IS 'size of the staging table';
 COMMENT ON COLUMN metering.health.gaps IS 'missing readings of sealed hours';
-COMMENT ON COLUMN metering.health.meters_with_gaps IS 'meters that they are missing from';
-COMMENT ON COLUMN metering.health.suppressed_last_day IS 'regional hours of the last 24 sealed hours without a total';
-COMMENT ON COLUMN metering.health.staging_lost_at IS 'when the roll-up last found staging lost, within a day';
+COMMENT ON COLUMN metering.health.meters_with_gaps IS 'meters with missing readings of sealed hours';
+COMMENT ON COLUMN metering.health.suppressed_last_day IS 'totals that are missing among the regional hours of the last 24 sealed hours';
+COMMENT ON COLUMN metering.health.staging_lost_at IS 'when a roll-up found staging lost, within the last day';
 COMMENT ON COLUMN metering.health.tariff_problems IS 'rows of metering.tariff_problem';
 COMMENT ON COLUMN metering.health.meters_without_tariff IS 'meters whose tariff is not in metering.tariff';
-COMMENT ON COLUMN metering.health.staging_logged IS 'staging tables that are not unlogged, which must be none';
-COMMENT ON COLUMN metering.health.staging_published IS 'whether a publication has staging, which must not be';
-COMMENT ON COLUMN metering.health.staging_exposed IS 'grants on staging to others than its owner, which must be none but INSERT on metering.reading';
-COMMENT ON COLUMN metering.health.schema_exposed IS 'roles other than its owner that may create objects in schema metering, which must be none';
-COMMENT ON COLUMN metering.health.problems IS 'what is wrong and what to do';
+COMMENT ON COLUMN metering.health.staging_logged IS 'staging tables that are not unlogged; must be 0';
+COMMENT ON COLUMN metering.health.staging_published IS 'true if a publication contains staging; must be false';
+COMMENT ON COLUMN metering.health.staging_exposed IS 'grants on staging to roles other than its owner, apart from INSERT on metering.reading; must be 0';
+COMMENT ON COLUMN metering.health.schema_exposed IS 'roles other than its owner that may create objects in the schema metering; must be 0';
+COMMENT ON COLUMN metering.health.problems IS 'what is wrong, and what to do';

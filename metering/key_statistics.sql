@@ -18,9 +18,9 @@ CREATE FUNCTION metering.decrypted_load(key @paillier@.paillier_private_key, sta
 		ORDER BY 1, 2
 	$$;
 
-COMMENT ON FUNCTION metering.decrypted_load(@paillier@.paillier_private_key, timestamptz, timestamptz, text) IS 'region_load decrypted, all regions or one; energy is NULL where the total is damaged: it cannot be decrypted to a value within its bound';
+COMMENT ON FUNCTION metering.decrypted_load(@paillier@.paillier_private_key, timestamptz, timestamptz, text) IS 'decrypted rows of region_load, of all regions or one; energy is NULL if the total is damaged: it does not decrypt to a value within its bound';
 
--- Damaged totals are counted, and are in nothing else.
+-- The column damaged counts damaged totals.  All other columns leave them out.
 CREATE FUNCTION metering.region_statistics(key @paillier@.paillier_private_key, starts timestamptz DEFAULT '-infinity',
 		ends timestamptz DEFAULT 'infinity', of_region text DEFAULT NULL)
 	RETURNS TABLE (region text, hours int, energy numeric, mean_load numeric, mean_per_meter numeric,
@@ -47,7 +47,7 @@ CREATE FUNCTION metering.region_statistics(key @paillier@.paillier_private_key, 
 		GROUP BY l.region ORDER BY l.region
 	$$;
 
-COMMENT ON FUNCTION metering.region_statistics(@paillier@.paillier_private_key, timestamptz, timestamptz, text) IS 'energy, mean, peak, low, load factor (mean / peak), largest change from one hour to the next and coverage (readings received / expected) of each region over a time; damaged: hours left out because their total cannot be decrypted';
+COMMENT ON FUNCTION metering.region_statistics(@paillier@.paillier_private_key, timestamptz, timestamptz, text) IS 'energy, mean, peak, low, load factor (mean / peak), largest change from one hour to the next and coverage (readings received / expected) of each region in a range of time; damaged: hours left out because their total cannot be decrypted';
 
 CREATE FUNCTION metering.region_quantiles(key @paillier@.paillier_private_key, starts timestamptz DEFAULT '-infinity',
 		ends timestamptz DEFAULT 'infinity', of_region text DEFAULT NULL,
@@ -65,9 +65,9 @@ CREATE FUNCTION metering.region_quantiles(key @paillier@.paillier_private_key, s
 		ORDER BY 1, 2
 	$$;
 
-COMMENT ON FUNCTION metering.region_quantiles(@paillier@.paillier_private_key, timestamptz, timestamptz, text, numeric[]) IS 'load duration of each region: the load that is reached or exceeded in a share (0 to 1) of the hours';
+COMMENT ON FUNCTION metering.region_quantiles(@paillier@.paillier_private_key, timestamptz, timestamptz, text, numeric[]) IS 'load duration of each region: load is reached or exceeded in a share (0 to 1) of the hours';
 
--- As if a forecast of 24 hours had been made every day at the hour that is the first.
+-- Makes a forecast of 24 hours every day, beginning with the first hour.
 CREATE FUNCTION metering.backtest(key @paillier@.paillier_private_key, starts timestamptz DEFAULT '-infinity',
 		ends timestamptz DEFAULT 'infinity', of_region text DEFAULT NULL, with_model text DEFAULT NULL)
 	RETURNS TABLE (region text, model text, hours int, mape numeric, bias numeric, rmse numeric)
@@ -119,4 +119,4 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.backtest(@paillier@.paillier_private_key, timestamptz, timestamptz, text, text) IS 'how far off day-ahead forecasts would have been, by the region''s model or a given one beside "last_week" and "last_day", over the same hours: mean absolute error in percent, mean error and root mean square error in units of the readings';
+COMMENT ON FUNCTION metering.backtest(@paillier@.paillier_private_key, timestamptz, timestamptz, text, text) IS 'errors of day-ahead forecasts of past hours, by the model of the region or a given one, and by "last_week" and "last_day" over the same hours: mean absolute error in percent, mean error and root mean square error in units of the readings';

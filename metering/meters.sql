@@ -12,27 +12,27 @@ CREATE TABLE metering.meter (
 CREATE INDEX ON metering.meter (region, flow);
 
 COMMENT ON TABLE metering.meter IS 'the meters whose readings are accepted';
-COMMENT ON COLUMN metering.meter.region IS 'region whose hourly totals the meter counts in; a change takes effect at the next hour';
-COMMENT ON COLUMN metering.meter.tariff IS 'tariff it is billed by; a change takes effect at the next bill window';
-COMMENT ON COLUMN metering.meter.active IS 'when readings are expected';
-COMMENT ON COLUMN metering.meter.collector IS 'role that alone may send its readings and see its gaps; NULL: every collector';
-COMMENT ON COLUMN metering.meter.account IS 'account that is billed; NULL: one named like the meter; a change takes effect at the next bill window';
-COMMENT ON COLUMN metering.meter.flow IS 'import, energy consumed, or export, energy fed in: a channel of its own beside that of import, in a region of its own';
+COMMENT ON COLUMN metering.meter.region IS 'region whose hourly totals contain the meter; a change takes effect with the next hour';
+COMMENT ON COLUMN metering.meter.tariff IS 'tariff that it is billed by; a change takes effect with the next bill window';
+COMMENT ON COLUMN metering.meter.active IS 'range of time in which readings are expected';
+COMMENT ON COLUMN metering.meter.collector IS 'the only role that may send its readings and see its gaps; NULL: every collector';
+COMMENT ON COLUMN metering.meter.account IS 'account that is billed; NULL: an account with the name of the meter; a change takes effect with the next bill window';
+COMMENT ON COLUMN metering.meter.flow IS 'import (energy consumed) or export (energy fed in); a home with both has two meters, in separate regions';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.meter', '');
 
-CREATE TABLE metering.region_past (
+CREATE TABLE metering.region_history (
 	meter_id text NOT NULL,
 	until    timestamptz NOT NULL,
 	region   text NOT NULL,
 	PRIMARY KEY (meter_id, until)
 );
 
-COMMENT ON TABLE metering.region_past IS 'the region of a meter up to a time, where it has changed since';
+COMMENT ON TABLE metering.region_history IS 'earlier values of the region of a meter; each row held until its time';
 
-SELECT pg_catalog.pg_extension_config_dump('metering.region_past', '');
+SELECT pg_catalog.pg_extension_config_dump('metering.region_history', '');
 
-CREATE TABLE metering.tariff_past (
+CREATE TABLE metering.contract_history (
 	meter_id text NOT NULL,
 	until    timestamptz NOT NULL,
 	tariff   text,
@@ -41,20 +41,20 @@ CREATE TABLE metering.tariff_past (
 	PRIMARY KEY (meter_id, until)
 );
 
-COMMENT ON TABLE metering.tariff_past IS 'the tariff and account of a meter up to a time, where one of them has changed since or the meter is gone';
+COMMENT ON TABLE metering.contract_history IS 'earlier values of tariff, account and flow of a meter, and the last ones of a deleted meter; each row held until its time';
 
-SELECT pg_catalog.pg_extension_config_dump('metering.tariff_past', '');
+SELECT pg_catalog.pg_extension_config_dump('metering.contract_history', '');
 
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.meter
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce();
 
--- A meter counts in one region in any hour, and by one tariff in any window.
+-- In each hour a meter counts in one region, and in each window it has one tariff.
 CREATE FUNCTION metering.change_meter() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	IF TG_OP = 'DELETE' OR (NEW.tariff, NEW.account) IS DISTINCT FROM (OLD.tariff, OLD.account) THEN
-		INSERT INTO metering.tariff_past (meter_id, until, tariff, account, flow)
+		INSERT INTO metering.contract_history (meter_id, until, tariff, account, flow)
 		SELECT OLD.meter_id, w.window_end, OLD.tariff, OLD.account, OLD.flow FROM metering.window_of(clock_timestamp()) w
 		ON CONFLICT DO NOTHING;
 	END IF;
@@ -70,7 +70,7 @@ BEGIN
 			USING ERRCODE = 'feature_not_supported', HINT = 'Import and export are two channels, each with an id of its own.';
 	END IF;
 	IF NEW.region <> OLD.region THEN
-		INSERT INTO metering.region_past
+		INSERT INTO metering.region_history
 		VALUES (OLD.meter_id, metering.utc_hour(clock_timestamp()) + interval '1 hour', OLD.region)
 		ON CONFLICT DO NOTHING;
 	END IF;
@@ -78,12 +78,12 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.change_meter() IS 'keeps the region, tariff and account of a meter until the hour or window ends';
+COMMENT ON FUNCTION metering.change_meter() IS 'keeps the earlier region until the hour ends, and the earlier tariff and account until the bill window ends';
 
 CREATE TRIGGER change_meter BEFORE UPDATE OR DELETE ON metering.meter
 	FOR EACH ROW EXECUTE FUNCTION metering.change_meter();
 
--- A total of what comes in and what goes out would be neither.
+-- A total of both import and export would mean neither.
 CREATE FUNCTION metering.check_flow() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -101,7 +101,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.check_flow() IS 'refuses a region of import and export meters';
+COMMENT ON FUNCTION metering.check_flow() IS 'refuses a region with both import and export meters';
 
 CREATE TRIGGER check_flow_insert AFTER INSERT ON metering.meter REFERENCING NEW TABLE AS changed
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.check_flow();

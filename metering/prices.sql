@@ -2,15 +2,15 @@ CREATE VIEW metering.contract AS
 	SELECT meter_id, COALESCE(account, meter_id) AS account, tariff, flow,
 		lag(until, 1, '-infinity') OVER (PARTITION BY meter_id ORDER BY until) AS since, until
 	FROM (
-		SELECT meter_id, account, tariff, flow, until FROM metering.tariff_past
+		SELECT meter_id, account, tariff, flow, until FROM metering.contract_history
 		UNION ALL
 		SELECT meter_id, account, tariff, flow, 'infinity' FROM metering.meter) AS stretch;
 
-COMMENT ON VIEW metering.contract IS 'account and tariff of each meter over time, also of meters that are gone';
+COMMENT ON VIEW metering.contract IS 'account and tariff of each meter over time, including deleted meters';
 COMMENT ON COLUMN metering.contract.account IS 'who is billed';
 COMMENT ON COLUMN metering.contract.flow IS 'import or export';
-COMMENT ON COLUMN metering.contract.since IS 'bill windows that begin from then on …';
-COMMENT ON COLUMN metering.contract.until IS '… and before then';
+COMMENT ON COLUMN metering.contract.since IS 'the row holds for bill windows that begin at this time or later';
+COMMENT ON COLUMN metering.contract.until IS 'the row holds for bill windows that begin before this time';
 
 CREATE FUNCTION metering.price(tariff text, charge text, local timestamp) RETURNS numeric
 	LANGUAGE sql STABLE STRICT PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
@@ -21,7 +21,7 @@ CREATE FUNCTION metering.price(tariff text, charge text, local timestamp) RETURN
 		ORDER BY r.from_time <= $3::time DESC, r.from_time DESC LIMIT 1
 	$$;
 
-COMMENT ON FUNCTION metering.price(text, text, timestamp) IS 'price of a tariff for import, export or standing charge at a local time; NULL where no rate holds';
+COMMENT ON FUNCTION metering.price(text, text, timestamp) IS 'price of a tariff for import, export or standing charge at a local time; NULL if no rate holds';
 
 CREATE VIEW metering.window_price AS
 	SELECT t.tariff, f.flow, w.window_start, date_trunc('month', l.starts)::date AS period, p.price, p.standing, t.rounding
@@ -35,15 +35,15 @@ CREATE VIEW metering.window_price AS
 			CASE WHEN f.flow = 'import' AND l.ends::date > l.starts::date
 				THEN metering.price(t.tariff, 'standing', l.starts::date) END AS standing) AS p;
 
-COMMENT ON VIEW metering.window_price IS 'what a kWh cost in each sealed bill window: the price at the start of the window in the tariff''s local time';
+COMMENT ON VIEW metering.window_price IS 'price of a kWh in each sealed bill window: the price at the start of the window, in the local time of the tariff';
 COMMENT ON COLUMN metering.window_price.flow IS 'import or export';
 COMMENT ON COLUMN metering.window_price.period IS 'first day of the month, in the tariff''s time zone';
-COMMENT ON COLUMN metering.window_price.price IS 'price of one kWh; NULL where no rate holds';
-COMMENT ON COLUMN metering.window_price.standing IS 'standing charge of the day whose last window it is';
-COMMENT ON COLUMN metering.window_price.rounding IS 'decimal digits that an amount due is rounded to';
+COMMENT ON COLUMN metering.window_price.price IS 'price of one kWh; NULL if no rate holds';
+COMMENT ON COLUMN metering.window_price.standing IS 'standing charge of the day, in the last window of the day';
+COMMENT ON COLUMN metering.window_price.rounding IS 'decimal digits of an amount due';
 
--- What is wrong with tariffs, in the coming year.  A price that changes within
--- a bill window is applied from the next window on.
+-- Problems of tariffs in the coming year.  A price that changes within a bill window
+-- takes effect with the next window.
 CREATE VIEW metering.tariff_problem AS
 	SELECT u.tariff, format('no %s price on %s days of the coming year, the first of them %s', u.flow, count(*), min(d.day)) AS problem
 	FROM (SELECT DISTINCT tariff, flow FROM metering.meter) AS u
@@ -69,5 +69,5 @@ CREATE VIEW metering.tariff_problem AS
 		OR metering.window_label(b.at, s.zone, s.bill_window) = metering.window_label(b.at - interval '1 hour', s.zone, s.bill_window)
 	GROUP BY b.tariff, b.from_time;
 
-COMMENT ON VIEW metering.tariff_problem IS 'tariffs in use that leave times without a price, or whose prices or days begin within a bill window and so take effect with the next';
+COMMENT ON VIEW metering.tariff_problem IS 'tariffs in use that have no price at some time, or whose prices or days begin within a bill window and so take effect with the next one';
 COMMENT ON COLUMN metering.tariff_problem.problem IS 'what is wrong';

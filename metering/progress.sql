@@ -4,7 +4,7 @@ CREATE TABLE metering.progress (
 	billed_until timestamptz
 );
 
-COMMENT ON TABLE metering.progress IS 'how far the roll-up has come, one row; whoever rolls up holds a lock on it';
+COMMENT ON TABLE metering.progress IS 'progress of the roll-up, one row; a roll-up holds a lock on it';
 COMMENT ON COLUMN metering.progress.sealed_until IS 'all hours before this are sealed';
 COMMENT ON COLUMN metering.progress.billed_until IS 'all bill windows before this are sealed';
 
@@ -29,20 +29,20 @@ CREATE TABLE metering.rollup_log (
 COMMENT ON TABLE metering.rollup_log IS 'what each step of the roll-up did';
 COMMENT ON COLUMN metering.rollup_log.finished_at IS 'when the step was done';
 COMMENT ON COLUMN metering.rollup_log.duration IS 'how long it took';
-COMMENT ON COLUMN metering.rollup_log.step IS 'hour: an hour was sealed; late: late readings were taken; window: a bill window was sealed; restart: staging was found lost';
+COMMENT ON COLUMN metering.rollup_log.step IS 'hour: an hour was sealed; late: late readings were taken; window: a bill window was sealed; restart: a crash had emptied staging';
 COMMENT ON COLUMN metering.rollup_log.starts IS 'start of the hour or window';
 COMMENT ON COLUMN metering.rollup_log.meters IS 'meters that contributed';
 COMMENT ON COLUMN metering.rollup_log.readings IS 'readings in the totals';
 COMMENT ON COLUMN metering.rollup_log.duplicates IS 'readings dropped because they had been received before';
 COMMENT ON COLUMN metering.rollup_log.refused IS 'readings dropped because they lie before the start of metering';
 COMMENT ON COLUMN metering.rollup_log.late IS 'readings taken for hours that had been sealed';
-COMMENT ON COLUMN metering.rollup_log.suppressed IS 'regions without a total for want of meters';
+COMMENT ON COLUMN metering.rollup_log.suppressed IS 'regions without a total, because too few meters contributed';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.rollup_log', '');
 SELECT pg_catalog.pg_extension_config_dump('metering.rollup_log_id_seq', '');
 
--- One row only; the row of a dump that is restored replaces the one made here.
--- Where progress is restored staging is not: it counts as lost.
+-- Keeps one row.  When a dump is restored, its row replaces the row made here.  A dump
+-- has no staging: so staging counts as lost when progress is restored.
 CREATE FUNCTION metering.replace_row() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -55,7 +55,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.replace_row() IS 'keeps one-row tables at one row';
+COMMENT ON FUNCTION metering.replace_row() IS 'replaces the row of a table that has one row';
 
 CREATE TRIGGER replace_row BEFORE INSERT ON metering.setting
 	FOR EACH ROW EXECUTE FUNCTION metering.replace_row();

@@ -3,13 +3,14 @@ CREATE TABLE metering.region (
 	parent text NOT NULL
 );
 
-COMMENT ON TABLE metering.region IS 'which region is part of which';
-COMMENT ON COLUMN metering.region.region IS 'a region of meters, or one that has parts itself';
-COMMENT ON COLUMN metering.region.parent IS 'the region it is part of';
+COMMENT ON TABLE metering.region IS 'which region is a part of which other region';
+COMMENT ON COLUMN metering.region.region IS 'a region of meters, or a region that has parts itself';
+COMMENT ON COLUMN metering.region.parent IS 'the region that it is a part of';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.region', '');
 
--- One writer at a time: two changes, each without a cycle, could make one together.
+-- The lock lets one writer in at a time: two concurrent changes, each without a cycle,
+-- could make a cycle together.
 CREATE FUNCTION metering.refuse_cycle() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -44,10 +45,10 @@ CREATE VIEW metering.region_part AS
 	)
 	SELECT whole, part FROM below;
 
-COMMENT ON VIEW metering.region_part IS 'every region of the tree with all of its parts, itself and parts of parts among them';
+COMMENT ON VIEW metering.region_part IS 'every region of the tree with all of its parts: itself, its parts, and their parts';
 
--- Parts without a total are not in the sum: it is one of totals that are
--- released anyway, and taking these from it leaves nothing.
+-- Parts without a total are not in the sum.  So it is a sum of released totals only:
+-- if they are subtracted, nothing is left.
 CREATE VIEW metering.region_tree_load AS
 	SELECT p.whole AS region, h.hour, @paillier@.sum(h.total) AS total,
 		sum(h.meters) FILTER (WHERE h.total IS NOT NULL) AS meters,
@@ -59,9 +60,9 @@ CREATE VIEW metering.region_tree_load AS
 	HAVING count(h.total) > 0;
 
 COMMENT ON VIEW metering.region_tree_load IS 'encrypted energy of each region of the tree and UTC hour, its parts included';
-COMMENT ON COLUMN metering.region_tree_load.total IS 'sum of the totals of its parts, as far as they have one';
+COMMENT ON COLUMN metering.region_tree_load.total IS 'sum of the totals of all parts that have a total';
 COMMENT ON COLUMN metering.region_tree_load.meters IS 'meters in the total';
 COMMENT ON COLUMN metering.region_tree_load.readings IS 'readings in the total';
-COMMENT ON COLUMN metering.region_tree_load.expected IS 'readings that should be in it';
+COMMENT ON COLUMN metering.region_tree_load.expected IS 'readings that should be in the total';
 COMMENT ON COLUMN metering.region_tree_load.parts IS 'regions in the total';
-COMMENT ON COLUMN metering.region_tree_load.parts_suppressed IS 'regions that are not in it, for want of meters or because their total is void';
+COMMENT ON COLUMN metering.region_tree_load.parts_suppressed IS 'regions without a total, because too few meters contributed or the total is void';

@@ -6,15 +6,15 @@ CREATE TABLE metering.register_read (
 	PRIMARY KEY (meter_id, read_at)
 );
 
-COMMENT ON TABLE metering.register_read IS 'registers as they stand between bill windows: collectors INSERT or COPY (meter_id, read_at, register) here; written once';
+COMMENT ON TABLE metering.register_read IS 'energy that meters have counted up to the start of a bill window: collectors INSERT or COPY (meter_id, read_at, register); rows never change';
 COMMENT ON COLUMN metering.register_read.read_at IS 'start of a bill window';
-COMMENT ON COLUMN metering.register_read.register IS 'encrypted energy that the meter has counted up to then, in the unit of readings';
-COMMENT ON COLUMN metering.register_read.received_at IS 'when it came; set by the database';
+COMMENT ON COLUMN metering.register_read.register IS 'encrypted energy that the meter has counted so far, in the unit of readings';
+COMMENT ON COLUMN metering.register_read.received_at IS 'when it arrived; set by the database';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.register_read', '');
 
--- Where a total is known for both, the difference of two registers is one of
--- bill windows, and nothing finer.
+-- Registers are read at the start of bill windows only: then the difference of two
+-- registers is a sum of bill windows, and nothing finer.
 CREATE FUNCTION metering.take_register() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -22,7 +22,7 @@ BEGIN
 	IF NEW.read_at <> (SELECT w.window_start FROM metering.window_of(NEW.read_at) w) THEN
 		RAISE EXCEPTION 'register at % is not read at the start of a bill window', NEW.read_at
 			USING ERRCODE = 'check_violation',
-				DETAIL = 'Any other time would give away a part of a window.';
+				DETAIL = 'At any other time it would reveal the energy of a part of a window.';
 	END IF;
 	IF EXISTS (SELECT FROM metering.register_read r WHERE (r.meter_id, r.read_at) = (NEW.meter_id, NEW.read_at)) THEN
 		RETURN NULL;
@@ -33,10 +33,10 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.take_register() IS 'takes a register in, re-randomised; one that was sent before is dropped';
+COMMENT ON FUNCTION metering.take_register() IS 're-randomises a register before it is stored; drops a register that was sent before';
 
--- The door of readings holds for registers, as for a reading of the interval
--- that begins there.  Rows of a dump have been through it.
+-- The door checks a register like the reading of the interval that begins at its time.
+-- Rows of a dump have passed it before: their received_at is set.
 CREATE TRIGGER take_register BEFORE INSERT ON metering.register_read
 	FOR EACH ROW
 	WHEN (CASE WHEN NEW.received_at IS NULL THEN metering.accept(NEW.meter_id, NEW.read_at, NEW.register) END)

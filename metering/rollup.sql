@@ -1,7 +1,8 @@
--- What the roll-up has to do next, and where: NULL when nothing is due.
+-- The next step of the roll-up, and the start of its hour or window.  NULL if nothing
+-- is due.
 --
--- After a crash, hours and windows that lost readings wait for them to be sent
--- again: until they are complete, or until the grace time has passed once more.
+-- After a crash, hours and windows that lost readings wait until these have been sent
+-- again, but no longer than the grace time.
 CREATE FUNCTION metering.next_step(as_of timestamptz, OUT step text, OUT starts timestamptz)
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -25,7 +26,7 @@ BEGIN
 	IF g.sealed_until IS NULL THEN
 		SELECT s.starts_at INTO starts FROM metering.setting s;
 		IF starts IS NULL THEN
-			-- readings that are still on their way in might be older than all that are here
+			-- a reading that is being inserted may be older than all staged ones
 			IF NOT metering.lock_staging('metering.reading', 'SHARE') THEN
 				RAISE NOTICE 'readings are being sent: metering will start with the next roll-up';
 				RETURN;
@@ -62,12 +63,12 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.next_step(timestamptz) IS 'the hour or bill window that is to be sealed next';
+COMMENT ON FUNCTION metering.next_step(timestamptz) IS 'the next hour or bill window to seal';
 
--- No SET and no SECURITY DEFINER: either would forbid COMMIT.  Everything with
--- a right to it is in the functions above.  Each step has a transaction of its
--- own, also that which only looks for late readings: it reads every partition.
--- The isolation level must be set before anything else is evaluated.
+-- No SET and no SECURITY DEFINER: both forbid COMMIT. So the functions above do all
+-- that needs the rights of the owner.  Each step is a transaction of its own.  So is
+-- the search for late readings, because it reads every partition.  The isolation level
+-- must be set before any expression is evaluated.
 CREATE PROCEDURE metering.rollup(as_of timestamptz DEFAULT now())
 	LANGUAGE plpgsql
 	AS $$
@@ -104,4 +105,4 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE metering.rollup(timestamptz) IS 'seals every hour and bill window that is due as of a time, each in a transaction of its own; may be called at any time, also twice at once';
+COMMENT ON PROCEDURE metering.rollup(timestamptz) IS 'seals every hour and bill window that is due as of a time, each in a transaction of its own; several sessions may call it, at any time';

@@ -1,12 +1,12 @@
--- The readings of an hour, one partial total a meter.  Resends within the hour
--- show as more readings than bits: these meters are added up again from
--- distinct readings.  Returns how many readings were taken.
-CREATE FUNCTION metering.take_hour(partition regclass, starts timestamptz, key_id text, minutes int, one_key boolean)
+-- Adds up the readings of an hour to one partial total for each meter.  If a meter
+-- sent a reading twice, its count of readings exceeds the bits of its bitmap: then its
+-- readings are added up again without duplicates.  Returns the number of readings.
+CREATE FUNCTION metering.sum_hour(partition regclass, starts timestamptz, key_id text, minutes int, one_key boolean)
 	RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET work_mem = '256MB' SET jit = off SET enable_nestloop = off SET enable_sort = off
 	AS $$
 DECLARE
-	-- after a change of key some readings of the hour may be under the new one
+	-- after a change of key, some readings of the hour may be under the new key
 	source   text := format('%s WHERE read_at >= $1 AND read_at < $1 + interval ''1 hour''%s', partition,
 		CASE WHEN one_key THEN '' ELSE ' AND @paillier@.paillier_key_id(energy) = $2' END);
 	command  text := '
@@ -28,10 +28,11 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.take_hour(regclass, timestamptz, text, int, boolean) IS 'turns the readings of an hour into one partial total a meter';
+COMMENT ON FUNCTION metering.sum_hour(regclass, timestamptz, text, int, boolean) IS 'adds up the readings of an hour to one partial total for each meter';
 
--- The partial totals of an hour become one total a region: re-randomised, and
--- none where too few meters contributed.  Returns the regions without one.
+-- Adds up the partial totals of an hour to one re-randomised total for each region, or
+-- to none if too few meters contributed.  Returns the number of regions without a
+-- total.
 CREATE FUNCTION metering.seal_regions(hour timestamptz, key_id text) RETURNS bigint
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp SET work_mem = '256MB' SET jit = off SET enable_nestloop = off SET enable_sort = off
 	AS $$
@@ -40,7 +41,7 @@ CREATE FUNCTION metering.seal_regions(hour timestamptz, key_id text) RETURNS big
 				metering.expected_readings(m.active, $1, $1 + interval '1 hour', w.reading_interval) AS expected
 			FROM metering.window_of($1) AS w CROSS JOIN metering.meter m
 			LEFT JOIN (
-				SELECT DISTINCT ON (meter_id) meter_id, region FROM metering.region_past
+				SELECT DISTINCT ON (meter_id) meter_id, region FROM metering.region_history
 				WHERE until > $1 ORDER BY meter_id, until) AS x USING (meter_id)
 			WHERE m.active && tstzrange($1, $1 + interval '1 hour')
 		), sealed AS (
@@ -59,8 +60,8 @@ CREATE FUNCTION metering.seal_regions(hour timestamptz, key_id text) RETURNS big
 
 COMMENT ON FUNCTION metering.seal_regions(timestamptz, text) IS 'writes the regional totals of an hour';
 
--- Seal one hour: its regional totals, its partial totals, the purge of its
--- readings, all in one transaction.  False where its partition is in use.
+-- Seals one hour: writes its regional and partial totals and purges its readings, in
+-- one transaction.  Returns false if its partition is in use.
 CREATE FUNCTION metering.seal_hour(starts timestamptz) RETURNS boolean
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -72,7 +73,7 @@ DECLARE
 	one_key    boolean;
 	staged     bigint;
 	staged_late bigint;
-	last_one   timestamptz;
+	newest     timestamptz;
 	refused    bigint;
 	taken      bigint;
 	late       bigint := 0;
@@ -95,17 +96,17 @@ BEGIN
 	SELECT * INTO w FROM metering.window_of(starts);
 	EXECUTE format('SELECT count(*) FILTER (WHERE read_at < $2), count(*) FILTER (WHERE read_at < $1), count(*) FILTER (WHERE read_at < $3),
 		COALESCE(bool_and(@paillier@.paillier_key_id(energy) = $4), true), max(read_at) FROM %s', partition)
-		INTO staged, staged_late, refused, one_key, last_one
+		INTO staged, staged_late, refused, one_key, newest
 		USING starts, next_hour, (SELECT s.starts_at FROM metering.setting s), w.key_id;
 
-	taken := metering.take_hour(partition, starts, w.key_id, (EXTRACT(epoch FROM w.reading_interval) / 60)::int, one_key);
+	taken := metering.sum_hour(partition, starts, w.key_id, (EXTRACT(epoch FROM w.reading_interval) / 60)::int, one_key);
 	suppressed := metering.seal_regions(starts, w.key_id);
 	IF NOT one_key THEN
-		late := metering.take_late(partition, next_hour);
+		late := metering.sum_late(partition, next_hour);
 	ELSIF staged_late > 0 THEN
-		late := metering.take_late(partition, starts);
+		late := metering.sum_late(partition, starts);
 	END IF;
-	PERFORM metering.purge(partition, next_hour, last_one);
+	PERFORM metering.purge(partition, next_hour, newest);
 	UPDATE metering.progress SET sealed_until = next_hour;
 
 	INSERT INTO metering.rollup_log (duration, step, starts, meters, readings, duplicates, refused, late, suppressed)
@@ -118,4 +119,4 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.seal_hour(timestamptz) IS 'seals the hour that is next: regional totals, partial totals, purge';
+COMMENT ON FUNCTION metering.seal_hour(timestamptz) IS 'seals the next hour: writes regional and partial totals, and purges the readings';

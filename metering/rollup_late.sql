@@ -1,6 +1,6 @@
--- Readings of hours that are sealed become partial totals of their own, for the
--- bill only, unless they were received before.  Returns how many were taken.
-CREATE FUNCTION metering.take_late(partition regclass, sealed_until timestamptz) RETURNS bigint
+-- Adds up readings of sealed hours to partial totals, which count in bills only.
+-- Leaves out readings that were received before.  Returns the number of readings.
+CREATE FUNCTION metering.sum_late(partition regclass, sealed_until timestamptz) RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET work_mem = '256MB' SET jit = off SET enable_nestloop = off
 	AS $$
 DECLARE
@@ -36,9 +36,9 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.take_late(regclass, timestamptz) IS 'turns the readings of sealed hours in a staging partition into partial totals';
+COMMENT ON FUNCTION metering.sum_late(regclass, timestamptz) IS 'adds up readings of sealed hours in a staging partition to partial totals';
 
--- Late readings in a partition of the ring, between two sealings.
+-- Takes late readings from one partition, between two sealed hours.
 CREATE FUNCTION metering.sweep(slot int) RETURNS void
 	LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -47,13 +47,13 @@ DECLARE
 	partition    regclass;
 	sealed_until timestamptz;
 	staged       bigint;
-	last_one     timestamptz;
+	newest       timestamptz;
 	refused      bigint;
 	late         bigint;
 BEGIN
 	IF slot NOT BETWEEN 0 AND metering.slots() - 1 THEN
 		RAISE EXCEPTION 'staging has no partition %', slot
-			USING ERRCODE = 'invalid_parameter_value', HINT = format('From 0 to %s are there.', metering.slots() - 1);
+			USING ERRCODE = 'invalid_parameter_value', HINT = format('Partitions are numbered from 0 to %s.', metering.slots() - 1);
 	END IF;
 	partition := metering.staging_partition(slot);
 	PERFORM metering.check_isolation();
@@ -65,9 +65,9 @@ BEGIN
 		RETURN;		-- the next roll-up will find them
 	END IF;
 	EXECUTE format('SELECT count(*) FILTER (WHERE read_at < $1), count(*) FILTER (WHERE read_at < $2), max(read_at) FROM %s', partition)
-		INTO staged, refused, last_one USING sealed_until, (SELECT s.starts_at FROM metering.setting s);
-	late := metering.take_late(partition, sealed_until);
-	PERFORM metering.purge(partition, sealed_until, last_one);
+		INTO staged, refused, newest USING sealed_until, (SELECT s.starts_at FROM metering.setting s);
+	late := metering.sum_late(partition, sealed_until);
+	PERFORM metering.purge(partition, sealed_until, newest);
 	IF staged = 0 THEN
 		RETURN;
 	END IF;
@@ -77,11 +77,11 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.sweep(int) IS 'takes the late readings out of a staging partition, and purges what was refused there';
+COMMENT ON FUNCTION metering.sweep(int) IS 'takes the late readings from a staging partition, and purges what refused batches left in it';
 
--- Partitions with readings of sealed hours, or with nothing but the bytes of
--- readings that were refused.  Those of hours that collectors may be writing to
--- now are left alone: sealing these hours takes what is late in them.
+-- Partitions that hold readings of sealed hours, or only the bytes of refused
+-- readings.  It leaves out partitions of hours that collectors may be writing to: late
+-- readings in these are taken when the hour is sealed.
 CREATE FUNCTION metering.late_slots(as_of timestamptz) RETURNS SETOF int
 	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -109,4 +109,4 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.late_slots(timestamptz) IS 'staging partitions that hold late or refused readings';
+COMMENT ON FUNCTION metering.late_slots(timestamptz) IS 'numbers of the staging partitions that hold late or refused readings';

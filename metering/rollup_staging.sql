@@ -1,6 +1,6 @@
--- A lock on a table of staging, or false where somebody is still writing to it
--- after a second: then the step is left to the next roll-up, and neither side
--- waits for the other.
+-- Locks a staging table.  Returns false if another session still uses it after one
+-- second: then the step is left to the next roll-up, and neither side waits longer for
+-- the other.
 CREATE FUNCTION metering.lock_staging(staging_table regclass, lock_mode text DEFAULT 'ACCESS EXCLUSIVE') RETURNS boolean
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
 	AS $$
@@ -12,7 +12,7 @@ EXCEPTION WHEN lock_not_available THEN
 END
 $$;
 
-COMMENT ON FUNCTION metering.lock_staging(regclass, text) IS 'locks a table of staging, unless somebody is writing to it';
+COMMENT ON FUNCTION metering.lock_staging(regclass, text) IS 'locks a staging table; false if another session is using it';
 
 CREATE FUNCTION metering.staging_partition(slot int) RETURNS regclass
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
@@ -20,8 +20,8 @@ CREATE FUNCTION metering.staging_partition(slot int) RETURNS regclass
 
 COMMENT ON FUNCTION metering.staging_partition(int) IS 'the staging partition of a slot of the ring';
 
--- Sealing reads what was committed before it had the lock: an older snapshot
--- would miss readings that the purge then destroys.
+-- Sealing must see every reading that was committed before it got the lock.  With an
+-- older snapshot it would miss readings, and the purge would destroy them.
 CREATE FUNCTION metering.check_isolation() RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -33,37 +33,38 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.check_isolation() IS 'refuses to seal by an old snapshot';
+COMMENT ON FUNCTION metering.check_isolation() IS 'refuses to seal with an old snapshot';
 
--- The door has accepted them already, and may not any more: a meter has ended.
-CREATE FUNCTION metering.put_back(partition regclass) RETURNS void
-	AS 'MODULE_PATHNAME', 'paillier_metering_put_back' LANGUAGE C VOLATILE STRICT;
+-- Skips the door.  It accepted these readings before and might refuse them now, for
+-- example if the active range of their meter has ended.
+CREATE FUNCTION metering.restore_kept_readings(partition regclass) RETURNS void
+	AS 'MODULE_PATHNAME', 'paillier_metering_restore_kept_readings' LANGUAGE C VOLATILE STRICT;
 
-COMMENT ON FUNCTION metering.put_back(regclass) IS 'moves the readings of reading_spare into a staging partition, without the check at the door';
+COMMENT ON FUNCTION metering.restore_kept_readings(regclass) IS 'moves the readings of reading_kept back into a staging partition, without the check at the door';
 
--- Empty a locked staging partition whose newest reading is last_one.  Readings of
--- hours that are not sealed yet, from keep_from on, are put back: the ring has come
--- round because the roll-up is far behind.
-CREATE FUNCTION metering.purge(partition regclass, keep_from timestamptz, last_one timestamptz) RETURNS void
+-- Empties a locked staging partition.  newest is the time of its newest reading.
+-- Readings from keep_from on are not sealed yet: they are moved out and back.  A
+-- partition holds such readings if the roll-up is far behind.
+CREATE FUNCTION metering.purge(partition regclass, keep_from timestamptz, newest timestamptz) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	keeps boolean := last_one >= keep_from;
+	keeps boolean := newest >= keep_from;
 BEGIN
 	IF keep_from IS NULL THEN
 		RAISE EXCEPTION 'cannot purge % before an hour is sealed', partition
 			USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
 	IF keeps THEN
-		EXECUTE format('INSERT INTO metering.reading_spare SELECT * FROM %s WHERE read_at >= $1', partition)
+		EXECUTE format('INSERT INTO metering.reading_kept SELECT * FROM %s WHERE read_at >= $1', partition)
 			USING keep_from;
 	END IF;
 	EXECUTE format('TRUNCATE %s', partition);
 	IF keeps THEN
-		PERFORM metering.put_back(partition);
-		TRUNCATE metering.reading_spare;
+		PERFORM metering.restore_kept_readings(partition);
+		TRUNCATE metering.reading_kept;
 	END IF;
 END
 $$;
 
-COMMENT ON FUNCTION metering.purge(regclass, timestamptz, timestamptz) IS 'empties a staging partition by TRUNCATE';
+COMMENT ON FUNCTION metering.purge(regclass, timestamptz, timestamptz) IS 'empties a staging partition by TRUNCATE, but keeps readings that are not sealed yet';

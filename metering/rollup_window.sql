@@ -1,7 +1,8 @@
--- What was received is expected too: the active range may have been cut short
--- since.  The first function counts one by one; the second one is an expression
--- that the planner takes apart, for the many meters that are active all the time:
--- so it has no search path of its own, and its operators are qualified.
+-- Readings that arrived count as expected too: the active range may have been
+-- shortened since.  count_expected() counts readings one by one.  expected_readings()
+-- is an expression that the planner inlines, which is fast for the many meters that
+-- are active all the time.  An inlined function cannot have a search path of its own:
+-- so its operators are qualified.
 CREATE FUNCTION metering.count_expected(active tstzrange, starts timestamptz, ends timestamptz, step interval,
 		received bigint[])
 	RETURNS int
@@ -12,7 +13,7 @@ DECLARE
 BEGIN
 	IF seconds < 60 OR ends - starts > interval '48 hours' THEN
 		RAISE EXCEPTION 'cannot count readings every % from % to %', step, starts, ends
-			USING ERRCODE = 'invalid_parameter_value', HINT = 'Readings are a minute apart at least, and windows 48 hours at most.';
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Readings are at least one minute apart, and a bill window has at most 48 hours.';
 	END IF;
 	RETURN (
 		SELECT count(*)
@@ -23,7 +24,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.count_expected(tstzrange, timestamptz, timestamptz, interval, bigint[]) IS 'expected_readings() of a meter that was not active all the time';
+COMMENT ON FUNCTION metering.count_expected(tstzrange, timestamptz, timestamptz, interval, bigint[]) IS 'expected_readings() for a meter that was not active all the time';
 
 CREATE FUNCTION metering.expected_readings(active tstzrange, starts timestamptz, ends timestamptz, step interval,
 		received bigint[] DEFAULT '{}')
@@ -36,7 +37,7 @@ CREATE FUNCTION metering.expected_readings(active tstzrange, starts timestamptz,
 			END
 	$$;
 
-COMMENT ON FUNCTION metering.expected_readings(tstzrange, timestamptz, timestamptz, interval, bigint[]) IS 'how many readings a meter should send in a stretch of time, with those it has sent outside of its active range';
+COMMENT ON FUNCTION metering.expected_readings(tstzrange, timestamptz, timestamptz, interval, bigint[]) IS 'how many readings a meter should send in a range of time; readings that arrived from outside its active range count too';
 
 CREATE FUNCTION metering.add_received(received bigint[], place int, bits bigint) RETURNS bigint[]
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -44,7 +45,7 @@ CREATE FUNCTION metering.add_received(received bigint[], place int, bits bigint)
 BEGIN
 	IF place NOT BETWEEN 1 AND 48 THEN
 		RAISE EXCEPTION 'a bill window has no hour %', place
-			USING ERRCODE = 'invalid_parameter_value', HINT = 'Its hours are counted from 1 to 48 at most.';
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Its hours are numbered from 1 to at most 48.';
 	END IF;
 	FOR i IN COALESCE(array_length(received, 1), 0) + 1 .. place LOOP
 		received[i] := 0;
@@ -54,16 +55,17 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.add_received(bigint[], int, bigint) IS 'a received bitmap with more bits in one of its hours';
+COMMENT ON FUNCTION metering.add_received(bigint[], int, bigint) IS 'adds bits to one hour of a bitmap of received readings';
 
--- Record readings that count in the total of another row than that of their
--- own window and key, hour by hour.
-CREATE FUNCTION metering.record_elsewhere(starts timestamptz, window_key text) RETURNS bigint
+-- Records readings whose total is in another row than that of their own window and
+-- key: carried readings, and readings under another key.  Works hour by hour.  Returns
+-- the number of carried readings.
+CREATE FUNCTION metering.record_carried(starts timestamptz, window_key text) RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	late   record;
-	number bigint := 0;
+	late    record;
+	carried bigint;
 BEGIN
 	FOR late IN
 		SELECT h.hour, w.window_start, w.window_end, w.key_id, w.reading_interval,
@@ -78,7 +80,7 @@ BEGIN
 		FROM (
 			SELECT meter_id, bit_or(received) AS bits FROM metering.partial
 			WHERE hour = late.hour AND (hour < starts OR key_id <> window_key)
-				AND NOT EXISTS (SELECT FROM metering.partial_spare s
+				AND NOT EXISTS (SELECT FROM metering.partial_kept s
 					WHERE s.meter_id = partial.meter_id AND s.key_id = partial.key_id)
 			GROUP BY meter_id) AS p
 		CROSS JOIN LATERAL metering.add_received('{}', late.place, p.bits) AS r (received)
@@ -90,15 +92,15 @@ BEGIN
 					late.window_start, late.window_end, late.reading_interval,
 					metering.add_received(b.received, late.place, EXCLUDED.received[late.place]));
 	END LOOP;
-	SELECT COALESCE(sum(carried), 0) INTO number FROM metering.bill_window WHERE window_start = starts;
-	RETURN number;
+	SELECT COALESCE(sum(b.carried), 0) INTO carried FROM metering.bill_window b WHERE b.window_start = starts;
+	RETURN carried;
 END
 $$;
 
-COMMENT ON FUNCTION metering.record_elsewhere(timestamptz, text) IS 'records carried readings in the bitmaps of the windows they belong to';
+COMMENT ON FUNCTION metering.record_carried(timestamptz, text) IS 'records carried readings in the bitmaps of the windows that they belong to';
 
--- Seal the bill window that is next.  Meters with too few readings for a total
--- of their own keep their partial totals, which go into the next window.
+-- Seals the next bill window.  If a meter has too few readings for a total, its
+-- partial totals wait for the window after it.
 CREATE FUNCTION metering.seal_window(starts timestamptz) RETURNS boolean
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '256MB' SET jit = off SET enable_nestloop = off SET enable_sort = off
 	AS $$
@@ -106,11 +108,11 @@ DECLARE
 	began  timestamptz := clock_timestamp();
 	w      record;
 	hours  int;
-	full_  int;
-	number record;
+	most   int;			-- readings of one meter, where none is missing
+	totals record;
 	late   bigint;
 BEGIN
-	-- what a meter may forget must be on disk
+	-- readings that meters may forget must be on disk
 	SET LOCAL synchronous_commit = on;
 	PERFORM metering.check_isolation();
 	PERFORM FROM metering.progress WHERE billed_until = starts FOR UPDATE;
@@ -127,15 +129,15 @@ BEGIN
 		RETURN false;
 	END IF;
 	hours := EXTRACT(epoch FROM w.window_end - starts) / 3600;
-	full_ := EXTRACT(epoch FROM w.window_end - starts) / EXTRACT(epoch FROM w.reading_interval);
+	most := EXTRACT(epoch FROM w.window_end - starts) / EXTRACT(epoch FROM w.reading_interval);
 
-	INSERT INTO metering.partial_spare
+	INSERT INTO metering.partial_kept
 	SELECT p.* FROM metering.partial p JOIN (
 		SELECT meter_id, key_id FROM metering.partial GROUP BY meter_id, key_id
-		HAVING sum(readings) < least((SELECT min_readings FROM metering.setting), full_)) AS few
+		HAVING sum(readings) < least((SELECT min_readings FROM metering.setting), most)) AS few
 		USING (meter_id, key_id);
 
-	-- one row a meter, and one more for totals under another key
+	-- one row for each meter, and another one for totals under another key
 	EXECUTE format($query$
 		INSERT INTO metering.bill_window (meter_id, window_start, key_id, total, readings, carried, expected, counted, received)
 		SELECT COALESCE(m.meter_id, t.meter_id), $1, COALESCE(t.key_id, $2), @paillier@.paillier_rerandomize(t.total),
@@ -148,7 +150,7 @@ BEGIN
 				COALESCE(sum(readings) FILTER (WHERE hour < $1), 0) AS carried, ARRAY[%s] AS received
 			FROM metering.partial p
 			WHERE NOT EXISTS (
-				SELECT FROM metering.partial_spare s WHERE s.meter_id = p.meter_id AND s.key_id = p.key_id)
+				SELECT FROM metering.partial_kept s WHERE s.meter_id = p.meter_id AND s.key_id = p.key_id)
 			GROUP BY meter_id, key_id
 		) AS t
 		FULL JOIN (
@@ -159,21 +161,21 @@ BEGIN
 				', ' ORDER BY h)
 			FROM generate_series(0, hours - 1) AS h))
 		USING starts, w.key_id, w.window_end, w.reading_interval;
-	late := metering.record_elsewhere(starts, w.key_id);
+	late := metering.record_carried(starts, w.key_id);
 
 	TRUNCATE metering.partial;
-	INSERT INTO metering.partial SELECT * FROM metering.partial_spare;
-	TRUNCATE metering.partial_spare;
+	INSERT INTO metering.partial SELECT * FROM metering.partial_kept;
+	TRUNCATE metering.partial_kept;
 	INSERT INTO metering.sealed_window VALUES (starts, w.window_end, w.key_id, w.reading_interval);
 	UPDATE metering.progress SET billed_until = w.window_end;
 
-	SELECT count(total) AS meters, COALESCE(sum(readings), 0) AS readings INTO number
+	SELECT count(total) AS meters, COALESCE(sum(readings), 0) AS readings INTO totals
 	FROM metering.bill_window WHERE window_start = starts;
 	INSERT INTO metering.rollup_log (duration, step, starts, meters, readings, late)
-	VALUES (clock_timestamp() - began, 'window', starts, number.meters, number.readings, late);
-	RAISE NOTICE 'bill window %: % meters, % readings, of which % carried over', starts, number.meters, number.readings, late;
+	VALUES (clock_timestamp() - began, 'window', starts, totals.meters, totals.readings, late);
+	RAISE NOTICE 'bill window %: % meters, % readings, of which % carried over', starts, totals.meters, totals.readings, late;
 	RETURN true;
 END
 $$;
 
-COMMENT ON FUNCTION metering.seal_window(timestamptz) IS 'seals the bill window that is next: one total a meter, purge of partial totals';
+COMMENT ON FUNCTION metering.seal_window(timestamptz) IS 'seals the next bill window: writes one total for each meter, and purges the partial totals';

@@ -20,21 +20,21 @@ CREATE TABLE metering.setting (
 COMMENT ON TABLE metering.setting IS 'the settings of metering, one row';
 COMMENT ON COLUMN metering.setting.key_id IS 'the key that readings are encrypted under, from paillier_register_key()';
 COMMENT ON COLUMN metering.setting.reading_interval IS 'time between two readings; a reading is dated by the start of its interval';
-COMMENT ON COLUMN metering.setting.bill_window IS 'stretch of time that a meter is billed by: nothing finer about one meter is ever kept';
-COMMENT ON COLUMN metering.setting.zone IS 'time zone whose midnight bill windows are counted from';
+COMMENT ON COLUMN metering.setting.bill_window IS 'length of a bill window; nothing finer about one meter is ever kept';
+COMMENT ON COLUMN metering.setting.zone IS 'bill windows are counted from midnight in this time zone';
 COMMENT ON COLUMN metering.setting.grace IS 'how long after its end an hour waits for readings before it is sealed';
-COMMENT ON COLUMN metering.setting.min_meters IS 'fewer meters than this in a region and hour get no total';
-COMMENT ON COLUMN metering.setting.min_readings IS 'fewer readings than this of one meter get no total: they wait for the next window';
-COMMENT ON COLUMN metering.setting.retention IS 'how old a reading may be when it comes';
+COMMENT ON COLUMN metering.setting.min_meters IS 'a region and hour with fewer meters than this gets no total';
+COMMENT ON COLUMN metering.setting.min_readings IS 'a meter and bill window with fewer readings than this gets no total; the readings wait for the next window';
+COMMENT ON COLUMN metering.setting.retention IS 'older readings are refused';
 COMMENT ON COLUMN metering.setting.scale IS 'decimal digits of readings';
-COMMENT ON COLUMN metering.setting.width IS 'largest declared width of readings in bits';
-COMMENT ON COLUMN metering.setting.unit_kwh IS 'kWh in one unit of reading: 0.001 where readings are in Wh';
-COMMENT ON COLUMN metering.setting.clock_tolerance IS 'how far the clocks of meters may be ahead';
-COMMENT ON COLUMN metering.setting.starts_at IS 'readings before this are refused; set by the first roll-up where it is not set';
+COMMENT ON COLUMN metering.setting.width IS 'largest declared width of readings, in bits';
+COMMENT ON COLUMN metering.setting.unit_kwh IS 'kWh in one unit of a reading: 0.001 if readings are in Wh';
+COMMENT ON COLUMN metering.setting.clock_tolerance IS 'how far the clock of a meter may be ahead';
+COMMENT ON COLUMN metering.setting.starts_at IS 'older readings are refused; the first roll-up sets it if it is NULL';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.setting', '');
 
-CREATE TABLE metering.setting_past (
+CREATE TABLE metering.setting_history (
 	until            timestamptz PRIMARY KEY,
 	key_id           text,
 	reading_interval interval NOT NULL,
@@ -42,16 +42,16 @@ CREATE TABLE metering.setting_past (
 	zone             text NOT NULL
 );
 
-COMMENT ON TABLE metering.setting_past IS 'earlier values of the settings; each row held until its time';
+COMMENT ON TABLE metering.setting_history IS 'earlier values of the settings; each row held until its time';
 
-SELECT pg_catalog.pg_extension_config_dump('metering.setting_past', '');
+SELECT pg_catalog.pg_extension_config_dump('metering.setting_history', '');
 
-CREATE VIEW metering.regime AS
-	SELECT until, key_id, reading_interval, bill_window, zone FROM metering.setting_past
+CREATE VIEW metering.setting_period AS
+	SELECT until, key_id, reading_interval, bill_window, zone FROM metering.setting_history
 	UNION ALL
 	SELECT 'infinity', key_id, reading_interval, bill_window, zone FROM metering.setting;
 
-COMMENT ON VIEW metering.regime IS 'key, reading interval and bill window over time: each row holds up to its end';
+COMMENT ON VIEW metering.setting_period IS 'key, reading interval, bill window and zone over time; each row holds until its time';
 
 INSERT INTO metering.setting DEFAULT VALUES;
 
@@ -73,16 +73,16 @@ SELECT pg_catalog.pg_extension_config_dump('metering.region_turn', '');
 CREATE FUNCTION metering.announce() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'paillier_metering_announce' LANGUAGE C;
 
-COMMENT ON FUNCTION metering.announce() IS 'tells the doors of all sessions that settings or meters have changed';
+COMMENT ON FUNCTION metering.announce() IS 'tells all sessions that their cached settings and meters are out of date';
 
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.setting
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce();
-CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.setting_past
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.setting_history
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce();
 
--- Key, interval, window and zone change at the end of the bill window that is
--- open: what held before is kept up to then.  Before the first reading a change
--- takes effect at once.
+-- A change of key, interval, window or zone takes effect when the open bill window
+-- ends: setting_history keeps the earlier values until then.  Before the first reading
+-- a change takes effect at once.
 CREATE FUNCTION metering.change_setting() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -103,7 +103,7 @@ BEGIN
 		AND OLD.key_id IS NOT NULL
 		AND (EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until IS NOT NULL)
 			OR EXISTS (SELECT FROM metering.reading) OR EXISTS (SELECT FROM metering.register_read)) THEN
-		INSERT INTO metering.setting_past (until, key_id, reading_interval, bill_window, zone)
+		INSERT INTO metering.setting_history (until, key_id, reading_interval, bill_window, zone)
 		SELECT w.window_end, OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone
 		FROM metering.window_of(clock_timestamp()) w
 		ON CONFLICT DO NOTHING;
@@ -112,7 +112,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.change_setting() IS 'checks a change of settings and keeps what held before until the open bill window ends';
+COMMENT ON FUNCTION metering.change_setting() IS 'checks a change of settings, and keeps the earlier values until the open bill window ends';
 
 CREATE TRIGGER change_setting BEFORE UPDATE ON metering.setting
 	FOR EACH ROW EXECUTE FUNCTION metering.change_setting();

@@ -1,7 +1,7 @@
 CREATE FUNCTION metering.accept(meter_id text, read_at timestamptz, energy @paillier@.paillier_ciphertext) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'paillier_metering_accept' LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 200;
 
-COMMENT ON FUNCTION metering.accept(text, timestamptz, @paillier@.paillier_ciphertext) IS 'true for a reading that may enter the staging table, an error that says why for any other';
+COMMENT ON FUNCTION metering.accept(text, timestamptz, @paillier@.paillier_ciphertext) IS 'true if a reading may enter staging; otherwise an error that says why not';
 
 CREATE TABLE metering.reading (
 	meter_id text NOT NULL,
@@ -14,8 +14,8 @@ COMMENT ON TABLE metering.reading IS 'staging: collectors INSERT or COPY reading
 COMMENT ON COLUMN metering.reading.read_at IS 'start of the interval that was metered';
 COMMENT ON COLUMN metering.reading.energy IS 'encrypted energy of the interval';
 
--- Partial totals of one meter and hour, on their way into a bill window.  As
--- short-lived as readings: emptied when the window is sealed.
+-- Partial totals of one meter and hour, until their bill window is sealed.  Then the
+-- table is emptied, as staged readings are.
 CREATE UNLOGGED TABLE metering.partial (
 	meter_id text NOT NULL,
 	hour     timestamptz NOT NULL,
@@ -27,21 +27,22 @@ CREATE UNLOGGED TABLE metering.partial (
 
 CREATE INDEX ON metering.partial (hour, meter_id);
 
-COMMENT ON TABLE metering.partial IS 'staging: totals of one meter and hour that wait for their bill window to end; unlogged, emptied by TRUNCATE';
+COMMENT ON TABLE metering.partial IS 'staging: totals of one meter and hour, which wait for their bill window to end; unlogged, emptied by TRUNCATE';
 
--- What must outlive a TRUNCATE of staging within one transaction waits here.
-CREATE UNLOGGED TABLE metering.reading_spare (LIKE metering.reading) WITH (autovacuum_enabled = off);
-CREATE UNLOGGED TABLE metering.partial_spare (LIKE metering.partial) WITH (autovacuum_enabled = off);
+-- Rows that have to survive a TRUNCATE of staging within one transaction.
+CREATE UNLOGGED TABLE metering.reading_kept (LIKE metering.reading) WITH (autovacuum_enabled = off);
+CREATE UNLOGGED TABLE metering.partial_kept (LIKE metering.partial) WITH (autovacuum_enabled = off);
 
-COMMENT ON TABLE metering.reading_spare IS 'staging: holds readings that are not due while their partition is emptied; empty outside of that transaction';
-COMMENT ON TABLE metering.partial_spare IS 'staging: holds partial totals that wait on while the table is emptied; empty outside of that transaction';
+COMMENT ON TABLE metering.reading_kept IS 'staging: readings that are not due, while their partition is emptied; empty outside that transaction';
+COMMENT ON TABLE metering.partial_kept IS 'staging: partial totals that wait for the next window, while the table is emptied; empty outside that transaction';
 
--- Emptied by a crash like all of staging, and this is how the crash shows.
+-- A crash empties this table like all of staging.  That is how the roll-up notices the
+-- crash.
 CREATE UNLOGGED TABLE metering.staging_since (
 	since timestamptz NOT NULL
 );
 
-COMMENT ON TABLE metering.staging_since IS 'since when staging has been kept: one row, lost with the rest of staging in a crash and made again by the next roll-up';
+COMMENT ON TABLE metering.staging_since IS 'no staged reading has been lost since then; one row, which a crash deletes and the next roll-up writes again';
 
 INSERT INTO metering.staging_since VALUES ('-infinity');
 
@@ -56,15 +57,15 @@ BEGIN
 END
 $$;
 
--- From the catalogs alone: any lock would stay until the end of the transaction of
--- whoever asks, and hold up the roll-up.
+-- Reads catalogs only: a lock would last until the end of the caller's transaction,
+-- and delay the roll-up.
 CREATE FUNCTION metering.staging_relations() RETURNS TABLE (staging_table regclass, persistence "char", kind "char")
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 		WITH RECURSIVE member AS (
 			SELECT c.oid, c.relname, c.relkind, c.relpersistence FROM pg_class c
 			WHERE c.relnamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'metering')
-				AND c.relname IN ('reading', 'reading_spare', 'partial', 'partial_spare', 'staging_since')
+				AND c.relname IN ('reading', 'reading_kept', 'partial', 'partial_kept', 'staging_since')
 			UNION
 			SELECT c.oid, c.relname, c.relkind, c.relpersistence
 			FROM member m JOIN pg_inherits i ON i.inhparent = m.oid JOIN pg_class c ON c.oid = i.inhrelid
@@ -72,9 +73,9 @@ CREATE FUNCTION metering.staging_relations() RETURNS TABLE (staging_table regcla
 		SELECT oid, relpersistence, relkind FROM member WHERE relkind IN ('r', 'p', 'f')
 	$$;
 
-COMMENT ON FUNCTION metering.staging_relations() IS 'every table of staging, partitioned ones and partitions of partitions too';
+COMMENT ON FUNCTION metering.staging_relations() IS 'every staging table, including partitioned tables, partitions of partitions and foreign tables';
 
 CREATE VIEW metering.staging_table AS
 	SELECT s.staging_table, s.persistence = 'u' AS unlogged FROM metering.staging_relations() AS s WHERE s.kind <> 'p';
 
-COMMENT ON VIEW metering.staging_table IS 'every table of staging, and whether it is unlogged, as it must be';
+COMMENT ON VIEW metering.staging_table IS 'every staging table, and whether it is unlogged, as it must be';

@@ -2,19 +2,19 @@ CREATE VIEW metering.region_load AS
 	SELECT region, hour, total, meters, readings, expected, key_id FROM metering.region_total WHERE total IS NOT NULL;
 
 COMMENT ON VIEW metering.region_load IS 'encrypted energy of each region and UTC hour with enough meters; decrypt total with paillier_decrypt()';
-COMMENT ON COLUMN metering.region_load.total IS 'encrypted energy of the hour; total / meters is the mean of a meter';
+COMMENT ON COLUMN metering.region_load.total IS 'encrypted energy of the hour; total / meters is the mean of one meter';
 COMMENT ON COLUMN metering.region_load.meters IS 'meters that contributed';
 COMMENT ON COLUMN metering.region_load.readings IS 'readings in the total';
 COMMENT ON COLUMN metering.region_load.expected IS 'readings that the meters of the region should have sent: readings / expected is the coverage';
 
 --
--- All that follows is made from the totals in region_hour, each of at least
--- min_meters meters, and from nothing finer: however results are added to or
--- taken from one another, what comes out is a combination of these totals.
--- Nothing here runs as its owner but views.  Ciphertexts of two keys are never
--- added: there is a row for each key.
+-- All that follows is computed from the totals in region_hour, each of at least
+-- min_meters meters, and from nothing finer.  So every sum or difference of results is
+-- a combination of these totals.  Only views run as their owner here.  Ciphertexts
+-- under two keys are never added: each key has a row.
 
--- Days, weeks and months by one rule; region_day and its like show one of them.
+-- Days, weeks and months.  region_day, region_week and region_month show one unit
+-- each.
 CREATE VIEW metering.region_period AS
 	SELECT u.unit, h.region, pg_catalog.date_trunc(u.unit, h.hour AT TIME ZONE s.zone)::date AS starts_on,
 		@paillier@.sum(h.total) AS total, count(h.total)::int AS hours, (count(*) - count(h.total))::int AS hours_suppressed,
@@ -26,7 +26,7 @@ CREATE VIEW metering.region_period AS
 	CROSS JOIN (VALUES ('day'), ('week'), ('month')) AS u (unit)
 	GROUP BY u.unit, h.region, starts_on, h.key_id;
 
-COMMENT ON VIEW metering.region_period IS 'what region_day, region_week and region_month have in common';
+COMMENT ON VIEW metering.region_period IS 'totals of days, weeks and months, from which region_day, region_week and region_month are made';
 
 DO $do$
 DECLARE
@@ -40,12 +40,12 @@ BEGIN
 
 			COMMENT ON VIEW metering.region_%1$s IS 'encrypted energy of each region and %1$s; decrypt total with @paillier@.paillier_decrypt()';
 			COMMENT ON COLUMN metering.region_%1$s.%1$s IS 'its first day, in the time zone of the settings';
-			COMMENT ON COLUMN metering.region_%1$s.total IS 'encrypted energy of the hours that have a total; total / meter_hours is the mean of a meter and hour';
+			COMMENT ON COLUMN metering.region_%1$s.total IS 'encrypted energy of the hours that have a total; total / meter_hours is the mean of one meter and hour';
 			COMMENT ON COLUMN metering.region_%1$s.hours IS 'hours in the total';
-			COMMENT ON COLUMN metering.region_%1$s.hours_suppressed IS 'hours that have none, for want of meters or because it is void';
+			COMMENT ON COLUMN metering.region_%1$s.hours_suppressed IS 'hours without a total, because too few meters contributed or the total is void';
 			COMMENT ON COLUMN metering.region_%1$s.meter_hours IS 'meters that contributed, added up over the hours';
 			COMMENT ON COLUMN metering.region_%1$s.readings IS 'readings in the total';
-			COMMENT ON COLUMN metering.region_%1$s.expected IS 'readings that should be in it';
+			COMMENT ON COLUMN metering.region_%1$s.expected IS 'readings that should be in the total';
 			$sql$, unit);
 	END LOOP;
 END

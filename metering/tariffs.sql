@@ -5,14 +5,15 @@ CREATE TABLE metering.tariff (
 	rounding    int NOT NULL DEFAULT 2 CHECK (rounding BETWEEN 0 AND 12)
 );
 
-COMMENT ON TABLE metering.tariff IS 'tariffs; a bill covers months of the tariff''s time zone';
-COMMENT ON COLUMN metering.tariff.zone IS 'time zone of its prices, days and months; that of the bill windows, or these divide its days';
-COMMENT ON COLUMN metering.tariff.rounding IS 'decimal digits that an amount due is rounded to, half away from zero as by round(numeric, int)';
+COMMENT ON TABLE metering.tariff IS 'tariffs; a bill covers a month in the time zone of its tariff';
+COMMENT ON COLUMN metering.tariff.zone IS 'time zone of its prices, days and months; use that of the bill windows, so that no window belongs to two days';
+COMMENT ON COLUMN metering.tariff.rounding IS 'decimal digits of an amount due; halves are rounded away from zero, as by round(numeric, int)';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.tariff', '');
 
--- The rates that hold on a day divide it; before the first of them the last one
--- holds.  Two that begin at the same time never hold on the same day.
+-- A rate holds until the next rate of its day begins.  Before the first rate of a day,
+-- the last rate of the day holds.  Two rates that begin at the same time never hold on
+-- the same day.
 CREATE TABLE metering.rate (
 	tariff    text NOT NULL,
 	from_time time NOT NULL DEFAULT '00:00',
@@ -26,13 +27,13 @@ CREATE TABLE metering.rate (
 	CHECK (charge <> 'standing' OR from_time = '00:00')
 );
 
-COMMENT ON TABLE metering.rate IS 'prices by time of day, weekday, month and date; bills are computed from them as they are: a new price is a new row, with its dates';
-COMMENT ON COLUMN metering.rate.from_time IS 'local time of day from which the price holds, up to the next one that holds on that day';
-COMMENT ON COLUMN metering.rate.price IS 'price of one kWh, or of one day';
-COMMENT ON COLUMN metering.rate.charge IS 'what it is the price of: import, a kWh consumed; export, a kWh fed in, which is credited; standing, a day';
-COMMENT ON COLUMN metering.rate.weekdays IS 'on which weekdays, from 1, Monday, to 7, Sunday';
-COMMENT ON COLUMN metering.rate.months IS 'in which months: its season';
-COMMENT ON COLUMN metering.rate.valid IS 'on which dates';
+COMMENT ON TABLE metering.rate IS 'prices by time of day, weekday, month and date; past bills are computed from the present rows, so add a new price as a new row with its dates';
+COMMENT ON COLUMN metering.rate.from_time IS 'local time of day at which the price begins to hold, until the next rate of that day begins';
+COMMENT ON COLUMN metering.rate.price IS 'price of one kWh; for standing, of one day';
+COMMENT ON COLUMN metering.rate.charge IS 'import: a kWh consumed; export: a kWh fed in, which is credited; standing: a day';
+COMMENT ON COLUMN metering.rate.weekdays IS 'weekdays on which it holds, from 1 (Monday) to 7 (Sunday)';
+COMMENT ON COLUMN metering.rate.months IS 'months in which it holds';
+COMMENT ON COLUMN metering.rate.valid IS 'dates on which it holds';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.rate', '');
 
@@ -48,7 +49,7 @@ BEGIN
 		RETURN NEW;
 	END IF;
 	IF EXISTS (SELECT FROM metering.meter m WHERE m.tariff = OLD.tariff)
-		OR EXISTS (SELECT FROM metering.tariff_past x WHERE x.tariff = OLD.tariff) THEN
+		OR EXISTS (SELECT FROM metering.contract_history x WHERE x.tariff = OLD.tariff) THEN
 		RAISE EXCEPTION 'tariff "%" has meters that are billed by it', OLD.tariff
 			USING ERRCODE = 'foreign_key_violation';
 	END IF;
@@ -56,12 +57,12 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.change_tariff() IS 'checks the time zone of a tariff, and that none is taken away that meters are billed by';
+COMMENT ON FUNCTION metering.change_tariff() IS 'checks the time zone of a tariff; refuses to delete or rename a tariff that meters are billed by';
 
 CREATE TRIGGER change_tariff BEFORE INSERT OR UPDATE OR DELETE ON metering.tariff
 	FOR EACH ROW EXECUTE FUNCTION metering.change_tariff();
 
--- The price at any time is one.
+-- A tariff has one price at any time.
 CREATE FUNCTION metering.check_rate() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$

@@ -6,7 +6,7 @@ COMMENT ON FUNCTION metering.utc_hour(timestamptz) IS 'the start of the UTC hour
 CREATE FUNCTION metering.slots() RETURNS int
 	AS 'MODULE_PATHNAME', 'paillier_metering_slots' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-COMMENT ON FUNCTION metering.slots() IS 'partitions of the staging ring: the hours that staging has room for before it comes round';
+COMMENT ON FUNCTION metering.slots() IS 'number of partitions of the staging ring; the hours t and t + slots() hours share a partition';
 
 CREATE FUNCTION metering.slot(t timestamptz) RETURNS int
 	AS 'MODULE_PATHNAME', 'paillier_metering_slot' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -16,16 +16,16 @@ COMMENT ON FUNCTION metering.slot(timestamptz) IS 'the partition of the staging 
 CREATE FUNCTION metering.reading_bit(read_at timestamptz, minutes int) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'paillier_metering_reading_bit' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-COMMENT ON FUNCTION metering.reading_bit(timestamptz, int) IS 'the bit of a reading in the received bitmap of its hour, for readings every so many minutes';
+COMMENT ON FUNCTION metering.reading_bit(timestamptz, int) IS 'the bit of a reading in the bitmap of its hour, if a meter is read every so many minutes';
 
 CREATE FUNCTION metering.bits(received bigint) RETURNS int
 	AS 'MODULE_PATHNAME', 'paillier_metering_bits' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-COMMENT ON FUNCTION metering.bits(bigint) IS 'how many readings a received bitmap of an hour holds';
+COMMENT ON FUNCTION metering.bits(bigint) IS 'number of readings in the bitmap of an hour';
 
--- The bill window that an hour lies in: hours with the same label, a local time
--- of the window's zone, within one regime.  A window over a change of daylight
--- saving time has an hour more or less.
+-- Hours with the same label, under the same settings, form a bill window.  The label
+-- is a local time in the zone of the settings.  A window over a change of daylight
+-- saving time has one hour more or less.
 CREATE FUNCTION metering.window_label(hour timestamptz, zone text, bill_window interval) RETURNS timestamp
 	LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -34,4 +34,4 @@ CREATE FUNCTION metering.window_label(hour timestamptz, zone text, bill_window i
 				/ (EXTRACT(epoch FROM bill_window) / 3600))::double precision
 	$$;
 
-COMMENT ON FUNCTION metering.window_label(timestamptz, text, interval) IS 'the local time that names the bill window of an hour';
+COMMENT ON FUNCTION metering.window_label(timestamptz, text, interval) IS 'local time that names the bill window of an hour';

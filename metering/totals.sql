@@ -10,7 +10,7 @@ CREATE TABLE metering.region_hour (
 );
 
 COMMENT ON TABLE metering.region_hour IS 'encrypted energy of each region and UTC hour; written once, when the hour is sealed';
-COMMENT ON COLUMN metering.region_hour.total IS 'NULL where fewer than min_meters contributed';
+COMMENT ON COLUMN metering.region_hour.total IS 'NULL if fewer than min_meters meters contributed';
 COMMENT ON COLUMN metering.region_hour.meters IS 'meters that contributed';
 COMMENT ON COLUMN metering.region_hour.readings IS 'readings in the total';
 COMMENT ON COLUMN metering.region_hour.expected IS 'readings that the meters of the region should have sent';
@@ -34,18 +34,18 @@ CREATE INDEX ON metering.bill_window (window_start) WHERE counted < expected;
 CREATE INDEX ON metering.bill_window USING brin (window_start);
 
 COMMENT ON TABLE metering.bill_window IS 'encrypted energy of each meter and bill window; the total is written once, when the window is sealed';
-COMMENT ON COLUMN metering.bill_window.key_id IS 'key of the total; a row under another key than that of its window holds readings sent under that key and says nothing of what is expected';
-COMMENT ON COLUMN metering.bill_window.total IS 'NULL where there were too few readings for one: they go into a later window';
+COMMENT ON COLUMN metering.bill_window.key_id IS 'key of the total; if it is not the key of the window, the row holds readings that were sent under it, and expected and counted are 0';
+COMMENT ON COLUMN metering.bill_window.total IS 'NULL if there were too few readings for a total; they are in the total of a later window';
 COMMENT ON COLUMN metering.bill_window.readings IS 'readings in the total';
-COMMENT ON COLUMN metering.bill_window.carried IS 'of these, late readings of earlier windows';
-COMMENT ON COLUMN metering.bill_window.expected IS 'readings of this window without gaps';
+COMMENT ON COLUMN metering.bill_window.carried IS 'how many of these are late readings of earlier windows';
+COMMENT ON COLUMN metering.bill_window.expected IS 'readings that this window should have';
 COMMENT ON COLUMN metering.bill_window.counted IS 'readings of this window that are in its total or a later one';
 COMMENT ON COLUMN metering.bill_window.received IS 'the counted readings: bit i of element h stands for reading i of hour h of the window';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.bill_window', '');
 
 -- A total that cannot be decrypted, or that is known to be wrong, can be declared
--- void.  It stays where it is, since totals are written once; views pass it over.
+-- void.  Its row stays, because totals are written once; views leave it out.
 CREATE TABLE metering.voided_region_hour (
 	region    text NOT NULL,
 	hour      timestamptz NOT NULL,
@@ -56,7 +56,7 @@ CREATE TABLE metering.voided_region_hour (
 );
 
 COMMENT ON TABLE metering.voided_region_hour IS 'regional hours whose total is declared void, by void_region_hour()';
-COMMENT ON COLUMN metering.voided_region_hour.reason IS 'why, in words of whoever declared it';
+COMMENT ON COLUMN metering.voided_region_hour.reason IS 'reason that the role gave';
 COMMENT ON COLUMN metering.voided_region_hour.voided_at IS 'when it was declared void';
 COMMENT ON COLUMN metering.voided_region_hour.voided_by IS 'role that declared it void';
 
@@ -74,9 +74,9 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.void_region_hour(text, timestamptz, text) IS 'declares the total of a region and UTC hour void, for good: statistics and forecasts pass it over as if there were none';
+COMMENT ON FUNCTION metering.void_region_hour(text, timestamptz, text) IS 'declares the total of a region and UTC hour void, for good: statistics and forecasts leave it out, as if too few meters had contributed';
 
--- What all statistics and forecasts are made of.
+-- All statistics and forecasts are computed from this view.
 CREATE VIEW metering.region_total AS
 	SELECT h.region, h.hour, h.key_id, CASE WHEN v.region IS NULL THEN h.total END AS total, h.meters, h.readings,
 		h.expected, v.region IS NOT NULL AS void
@@ -84,14 +84,14 @@ CREATE VIEW metering.region_total AS
 	LEFT JOIN metering.voided_region_hour v ON v.region = h.region AND v.hour = h.hour;
 
 COMMENT ON VIEW metering.region_total IS 'region_hour without the totals that are declared void';
-COMMENT ON COLUMN metering.region_total.total IS 'NULL where too few meters contributed, or where it is void';
+COMMENT ON COLUMN metering.region_total.total IS 'NULL if too few meters contributed, or if it is void';
 COMMENT ON COLUMN metering.region_total.meters IS 'meters that contributed';
-COMMENT ON COLUMN metering.region_total.readings IS 'readings that came in for the hour';
+COMMENT ON COLUMN metering.region_total.readings IS 'readings that arrived for the hour';
 COMMENT ON COLUMN metering.region_total.expected IS 'readings that the meters of the region should have sent';
-COMMENT ON COLUMN metering.region_total.void IS 'whether it is declared void';
+COMMENT ON COLUMN metering.region_total.void IS 'true if the total is declared void';
 
--- Totals are written once: two versions of a total, divided, would give away
--- what was added between them.
+-- Totals are written once: the quotient of two versions of a total would be the
+-- ciphertext of their difference.
 CREATE FUNCTION metering.refuse_change() RETURNS trigger
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$

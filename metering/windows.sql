@@ -9,16 +9,16 @@ COMMENT ON TABLE metering.sealed_window IS 'the bill windows that are sealed';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.sealed_window', '');
 
--- What was written down when a window was sealed is read, not computed again:
--- the rules of a time zone may have changed since.  Windows that are not sealed
--- yet begin where the last sealed one ends.
+-- Reads sealed windows instead of computing them again: the rules of a time zone may
+-- have changed since.  The first window that is not sealed begins where the last
+-- sealed one ends.
 CREATE FUNCTION metering.window_of(t timestamptz, OUT window_start timestamptz, OUT window_end timestamptz,
 		OUT key_id text, OUT reading_interval interval)
 	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
 	begins timestamptz;
-	r      metering.regime;
+	r      metering.setting_period;
 	label  timestamp;
 BEGIN
 	SELECT w.window_start, w.window_end, w.key_id, w.reading_interval
@@ -27,9 +27,9 @@ BEGIN
 	IF t < window_end THEN
 		RETURN;
 	END IF;
-	begins := greatest(window_end, (SELECT max(p.until) FROM metering.setting_past p WHERE p.until <= t), '-infinity');
+	begins := greatest(window_end, (SELECT max(p.until) FROM metering.setting_history p WHERE p.until <= t), '-infinity');
 
-	SELECT * INTO r FROM metering.regime x WHERE x.until > t ORDER BY x.until LIMIT 1;
+	SELECT * INTO r FROM metering.setting_period x WHERE x.until > t ORDER BY x.until LIMIT 1;
 	key_id := r.key_id;
 	reading_interval := r.reading_interval;
 	window_start := metering.utc_hour(t);
@@ -45,4 +45,4 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.window_of(timestamptz) IS 'the bill window that a time lies in, with its key and reading interval';
+COMMENT ON FUNCTION metering.window_of(timestamptz) IS 'the bill window of a time, with its key and reading interval';

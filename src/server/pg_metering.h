@@ -27,7 +27,7 @@ typedef struct MeteringPeriod
 	uint8		key_id[PAILLIER_KEY_ID_LENGTH];
 } MeteringPeriod;
 
-/* metering.setting as of now, and the periods of metering.setting_past before, in order of time */
+/* metering.setting as of now, and the periods of metering.setting_history before, in order of time */
 typedef struct MeteringRules
 {
 	int			scale;

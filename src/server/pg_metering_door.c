@@ -151,7 +151,7 @@ check_ciphertext(Oid function, const PaillierCiphertext *energy)
 	paillier_require(paillier_check(&key->pub, energy->c, paillier_scratch(key)), "ciphertext");
 }
 
-/* Readings come back from reading_spare, accepted once: see put_back(). */
+/* Readings come back from reading_kept, accepted once: see restore_kept_readings(). */
 static bool coming_back = false;
 
 PG_FUNCTION_INFO_V1(paillier_metering_accept);
@@ -197,15 +197,15 @@ table_name(Oid table)
 	return quote_qualified_identifier(schema, name);
 }
 
-PG_FUNCTION_INFO_V1(paillier_metering_put_back);
+PG_FUNCTION_INFO_V1(paillier_metering_restore_kept_readings);
 
-/* metering.put_back(partition regclass) -> void: from reading_spare, past the door */
+/* metering.restore_kept_readings(partition regclass) -> void: from reading_kept, past the door */
 Datum
-paillier_metering_put_back(PG_FUNCTION_ARGS)
+paillier_metering_restore_kept_readings(PG_FUNCTION_ARGS)
 {
 	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
 	char	   *command = psprintf("INSERT INTO %s SELECT * FROM %s", table_name(PG_GETARG_OID(0)),
-								   table_name(get_relname_relid("reading_spare", schema)));
+								   table_name(get_relname_relid("reading_kept", schema)));
 
 	SPI_connect();
 	coming_back = true;

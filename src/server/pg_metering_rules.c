@@ -51,7 +51,7 @@ static HTAB *collectors = NULL;
 
 /* The tables whose changes matter, and a count of these changes. */
 static Oid	setting_table = InvalidOid;
-static Oid	setting_past_table = InvalidOid;
+static Oid	setting_history_table = InvalidOid;
 static Oid	meter_table = InvalidOid;
 static uint64 changes = 0;
 
@@ -61,7 +61,7 @@ static uint64 role_changes = 1;
 static void
 forget_tables(Datum arg, Oid relid)
 {
-	if (relid != InvalidOid && relid != setting_table && relid != setting_past_table && relid != meter_table)
+	if (relid != InvalidOid && relid != setting_table && relid != setting_history_table && relid != meter_table)
 		return;
 	rules = NULL;
 	meters = NULL;
@@ -122,7 +122,7 @@ open_cache(Oid function)
 	MemoryContextReset(rules_context);
 	schema = get_func_namespace(function);
 	setting_table = get_relname_relid("setting", schema);
-	setting_past_table = get_relname_relid("setting_past", schema);
+	setting_history_table = get_relname_relid("setting_history", schema);
 	meter_table = get_relname_relid("meter", schema);
 	collectors = make_table("paillier metering collectors", sizeof(NameData), sizeof(Collector));
 	meters = make_table("paillier metering meters", MAX_METER_ID, sizeof(CachedMeter));
@@ -164,7 +164,7 @@ column_interval(PaillierTableScan *scan, const char *column)
 	return quarter_days * (USECS_PER_DAY / 4) + interval->time;
 }
 
-/* The key and interval of a row of setting or setting_past. */
+/* The key and interval of a row of setting or setting_history. */
 static void
 read_period(MeteringPeriod *period, PaillierTableScan *scan, TimestampTz until)
 {
@@ -205,7 +205,7 @@ read_rules(Oid schema)
 	MeteringRules *loaded = MemoryContextAllocZero(rules_context, sizeof(MeteringRules));
 	PaillierTableScan scan;
 
-	paillier_table_begin(&scan, schema, "setting_past", NULL);
+	paillier_table_begin(&scan, schema, "setting_history", NULL);
 	while (paillier_table_next(&scan))
 		read_period(add_period(loaded), &scan, column_time(&scan, "until", DT_NOEND));
 	paillier_table_end(&scan);

@@ -36,7 +36,7 @@ class Collector:
 
     def key_for(self, t):
         """The key of the hour; after a change of key the present one will do as well."""
-        own, present = self.model.regime_at(t).key, self.model.present.key
+        own, present = self.model.setting_at(t).key, self.model.present.key
         return present if own != present and self.chance(0.5) else own
 
     def file_of(self, readings):
@@ -146,19 +146,19 @@ class Collector:
         model, now, present = self.model, int(time.time()), self.model.present.key
         too_early = [hour_of(int(now - model.retention)) - HOUR]
         if model.starts_at is not None:
-            too_early.append(model.starts_at - model.regime_at(model.starts_at).interval)
+            too_early.append(model.starts_at - model.setting_at(model.starts_at).interval)
         return [
             good._replace(meter='nobody'), good._replace(key=self.keys['stranger']),
             good._replace(read_at=good.read_at + 30), good._replace(read_at=hour_of(now) + 2 * HOUR),
             *(good._replace(read_at=t, key=present) for t in too_early),
             *(good._replace(meter=meter.name, read_at=self.outside(meter), key=present)
               for meter in model.meters.values() if meter.begins > -inf or meter.ends < inf),
-            *(good._replace(key=regime.key) for regime in model.regimes)]
+            *(good._replace(key=period.key) for period in model.periods)]
 
     def outside(self, meter):
         """The time of a reading next to the active range of a meter with a begin or an end."""
         edge = int(meter.begins if meter.begins > -inf else meter.ends)
-        interval = self.model.regime_at(edge).interval
+        interval = self.model.setting_at(edge).interval
         first = edge + -edge % interval
         return first - interval if meter.begins > -inf else first
 

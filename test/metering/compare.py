@@ -72,7 +72,7 @@ class Comparison:
 
     def staging(self):
         rows = self.admin.rows('SELECT (SELECT count(*) FROM metering.reading), (SELECT COALESCE(sum(readings), 0) FROM metering.partial),'
-                               ' (SELECT count(*) FROM metering.reading_spare), (SELECT count(*) FROM metering.partial_spare)')
+                               ' (SELECT count(*) FROM metering.reading_kept), (SELECT count(*) FROM metering.partial_kept)')
         same('readings staged, in partial totals, left in spare tables', tuple(map(int, rows[0])),
              (len(self.model.staged_copies()), len(self.model.partial), 0, 0))
 

@@ -23,11 +23,13 @@ from server import Server  # finds client, too
 from client import diag, pq
 from collector import COPY, Collector
 from compare import Comparison, Difference, iso, same
-from model import HOUR, Meter, Model, Regime, hour_of, slot_of
+from model import HOUR, Meter, Model, SettingPeriod, hour_of, slot_of
 from scenario import DAY, HELD_CRASHES, LONG_GRACE, MINUTE, REQUIRED, TARIFFS, UNIT, WINDOWS, ZONES, Scenario
 
 STEPS = 26
 REGIONS = ['north', 'south', 'west']
+# where what held before is kept, for each column of metering.meter
+HISTORY = {'region': 'region_history', 'tariff': 'contract_history'}
 
 
 class Run:
@@ -47,9 +49,9 @@ class Run:
         self.server = Server(f'metering_{self.seed}')
         admin = self.server.admin
         self.keys = dict(admin.rows('SELECT name, key_id FROM fleet.key'))
-        regime = Regime(inf, self.keys['a'], scenario.interval, scenario.window_hours, scenario.zone)
+        period = SettingPeriod(inf, self.keys['a'], scenario.interval, scenario.window_hours, scenario.zone)
         retention = now - scenario.start + 72 * HOUR
-        self.model = Model(regime, LONG_GRACE, scenario.min_meters, scenario.min_readings, retention)
+        self.model = Model(period, LONG_GRACE, scenario.min_meters, scenario.min_readings, retention)
         self.collector = Collector(self.seed, self.server, self.model, self.keys, self.draw)
         self.comparison = Comparison(self.model, TARIFFS, UNIT)
         self.comparison.connect(self.server.admin, self.server.collector)
@@ -85,7 +87,7 @@ class Run:
         for name in self.model.meters if not careful else ():
             if self.chance(0.02):
                 self.silent[name] = self.clock + self.draw.randrange(HOUR, 6 * HOUR)
-        while self.collected + (interval := self.model.regime_at(self.collected).interval) <= self.clock:
+        while self.collected + (interval := self.model.setting_at(self.collected).interval) <= self.clock:
             for meter in self.model.meters.values():
                 if meter.active(self.collected):
                     self.read(meter, self.collected, careful)
@@ -135,7 +137,7 @@ class Run:
         missed = sorted(self.model.missing(self.model.billed_until or self.scenario.start, self.collected, time.time()))
         missed = [(meter, t) for meter, t in missed if t > self.clock - DAY]
         meter, t = self.draw.choice(missed) if missed else (self.draw.choice(list(self.model.meters)), self.clock - 5 * HOUR)
-        until = self.draw.choice([t + self.model.regime_at(t).interval, self.draw.randrange(t, self.clock) + 1])
+        until = self.draw.choice([t + self.model.setting_at(t).interval, self.draw.randrange(t, self.clock) + 1])
         self.end(self.model.meters[meter], until)
         self.model.note('meter ended in the past')
 
@@ -161,7 +163,7 @@ class Run:
         self.server.admin.run(f"""
             BEGIN;
             UPDATE metering.meter SET {column} = '{value}' WHERE meter_id = '{meter.name}';
-            {self.dated_back(f'{column}_past', from_time, f"meter_id = '{meter.name}'")}
+            {self.dated_back(HISTORY[column], from_time, f"meter_id = '{meter.name}'")}
             COMMIT""")
         getattr(meter, column).change(value, from_time)
 
@@ -185,28 +187,28 @@ class Run:
             changes['window_hours'] = self.draw.choice(WINDOWS)
         if self.chance(0.3):
             changes['zone'] = self.draw.choice(ZONES)
-        self.set_regime(**changes)
+        self.set_settings(**changes)
         for name, event in (('key', 'key changed'), ('interval', 'reading interval changed'),
                             ('window_hours', 'bill window changed'), ('zone', 'zone changed')):
             self.model.note(event, getattr(self.model.present, name) != getattr(present, name))
 
-    def set_regime(self, **changes):
+    def set_settings(self, **changes):
         until = self.model.window_of(self.clock).end
-        self.model.change_regime(self.clock, **changes)
+        self.model.change_settings(self.clock, **changes)
         _, key, interval, hours, zone = self.model.present
         self.server.admin.run(f"""
             BEGIN;
             UPDATE metering.setting SET key_id = '{key}', reading_interval = '{interval} s', bill_window = '{hours} hours', zone = '{zone}';
-            {self.dated_back('setting_past', until)}
+            {self.dated_back('setting_history', until)}
             COMMIT""")
 
     def take_back_change(self):
         """The key changes, readings come under the new one, and the change is taken back before it takes effect."""
         key = self.model.present.key
-        self.set_regime(key=self.draw.choice([self.keys[name] for name in 'abc' if self.keys[name] != key]))
+        self.set_settings(key=self.draw.choice([self.keys[name] for name in 'abc' if self.keys[name] != key]))
         self.collect()
         self.send()
-        self.set_regime(key=key)
+        self.set_settings(key=key)
         self.model.note('change taken back')
 
     def set_grace(self, seconds):
@@ -448,14 +450,14 @@ class Run:
 
     def events(self):
         scenario, model = self.scenario, self.model
-        nominal = {regime.until: regime.window_hours * HOUR for regime in model.regimes}
+        nominal = {period.until: period.window_hours * HOUR for period in model.periods}
         events = set(model.events) | {f'readings every {scenario.interval // MINUTE} min', f'windows of {scenario.window_hours} h'}
         if scenario.change:
             events.add(f'daylight saving time {"begins" if scenario.change[1] > 0 else "ends"}')
         for window in model.windows.values():
-            regime = model.regime_at(window.start)
-            if scenario.change and window.start not in nominal and window.end - window.start != nominal[regime.until]:
-                longer = window.end - window.start > nominal[regime.until]
+            period = model.setting_at(window.start)
+            if scenario.change and window.start not in nominal and window.end - window.start != nominal[period.until]:
+                longer = window.end - window.start > nominal[period.until]
                 events.add(f'window {"longer" if longer else "shorter"} by a change of time')
         return events
 

@@ -38,7 +38,7 @@ class Copy(NamedTuple):
         return self.meter, self.read_at
 
 
-class Regime(NamedTuple):
+class SettingPeriod(NamedTuple):
     """What holds up to a time."""
     until: float
     key: str
@@ -121,8 +121,8 @@ class WindowLog(NamedTuple):
 
 
 class Model:
-    def __init__(self, regime, grace, min_meters, min_readings, retention, starts_at=None):
-        self.regimes = [regime]
+    def __init__(self, period, grace, min_meters, min_readings, retention, starts_at=None):
+        self.periods = [period]
         self.grace, self.min_meters, self.min_readings, self.retention = grace, min_meters, min_readings, retention
         self.starts_at = starts_at
         self.sealed_until = self.billed_until = None
@@ -149,18 +149,18 @@ class Model:
 
     @property
     def present(self):
-        return self.regimes[-1]
+        return self.periods[-1]
 
-    def regime_at(self, t):
-        return next(regime for regime in self.regimes if regime.until > t)
+    def setting_at(self, t):
+        return next(period for period in self.periods if period.until > t)
 
-    def change_regime(self, t, **changes):
+    def change_settings(self, t, **changes):
         """Settings change at the end of the bill window that is open at t; before that, what held first is kept."""
         until = self.window_of(t).end
-        former = self.regimes.pop()
-        if not any(regime.until == until for regime in self.regimes):
-            self.regimes.append(former._replace(until=until))
-        self.regimes.append(former._replace(**changes))
+        former = self.periods.pop()
+        if not any(period.until == until for period in self.periods):
+            self.periods.append(former._replace(until=until))
+        self.periods.append(former._replace(**changes))
         self._window.clear()
 
     def window_of(self, t):
@@ -176,30 +176,30 @@ class Model:
         return self._window[hour]
 
     def _label(self, hour):
-        regime = self.regime_at(hour)
-        local = datetime.fromtimestamp(hour, ZoneInfo(regime.zone))
-        return regime, local.date(), local.hour // regime.window_hours
+        period = self.setting_at(hour)
+        local = datetime.fromtimestamp(hour, ZoneInfo(period.zone))
+        return period, local.date(), local.hour // period.window_hours
 
     def reading_times(self, start, end):
         """The grid of readings from start, which lies on it, up to end."""
         while start < end:
             yield start
-            start += self.regime_at(start).interval
+            start += self.setting_at(start).interval
 
     # ---- the door ----
 
     def refusals(self, meter, read_at, key, now):
         """Why a reading must be refused: parts of messages, none where it must be accepted."""
-        regime = self.regime_at(read_at)
+        period = self.setting_at(read_at)
         known = self.meters.get(meter)
         reasons = {
-            'is not on the grid': read_at % HOUR % regime.interval,
-            'lies in the future': read_at + regime.interval > now + 60,
+            'is not on the grid': read_at % HOUR % period.interval,
+            'lies in the future': read_at + period.interval > now + 60,
             'older than the retention': read_at < now - self.retention,
             'before the start of metering': self.starts_at is not None and read_at < self.starts_at,
             'is not registered': known is None,
             'outside the active range': known is not None and not known.active(read_at),
-            'is under key': key not in (regime.key, self.present.key),
+            'is under key': key not in (period.key, self.present.key),
         }
         return {reason for reason, holds in reasons.items() if holds}
 
@@ -216,7 +216,7 @@ class Model:
         """Readings from start up to end that are expected by now and neither staged nor received."""
         staged = {copy.reading for copy in self.staged_copies()}
         times = [t for t in self.reading_times(start, end)
-                 if t >= now - self.retention and t + self.regime_at(t).interval <= now]
+                 if t >= now - self.retention and t + self.setting_at(t).interval <= now]
         return {(meter.name, t) for meter in self.meters.values() for t in times if meter.active(t)
                 } - staged - self.partial.keys() - self.received
 

@@ -184,7 +184,7 @@ CREATE ROLE bill_operator;
 SELECT metering.grant_access('bill_biller', 'biller'), metering.grant_access('bill_operator', 'operator') \g /dev/null
 INSERT INTO metering.tariff VALUES ('t');
 INSERT INTO metering.rate VALUES ('t', '00:00', 0.3, 'import'), ('t', '00:00', 1, 'standing');
-INSERT INTO metering.tariff_past SELECT meter_id, now() + interval '1 day', 't' FROM metering.meter;
+INSERT INTO metering.contract_history SELECT meter_id, now() + interval '1 day', 't' FROM metering.meter;
 SELECT private AS key FROM pipeline_key WHERE name = 'first' \gset
 SELECT date_trunc('month', :'h'::timestamptz AT TIME ZONE 'UTC')::date AS month \gset
 SET ROLE bill_biller;

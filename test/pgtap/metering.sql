@@ -22,12 +22,12 @@ SELECT c.* FROM pg_class c JOIN member ON classid = 'pg_class'::regclass AND obj
 -- ---- objects ----
 
 SELECT bag_eq($$ SELECT relname::text, relkind::text, relpersistence::text FROM member_relation WHERE relkind <> 'v' AND relname !~ '^reading_[0-9]' $$,
-	$$ VALUES ('setting', 'r', 'p'), ('setting_past', 'r', 'p'), ('tariff', 'r', 'p'), ('rate', 'r', 'p'), ('meter', 'r', 'p'), ('region_past', 'r', 'p'), ('tariff_past', 'r', 'p'),
-		('reading', 'p', 'p'), ('reading_spare', 'r', 'u'), ('partial', 'r', 'u'), ('partial_spare', 'r', 'u'), ('staging_since', 'r', 'u'),
+	$$ VALUES ('setting', 'r', 'p'), ('setting_history', 'r', 'p'), ('tariff', 'r', 'p'), ('rate', 'r', 'p'), ('meter', 'r', 'p'), ('region_history', 'r', 'p'), ('contract_history', 'r', 'p'),
+		('reading', 'p', 'p'), ('reading_kept', 'r', 'u'), ('partial', 'r', 'u'), ('partial_kept', 'r', 'u'), ('staging_since', 'r', 'u'),
 		('region_hour', 'r', 'p'), ('voided_region_hour', 'r', 'p'), ('sealed_window', 'r', 'p'), ('bill_window', 'r', 'p'), ('register_read', 'r', 'p'), ('progress', 'r', 'p'), ('rollup_log', 'r', 'p'), ('rollup_log_id_seq', 'S', 'p'),
 		('region', 'r', 'p'), ('meter_turn', 'r', 'p'), ('rate_turn', 'r', 'p'), ('region_turn', 'r', 'p'), ('region_model', 'r', 'p'), ('forecast_model', 'r', 'p'), ('forecast_weight', 'r', 'p') $$,
 	'tables: staging is unlogged, totals and settings are logged');
-SELECT set_has('SELECT relname::text FROM member_relation WHERE relkind = ''v''', $$ VALUES ('gap'), ('acknowledged'), ('health'), ('region_load'), ('bill'), ('regime'),
+SELECT set_has('SELECT relname::text FROM member_relation WHERE relkind = ''v''', $$ VALUES ('gap'), ('acknowledged'), ('health'), ('region_load'), ('bill'), ('setting_period'),
 	('region_day'), ('region_week'), ('region_month'), ('region_profile'), ('region_week_profile'), ('region_part'), ('region_tree_load'), ('region_forecast') $$, 'views');
 SELECT bag_eq($$ SELECT relname::text, relkind::text, relpersistence::text, pg_get_expr(relpartbound, oid) FROM member_relation WHERE relname ~ '^reading_[0-9]' $$,
 	$$ SELECT format('reading_%s', to_char(i, 'FM00')) AS a, 'r' AS b, 'u' AS c, format('FOR VALUES IN (%s)', i) AS d FROM generate_series(0, 47) i $$,
@@ -123,8 +123,8 @@ SELECT is((SELECT rights FROM granted WHERE role = 'surface_biller'),
 	'SELECT register_check, USAGE schema, SELECT sealed_window, SELECT tariff, SELECT window_price', 'a biller');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_operator'),
 	'SELECT acknowledged, SELECT contract, SELECT gap, SELECT health, EXECUTE late_slots, DELETE meter, INSERT meter, SELECT meter, UPDATE meter, EXECUTE next_step, EXECUTE price, '
-	'SELECT progress, DELETE rate, INSERT rate, SELECT rate, UPDATE rate, SELECT reconciliation, SELECT regime, EXECUTE rollup, SELECT rollup_log, USAGE schema, EXECUTE seal_hour, EXECUTE seal_window, '
-	'SELECT setting, UPDATE setting, EXECUTE staging_is_published, EXECUTE staging_relations, EXECUTE sweep, DELETE tariff, INSERT tariff, SELECT tariff, UPDATE tariff, SELECT tariff_problem, '
+	'SELECT progress, DELETE rate, INSERT rate, SELECT rate, UPDATE rate, SELECT reconciliation, EXECUTE rollup, SELECT rollup_log, USAGE schema, EXECUTE seal_hour, EXECUTE seal_window, '
+	'SELECT setting, UPDATE setting, SELECT setting_period, EXECUTE staging_is_published, EXECUTE staging_relations, EXECUTE sweep, DELETE tariff, INSERT tariff, SELECT tariff, UPDATE tariff, SELECT tariff_problem, '
 	'EXECUTE void_region_hour, SELECT voided_region_hour', 'an operator');
 SELECT throws_ok($$ SELECT metering.grant_access('surface_biller', 'owner') $$, '22023', 'access level "owner" does not exist', 'there is no other level');
 SELECT throws_ok($$ SELECT metering.grant_access('surface_biller', NULL) $$, '22023', 'access level "NULL" does not exist', 'NULL is none');
@@ -149,7 +149,7 @@ ROLLBACK;
 -- ---- staging stays out of the WAL and of publications ----
 
 SELECT throws_ok(format('ALTER TABLE metering.%I SET LOGGED', t), '55000', format('%s must stay unlogged', t), t || ' cannot be logged')
-FROM unnest(ARRAY['reading_00', 'reading_17', 'reading_47', 'reading_spare', 'partial', 'partial_spare', 'staging_since']) t;
+FROM unnest(ARRAY['reading_00', 'reading_17', 'reading_47', 'reading_kept', 'partial', 'partial_kept', 'staging_since']) t;
 SELECT lives_ok('ALTER TABLE metering.reading_17 SET UNLOGGED', 'what is unlogged stays so');
 
 BEGIN;

@@ -18,16 +18,16 @@ SELECT metering.utc_hour(now()) AS n \gset
 
 SELECT begin_metering($$reading_interval = '1 hour'$$) \g /dev/null
 SELECT add_meters('m', 3, 'one'), add_meters('k', 2, 'two') \g /dev/null
-SELECT is((SELECT count(*) FROM metering.region_past), 0::bigint, 'no past regions');
+SELECT is((SELECT count(*) FROM metering.region_history), 0::bigint, 'no past regions');
 UPDATE metering.meter SET region = 'two' WHERE meter_id = 'm1';
-SELECT bag_eq('SELECT * FROM metering.region_past', format($$ VALUES ('m1', %L::timestamptz, 'one') $$, at(:'n', '1 hour')), 'a meter that moves stays until the hour ends');
+SELECT bag_eq('SELECT * FROM metering.region_history', format($$ VALUES ('m1', %L::timestamptz, 'one') $$, at(:'n', '1 hour')), 'a meter that moves stays until the hour ends');
 UPDATE metering.meter SET region = 'three' WHERE meter_id = 'm1';
-SELECT bag_eq('SELECT * FROM metering.region_past', format($$ VALUES ('m1', %L::timestamptz, 'one') $$, at(:'n', '1 hour')), 'and where it was, when it moves twice');
+SELECT bag_eq('SELECT * FROM metering.region_history', format($$ VALUES ('m1', %L::timestamptz, 'one') $$, at(:'n', '1 hour')), 'and where it was, when it moves twice');
 SELECT send('..', :'h', at(:'h', '4 hours')) \g /dev/null
 CALL metering.rollup(at(:'h', '3 hours'));
 SELECT is((SELECT string_agg(DISTINCT format('%s %s', region, meters), ', ') FROM metering.region_hour), 'one 3, two 2', 'hours before are sealed with it in the old region');
 -- as if it had moved at the end of the third hour
-UPDATE metering.region_past SET until = at(:'h', '3 hours');
+UPDATE metering.region_history SET until = at(:'h', '3 hours');
 CALL metering.rollup(at(:'h', '5 hours'));
 SELECT is((SELECT string_agg(format('%s %s %s', region, meters, decrypted(total) = (SELECT sum(value) FROM sent WHERE read_at = hour AND CASE region WHEN 'one' THEN meter_id IN ('m2', 'm3') ELSE meter_id ~ 'k' END)), ', ' ORDER BY region)
 	FROM metering.region_hour WHERE hour = at(:'h', '3 hours')), 'one 2 t, three 1 , two 2 t', 'hours after with it in the new one');
@@ -35,7 +35,7 @@ SELECT is((SELECT sum(meters) FROM metering.region_hour), 20::bigint, 'it counts
 SELECT throws_ok($$ UPDATE metering.meter SET meter_id = 'm9' WHERE meter_id = 'm1' $$, '0A000', 'the id of a meter cannot be changed', 'a meter keeps its id');
 -- back and forth: each hour has one region
 UPDATE metering.meter SET region = 'one' WHERE meter_id = 'm1';
-SELECT bag_eq('SELECT * FROM metering.region_past', format($$ VALUES ('m1', %L::timestamptz, 'one'), ('m1', %L, 'three') $$, at(:'h', '3 hours'), at(:'n', '1 hour')), 'a second move ends the second stay');
+SELECT bag_eq('SELECT * FROM metering.region_history', format($$ VALUES ('m1', %L::timestamptz, 'one'), ('m1', %L, 'three') $$, at(:'h', '3 hours'), at(:'n', '1 hour')), 'a second move ends the second stay');
 
 -- ---- active range ----
 
@@ -62,23 +62,23 @@ SELECT begin_metering() \g /dev/null
 UPDATE metering.setting SET bill_window = '4 hours', reading_interval = '15 min';
 UPDATE metering.setting SET bill_window = '2 hours', reading_interval = '5 min', key_id = (SELECT id FROM pipeline_key WHERE name = 'second');
 UPDATE metering.setting SET key_id = (SELECT id FROM pipeline_key WHERE name = 'first');
-SELECT is((SELECT count(*) FROM metering.setting_past), 0::bigint, 'before the first reading a change takes effect at once');
+SELECT is((SELECT count(*) FROM metering.setting_history), 0::bigint, 'before the first reading a change takes effect at once');
 SELECT add_meters('m', 2, 'one') \g /dev/null
 SELECT send('m.', :'h', at(:'h', '2 hours')) \g /dev/null
 SELECT window_end AS e FROM metering.window_of(now()) \gset
 UPDATE metering.setting SET bill_window = '12 hours';
 UPDATE metering.setting SET reading_interval = '15 min', bill_window = '4 hours', zone = 'Europe/Berlin', key_id = (SELECT id FROM pipeline_key WHERE name = 'second');
 UPDATE metering.setting SET grace = '15 min', retention = '44 days';
-SELECT bag_eq('SELECT until, name, reading_interval, bill_window, zone FROM metering.setting_past JOIN pipeline_key ON id = key_id',
+SELECT bag_eq('SELECT until, name, reading_interval, bill_window, zone FROM metering.setting_history JOIN pipeline_key ON id = key_id',
 	format($$ VALUES (%L::timestamptz, 'first', '5 min'::interval, '2 hours'::interval, 'UTC') $$, :'e'), 'after it, when the open window ends; two changes in one window are one');
-SELECT bag_eq('SELECT until, name, reading_interval, bill_window, zone FROM metering.regime JOIN pipeline_key ON id = key_id',
+SELECT bag_eq('SELECT until, name, reading_interval, bill_window, zone FROM metering.setting_period JOIN pipeline_key ON id = key_id',
 	format($$ VALUES (%L::timestamptz, 'first', '5 min'::interval, '2 hours'::interval, 'UTC'), ('infinity', 'second', '15 min', '4 hours', 'Europe/Berlin') $$, :'e'), 'so that both have their time');
 SELECT is((SELECT window_end = :'e' AND reading_interval = '5 min' FROM metering.window_of(now())), true, 'the open window stays as it is');
 SELECT is((SELECT window_start = :'e' AND reading_interval = '15 min' FROM metering.window_of(:'e')), true, 'the next one is new');
 SELECT throws_ok($$ UPDATE metering.setting SET key_id = NULL $$, '42704', 'key NULL is not registered', 'the key is not taken away');
 
 -- as if the change had been made in the window that ends at the fourth hour
-UPDATE metering.setting_past SET until = at(:'h', '4 hours');
+UPDATE metering.setting_history SET until = at(:'h', '4 hours');
 UPDATE metering.setting SET grace = grace;
 SELECT send('m.', at(:'h', '2 hours'), at(:'h', '4 hours')), send('m.', at(:'h', '4 hours'), at(:'h', '12 hours'), 'second') \g /dev/null
 SELECT throws_ok(format($$ INSERT INTO metering.reading VALUES ('m1', %L, encrypted(1, 'second')) $$, at(:'h', '245 min')), '23514', NULL, 'the new grid holds');
@@ -97,7 +97,7 @@ SELECT add_meters('m', 3, 'one') \g /dev/null
 SELECT send('m[23]', :'h', at(:'h', '4 hours')), send('m1', :'h', at(:'h', '1 hour')), send('m1', at(:'h', '2 hours'), at(:'h', '3 hours')) \g /dev/null
 CALL metering.rollup(at(:'h', '195 min'));
 UPDATE metering.setting SET key_id = (SELECT id FROM pipeline_key WHERE name = 'second');
-UPDATE metering.setting_past SET until = at(:'h', '6 hours');
+UPDATE metering.setting_history SET until = at(:'h', '6 hours');
 UPDATE metering.setting SET grace = grace;
 -- of a sealed window: three under the new key and one under the old; of an hour that is not sealed: three and one
 SELECT send('m1', at(:'h', '1 hour'), at(:'h', '105 min'), 'second', true), send('m1', at(:'h', '105 min'), at(:'h', '2 hours'), 'first', true),
@@ -148,9 +148,9 @@ SELECT is((SELECT count(*) FROM metering.bill WHERE meter_id = 'n1'), 0::bigint,
 UPDATE metering.meter SET tariff = 'york' WHERE meter_id = 'b1';
 UPDATE metering.meter SET tariff = 'kolkata' WHERE meter_id = 'b1';
 UPDATE metering.meter SET tariff = 'berlin' WHERE meter_id = 'n1';
-SELECT bag_eq('SELECT meter_id, until, tariff FROM metering.tariff_past', format($$ VALUES ('b1', %1$L::timestamptz, 'berlin'), ('n1', %1$L, NULL) $$, window_end), 'a meter keeps its tariff until the window ends') FROM metering.window_of(now());
+SELECT bag_eq('SELECT meter_id, until, tariff FROM metering.contract_history', format($$ VALUES ('b1', %1$L::timestamptz, 'berlin'), ('n1', %1$L, NULL) $$, window_end), 'a meter keeps its tariff until the window ends') FROM metering.window_of(now());
 SELECT is((SELECT count(*) FROM metering.bill WHERE meter_id = 'b1' AND tariff = 'berlin') || ' ' || (SELECT count(*) FROM metering.bill WHERE meter_id = 'n1'), '2 0', 'and what was before stays');
-UPDATE metering.tariff_past SET until = at(:'b', '10 hours');
+UPDATE metering.contract_history SET until = at(:'b', '10 hours');
 SELECT results_eq($$ SELECT tariff, sum(readings)::int, sum(decrypted(energy)), sum(trim_scale(decrypted(amount))) FROM metering.bill WHERE meter_id = 'b1' GROUP BY 1 ORDER BY 1 $$,
 	format($$ SELECT t, count(*)::int, sum(value), sum(value * 0.001 * price(t, (date_bin('2 hours', read_at, '2000-01-01 00:00Z') AT TIME ZONE zone(t))::time))
 		FROM (SELECT *, CASE WHEN read_at < %L THEN 'berlin' ELSE 'kolkata' END AS t FROM sent WHERE meter_id = 'b1') s GROUP BY 1 ORDER BY 1 $$, at(:'b', '10 hours')), 'windows before and after the change have each their tariff');

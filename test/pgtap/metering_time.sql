@@ -111,9 +111,9 @@ END
 $$;
 SELECT is((SELECT sum(lost_hours(zone, hours))::int FROM (SELECT DISTINCT zone, hours FROM walked) w), 0, 'a time in the middle of a window finds both of its ends');
 
--- of a regime that has ended only what lies before its end, of the next one only what lies after
+-- of a period of settings that has ended only what lies before its end, of the next one only what lies after
 UPDATE metering.setting SET zone = 'UTC', bill_window = '24 hours';
-INSERT INTO metering.setting_past VALUES ('2025-06-10 15:00Z', NULL, '15 min', '4 hours', 'Europe/Berlin');
+INSERT INTO metering.setting_history VALUES ('2025-06-10 15:00Z', NULL, '15 min', '4 hours', 'Europe/Berlin');
 SELECT is((SELECT (window_start AT TIME ZONE 'UTC', window_end AT TIME ZONE 'UTC', reading_interval)::text FROM metering.window_of(t::timestamptz)), w, t) FROM (VALUES
 	('2025-06-10 13:59Z', '("2025-06-10 10:00:00","2025-06-10 14:00:00",00:15:00)'), ('2025-06-10 14:00Z', '("2025-06-10 14:00:00","2025-06-10 15:00:00",00:15:00)'),
 	('2025-06-10 15:00Z', '("2025-06-10 15:00:00","2025-06-11 00:00:00",00:05:00)'), ('2025-06-11 00:00Z', '("2025-06-11 00:00:00","2025-06-12 00:00:00",00:05:00)')) v (t, w);

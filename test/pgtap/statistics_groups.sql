@@ -27,7 +27,7 @@ CREATE TABLE home (meter_id text, region text, comes int DEFAULT 0, goes int DEF
 INSERT INTO home SELECT format('%s-%s', region, i), region FROM (VALUES ('big', 5), ('edge', 2), ('left', 2), ('moving', 2), ('few', 2), ('lone', 1)) v (region, n), generate_series(1, n) i;
 INSERT INTO home VALUES ('edge-3', 'edge', 0, 1000, 2), ('left-3', 'left', 0, 100, 1), ('mover', 'big', 0, 50, 1), ('mover', 'moving', 50, 1000, 1);
 INSERT INTO metering.meter (meter_id, region) SELECT DISTINCT ON (meter_id) meter_id, region FROM home ORDER BY meter_id, comes DESC;
-INSERT INTO metering.region_past VALUES ('mover', :'starts'::timestamptz + interval '50 hours', 'big');
+INSERT INTO metering.region_history VALUES ('mover', :'starts'::timestamptz + interval '50 hours', 'big');
 
 CREATE TABLE sent AS
 SELECT meter_id, region, h, :'starts'::timestamptz + h * interval '1 hour' AS hour,

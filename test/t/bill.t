@@ -93,7 +93,7 @@ meters = {
     'hut': Meter('import', lambda t: 'short', lambda t: 'hut'),
 }
 past = f'''
-    INSERT INTO metering.tariff_past VALUES ('garage', '{moved}', 'flat', NULL), ('garage', '{turned}', 'tou', NULL);
+    INSERT INTO metering.contract_history VALUES ('garage', '{moved}', 'flat', NULL), ('garage', '{turned}', 'tou', NULL);
 '''
 quarter = timedelta(minutes=15)
 Row = namedtuple('Row', 'meter window total readings carried expected counted')

@@ -222,8 +222,8 @@ changes = [
     ('other settings, restored from a dump', 'a1', day, f"INSERT INTO metering.setting (key_id, retention) VALUES ('{key_id}', '1 day')", 'none', '23514'),
     ('the settings as they were', 'a1', day, f"INSERT INTO metering.setting (key_id) VALUES ('{key_id}')", '23514', 'none'),
     # by an hour that is past: as if the key had been changed then
-    ('a regime that has ended', 'a1', at('5 min'), f"INSERT INTO metering.setting_past VALUES ('{at('1 hour')}', '{key_id}', '15 min', '2 hours', 'UTC')", 'none', '23514'),
-    ('a regime that has not been', 'a1', at('5 min'), 'DELETE FROM metering.setting_past', '23514', 'none'),
+    ('a period of settings that has ended', 'a1', at('5 min'), f"INSERT INTO metering.setting_history VALUES ('{at('1 hour')}', '{key_id}', '15 min', '2 hours', 'UTC')", 'none', '23514'),
+    ('a period of settings that has not been', 'a1', at('5 min'), 'DELETE FROM metering.setting_history', '23514', 'none'),
     ('no meters at all', 'a1', base, 'TRUNCATE metering.meter', 'none', '23503'),
 ]
 meters = admin.copy_out('COPY metering.meter TO STDOUT')
@@ -322,7 +322,7 @@ commands = {
 allowed = {
     'collector': {'INSERT reading', 'INSERT register_read', 'SELECT gap', 'SELECT acknowledged'},
     'operator': {f'{c} {t}' for c in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'LOCK') for t in ('meter', 'tariff', 'rate')}
-        | {f'SELECT {t}' for t in ('setting', 'gap', 'acknowledged', 'health', 'progress', 'rollup_log', 'regime', 'contract', 'tariff_problem', 'reconciliation',
+        | {f'SELECT {t}' for t in ('setting', 'gap', 'acknowledged', 'health', 'progress', 'rollup_log', 'setting_period', 'contract', 'tariff_problem', 'reconciliation',
             'voided_region_hour')} | {'UPDATE setting', 'LOCK setting'},
     'analyst': {'SELECT region_load', 'SELECT region_hour', 'SELECT region_total', 'SELECT voided_region_hour'},
     'biller': {f'SELECT {t}' for t in ('bill', 'account_bill', 'bill_window', 'sealed_window', 'meter', 'contract', 'tariff', 'rate', 'window_price',

@@ -130,7 +130,7 @@ admin.run(INSTALL)
 is_(admin.one("""SELECT has_schema_privilege('my-App', 'metering', 'CREATE')"""), 'f', 'a role whose name needs quotes keeps no right')
 is_(admin.one(grants), '0', 'default privileges of the installing role give nobody anything')
 is_(admin.one("SELECT has_schema_privilege('other', 'metering', 'CREATE')"), 'f', 'nor may anybody add to the schema')
-ok('schema public, where they can be taken' in admin.one('SELECT problems FROM metering.health'), 'health tells that others may create objects beside those of paillier')
+ok('objects in schema public, which queries may use' in admin.one('SELECT problems FROM metering.health'), 'health tells that others may create objects beside those of paillier')
 is_(admin.rows('SELECT problems FROM metering.health WHERE problems::text ~ $$staging|metering: REVOKE$$'), [], 'health has nothing to say of it')
 for statement, problem in [('GRANT SELECT ON metering.reading_07 TO other', 'staging'), ('GRANT SELECT (total) ON metering.partial TO other', 'staging'),
                            ('GRANT TRIGGER ON metering.reading TO PUBLIC', 'staging'), ('GRANT pg_read_all_data TO other', 'staging'),
