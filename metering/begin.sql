@@ -32,5 +32,8 @@ BEGIN
 	LOOP
 		EXECUTE format('REVOKE ALL ON SCHEMA metering FROM %s', grantee);
 	END LOOP;
+	-- What an install script leaves is no matter of dumps.  The schema is not part of
+	-- the extension: dumps must hold all rights on it.
+	DELETE FROM pg_init_privs p WHERE p.classoid = 'pg_namespace'::regclass AND p.objoid = schema.oid;
 END
 $$;

@@ -127,6 +127,8 @@ admin.run('''ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC, other; ALTE
 admin.run('''CREATE ROLE "my-App"; CREATE ROLE """my-App"""; CREATE ROLE "é ""';--";
     ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO "my-App", "é ""';--"; GRANT CREATE ON SCHEMA metering TO "my-App"''')
 admin.run(INSTALL)
+is_(admin.one("SELECT count(*) FROM pg_init_privs WHERE classoid = 'pg_namespace'::regclass AND objoid = 'metering'::regnamespace"), '0',
+    'a dump holds the rights on the schema')
 is_(admin.one("""SELECT has_schema_privilege('my-App', 'metering', 'CREATE')"""), 'f', 'a role whose name needs quotes keeps no right')
 is_(admin.one(grants), '0', 'default privileges of the installing role give nobody anything')
 is_(admin.one("SELECT has_schema_privilege('other', 'metering', 'CREATE')"), 'f', 'nor may anybody add to the schema')
