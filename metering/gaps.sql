@@ -37,7 +37,7 @@ CREATE VIEW metering.gap_of_all AS
 	JOIN metering.meter m ON m.meter_id = e.meter_id
 	CROSS JOIN metering.setting s
 	WHERE m.active @> e.read_at
-		AND e.read_at >= now() - s.retention
+		AND e.read_at >= now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision)
 		AND NOT EXISTS (
 			SELECT FROM metering.partial p
 			WHERE p.meter_id = e.meter_id AND p.hour = e.hour AND p.received & e.bit <> 0)
@@ -71,7 +71,7 @@ CREATE VIEW metering.acknowledged WITH (security_barrier) AS
 		FROM metering.missed_reading e
 		JOIN metering.meter USING (meter_id)
 		CROSS JOIN metering.setting
-		WHERE active @> e.read_at AND e.read_at >= now() - retention
+		WHERE active @> e.read_at AND e.read_at >= now() - make_interval(secs => EXTRACT(epoch FROM retention)::double precision)
 		GROUP BY e.meter_id) AS x ON x.meter_id = m.meter_id
 	WHERE g.billed_until IS NOT NULL
 		AND (m.collector IS NULL OR EXISTS (

@@ -24,7 +24,8 @@ COMMENT ON COLUMN metering.staging_grant.grantee IS 'role that has the privilege
 CREATE VIEW metering.health AS
 	SELECT h.*, array_remove(ARRAY[
 		CASE WHEN s.key_id IS NULL THEN 'no key: register one and put its id into metering.setting' END,
-		CASE WHEN h.hours_overdue > 0 THEN format('%s hours are due: is metering.rollup() called?', h.hours_overdue) END,
+		CASE WHEN h.hours_overdue > 0 THEN format('%s hours are due: call metering.rollup(), and see its notices if it leaves them', h.hours_overdue) END,
+		CASE WHEN h.oldest_unsealed_hour > now() + interval '1 hour' THEN format('hours up to %s are sealed, which lies in the future: the clock was ahead', h.oldest_unsealed_hour) END,
 		CASE WHEN h.staging_lost_at IS NOT NULL THEN format('staging was lost at %s: have the readings in metering.gap sent again', h.staging_lost_at) END,
 		CASE WHEN h.gaps > 0 THEN format('%s readings of %s meters are missing', h.gaps, h.meters_with_gaps) END,
 		CASE WHEN h.suppressed_last_day > 0
@@ -33,7 +34,7 @@ CREATE VIEW metering.health AS
 		CASE WHEN h.meters_without_tariff > 0 THEN format('%s meters have a tariff that does not exist', h.meters_without_tariff) END,
 		CASE WHEN h.staging_logged > 0 THEN format('%s staging tables are logged: readings leave traces', h.staging_logged) END,
 		CASE WHEN h.staging_published THEN 'staging is published: subscribers get readings; ALTER PUBLICATION (see pg_publication_tables)' END,
-		CASE WHEN h.staging_exposed > 0 THEN format('%s grants on staging to roles other than its owner: REVOKE them (see \dp metering.*)', h.staging_exposed) END,
+		CASE WHEN h.staging_exposed > 0 THEN format('%s grants on staging to roles other than its owner: REVOKE them (see metering.staging_grant)', h.staging_exposed) END,
 		CASE WHEN h.schema_exposed > 0 THEN format('%s roles may create objects in schema metering: REVOKE CREATE ON SCHEMA metering', h.schema_exposed) END,
 		(SELECT format('other roles may create objects in schema %1$I, which queries may use in place of those of paillier: REVOKE CREATE ON SCHEMA %1$I', n.nspname)
 			FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace

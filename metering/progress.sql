@@ -41,12 +41,20 @@ COMMENT ON COLUMN metering.rollup_log.suppressed IS 'regions without a total, be
 SELECT pg_catalog.pg_extension_config_dump('metering.rollup_log', '');
 SELECT pg_catalog.pg_extension_config_dump('metering.rollup_log_id_seq', '');
 
+COMMENT ON SEQUENCE metering.rollup_log_id_seq IS 'numbers of metering.rollup_log';
+
 -- Keeps one row.  When a dump is restored, its row replaces the row made here.  A dump
 -- has no staging: so staging counts as lost when progress is restored.
 CREATE FUNCTION metering.replace_row() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
+	IF (TG_RELID = 'metering.progress'::regclass OR EXISTS (SELECT FROM metering.setting s WHERE s.key_id IS NOT NULL))
+		AND EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until IS NOT NULL) THEN
+		RAISE EXCEPTION 'metering has started here: % is not replaced', TG_RELID::regclass
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'Restore a dump into a database where metering has not started.';
+	END IF;
 	EXECUTE format('DELETE FROM %s', TG_RELID::regclass);
 	IF TG_RELID = 'metering.progress'::regclass THEN
 		DELETE FROM metering.staging_since;

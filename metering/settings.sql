@@ -80,9 +80,6 @@ CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.setting_history
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce();
 
--- A change of key, interval, window or zone takes effect when the open bill window
--- ends: setting_history keeps the earlier values until then.  Before the first reading
--- a change takes effect at once.
 CREATE FUNCTION metering.change_setting() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -93,26 +90,69 @@ BEGIN
 		RAISE EXCEPTION 'key % is not registered', COALESCE(NEW.key_id, 'NULL')
 			USING ERRCODE = 'undefined_object', HINT = 'Register the public key with paillier_register_key().';
 	END IF;
-	IF NEW.starts_at IS DISTINCT FROM OLD.starts_at AND OLD.starts_at IS NOT NULL
-		AND EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until IS NOT NULL) THEN
-		RAISE EXCEPTION 'metering has started: its start cannot be changed'
-			USING ERRCODE = 'object_not_in_prerequisite_state';
-	END IF;
-	IF (NEW.key_id, NEW.reading_interval, NEW.bill_window, NEW.zone)
-			IS DISTINCT FROM (OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone)
-		AND OLD.key_id IS NOT NULL
-		AND (EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until IS NOT NULL)
-			OR EXISTS (SELECT FROM metering.reading) OR EXISTS (SELECT FROM metering.register_read)) THEN
-		INSERT INTO metering.setting_history (until, key_id, reading_interval, bill_window, zone)
-		SELECT w.window_end, OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone
-		FROM metering.window_of(clock_timestamp()) w
-		ON CONFLICT DO NOTHING;
+	IF NEW.starts_at IS DISTINCT FROM OLD.starts_at THEN
+		IF OLD.starts_at IS NOT NULL AND EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until IS NOT NULL) THEN
+			RAISE EXCEPTION 'metering has started: its start cannot be changed'
+				USING ERRCODE = 'object_not_in_prerequisite_state';
+		END IF;
+		IF NEW.starts_at NOT BETWEEN now() - interval '10 years' AND now() + interval '10 years'
+			AND isfinite(NEW.starts_at) THEN
+			RAISE EXCEPTION 'metering cannot start at %', NEW.starts_at
+				USING ERRCODE = 'invalid_parameter_value', HINT = 'Choose a time within ten years from now.';
+		END IF;
 	END IF;
 	RETURN NEW;
 END
 $$;
 
-COMMENT ON FUNCTION metering.change_setting() IS 'checks a change of settings, and keeps the earlier values until the open bill window ends';
+COMMENT ON FUNCTION metering.change_setting() IS 'checks a change of settings';
 
 CREATE TRIGGER change_setting BEFORE UPDATE ON metering.setting
 	FOR EACH ROW EXECUTE FUNCTION metering.change_setting();
+
+-- Key, interval, window and zone change when the open bill window ends: the earlier
+-- values are kept until then.  Before the first reading a change takes effect at once.
+--
+-- This runs when the change is committed, and waits for readings that are on their way
+-- in.  So every reading that came in by the earlier values lies before the time that
+-- they are kept until, whatever the clock has been set to and however long the
+-- transaction took.
+CREATE FUNCTION metering.keep_setting() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '30s'
+	AS $$
+DECLARE
+	g         metering.progress;
+	last_time timestamptz;
+	ends      timestamptz;
+	sentinel  CONSTANT timestamptz := '294000-01-01 00:00Z';
+BEGIN
+	BEGIN
+		LOCK TABLE metering.reading IN SHARE MODE;
+	EXCEPTION WHEN lock_not_available THEN
+		RAISE EXCEPTION 'settings cannot change while readings are being sent'
+			USING ERRCODE = 'lock_not_available', HINT = 'Change them again when the transactions of collectors have ended.';
+	END;
+	SELECT * INTO g FROM metering.progress;
+	IF g.sealed_until IS NULL AND NOT EXISTS (SELECT FROM metering.reading)
+		AND NOT EXISTS (SELECT FROM metering.register_read) THEN
+		RETURN NULL;
+	END IF;
+	last_time := greatest(clock_timestamp() + OLD.clock_tolerance, g.sealed_until, g.billed_until);
+	INSERT INTO metering.setting_history (until, key_id, reading_interval, bill_window, zone)
+	VALUES (sentinel, OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone);
+	SELECT w.window_end INTO ends FROM metering.window_of(last_time) w;
+	DELETE FROM metering.setting_history h WHERE h.until = sentinel;
+	INSERT INTO metering.setting_history (until, key_id, reading_interval, bill_window, zone)
+	VALUES (ends, OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone)
+	ON CONFLICT DO NOTHING;
+	RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION metering.keep_setting() IS 'keeps earlier settings until the open bill window ends';
+
+CREATE CONSTRAINT TRIGGER keep_setting AFTER UPDATE ON metering.setting
+	DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+	WHEN (OLD.key_id IS NOT NULL AND (NEW.key_id, NEW.reading_interval, NEW.bill_window, NEW.zone)
+		IS DISTINCT FROM (OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone))
+	EXECUTE FUNCTION metering.keep_setting();

@@ -80,6 +80,8 @@ cluster_kill() {
 	local pid
 	pid=$(cluster_as_server head -n 1 "$CLUSTER/data/postmaster.pid")
 	kill -9 "$pid"
+	# a dead server that nobody has waited for yet would keep the next one from starting
+	timeout 10 bash -c "while kill -0 $pid 2>/dev/null; do sleep 0.05; done"
 	while [ -n "$(ps --ppid "$pid" -o pid= 2>/dev/null)" ] || cluster_as_server fuser -s "$CLUSTER/data" 2>/dev/null; do
 		sleep 0.05
 	done

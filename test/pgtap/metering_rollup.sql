@@ -289,7 +289,7 @@ SELECT metering.utc_hour(now() - interval '1 hour') - interval '10 hours' AS t \
 SELECT send('m.', :'t', at(:'t', '10 hours')) \g /dev/null
 CALL metering.rollup(at(:'t', '2 hours'));
 SELECT is((SELECT hours_overdue FROM metering.health), 9, 'hours that are due');
-SELECT is((SELECT problems FROM metering.health), (SELECT ARRAY[hours_overdue || ' hours are due: is metering.rollup() called?'] FROM metering.health), 'are said to be');
+SELECT is((SELECT problems FROM metering.health), (SELECT ARRAY[hours_overdue || ' hours are due: call metering.rollup(), and see its notices if it leaves them'] FROM metering.health), 'are said to be');
 SELECT is((SELECT oldest_unsealed_hour FROM metering.health), at(:'t', '1 hour'), 'the next one');
 SELECT is((SELECT staged_bytes > 9 * 8192 - 1 FROM metering.health), true, 'what is staged has a size');
 CALL metering.rollup();

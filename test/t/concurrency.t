@@ -98,6 +98,36 @@ collector.run('BEGIN; SELECT FROM metering.meter LIMIT 1')
 is_(sqlstate(collector.rows, INSERT, 'm2', at(-60), 1), '23514', 'what is older now is told so at the door')
 collector.run('ROLLBACK')
 
+# ---- settings that change while readings are on their way ----
+
+history = "SELECT count(*), min(until) > now(), bool_and(until = (SELECT window_end FROM metering.window_of(until - interval '1 min'))) FROM metering.setting_history"
+admin.run("SELECT begin_metering(); SELECT add_meters('m', 3, 'r')")
+collector.run('BEGIN')
+collector.run(f"SELECT send('m.', '{h}', '{at(60)}')")
+second.start("UPDATE metering.setting SET reading_interval = '15 min'")
+is_(waits(second), {collector.pid}, 'a change of settings waits for readings that are on their way')
+collector.run('COMMIT')
+second.finish()
+is_(admin.rows(history), [('1', 't', 't')], 'and holds from the end of the window that is open')
+first.run(rollup(140))
+is_(admin.one("SELECT count(*) FROM metering.gap WHERE read_at >= $1 AND read_at < $1::timestamptz + interval '1 hour'", at(60)), '36',
+    'the readings that are missing are asked for as they were to be sent')
+is_(admin.one('SELECT min(until) FROM metering.acknowledged'), at(60), 'and no meter may forget them')
+is_(wrong(), [], 'what came is counted')
+admin.run("SELECT begin_metering(); SELECT add_meters('m', 3, 'r')")
+admin.run(f"SELECT send('m.', '{h}', '{at(60)}')")
+second.run("BEGIN; UPDATE metering.setting SET bill_window = '4 hours'; UPDATE metering.setting SET zone = 'Asia/Kolkata'")
+is_(second.one('SELECT count(*) FROM metering.setting_history'), '0', 'when a change holds from is not decided before it is committed')
+second.run('COMMIT')
+is_(admin.rows(history), [('1', 't', 't')], 'several changes are one')
+is_(admin.rows("SELECT bill_window, zone FROM metering.setting_history"), [('02:00:00', 'UTC')], 'and what held before is what is kept')
+for what, prepare, after in [('a clock that went back', "UPDATE metering.progress SET sealed_until = date_trunc('hour', now()) + interval '7 hours', billed_until = date_trunc('hour', now()) + interval '5 hours'", 7),
+                             ('a tolerance of hours', "UPDATE metering.setting SET clock_tolerance = '9 hours'", 9)]:
+    admin.run(f"SELECT begin_metering(); SELECT add_meters('m', 3, 'r'); SELECT send('m.', '{h}', '{at(60)}'); SELECT metering.next_step('{at(1)}')")
+    admin.run(prepare)
+    admin.run("UPDATE metering.setting SET reading_interval = '15 min'")
+    is_(admin.one(f"SELECT min(until) > now() + interval '{after - 1} hours' FROM metering.setting_history"), 't', f'behind {what} too')
+
 # ---- a reading that is not committed when its hour is due ----
 
 begin(hours=3)
