@@ -62,6 +62,9 @@ server_source() {
 server_parts=(config src/{include,common,port,timezone,backend,backend/utils/mb/conversion_procs,backend/snowball}
 	src/{interfaces/libpq,fe_utils,bin/{initdb,pg_config,pg_ctl,psql,scripts},pl/plpgsql,makefiles,test/regress})
 
+# Debian's patches name the directory of the system's own modules.
+server_own_libraries='s,^override pkglibdir := /usr/lib/.*,override pkglibdir := $(pkglibdir)/postgresql,'
+
 # Configure, make and install it; a move makes it visible.
 server_make() {
 	local built=$1 source=$2 part
@@ -71,6 +74,7 @@ server_make() {
 	mkdir "$built.build" && cd "$built.build" &&
 		"$source/configure" -q --prefix="$built" --enable-cassert --enable-debug \
 			--without-readline --without-zlib --without-icu "$@" &&
+		sed -i "$server_own_libraries" src/Makefile.global &&
 		for part in "${server_parts[@]}"; do make -s -j2 -C "$part" install DESTDIR="$built.install" || return 1; done &&
 		make -s -C src install-local DESTDIR="$built.install" &&
 		mv "$built.install$built" "$built"
