@@ -111,7 +111,8 @@ unnamed() {
 	run decrypt --key k.json --keep-going --failed failed in.copy
 	is "$1" "$status $(cut -d, -f1-2 failed | tr '\n' ' ')$(cat out)" "$(printf "$2$3")"
 	[ "$status" = 0 ] && return
-	fails "$1: without --keep-going" 1 "in.copy: line ${2:2:1}, column 2: invalid ciphertext: " decrypt --key k.json in.copy
+	fails "$1: without --keep-going" 1 "in.copy: line ${2:2:1}, column 2: invalid ciphertext: " \
+		decrypt --key k.json in.copy
 }
 
 printf '%s\n' a,1 b,2 c,3 | encrypt --key p.json >three.copy
