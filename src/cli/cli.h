@@ -205,6 +205,7 @@ extern void cli_id(const cli_options *options);
 
 /* A batch takes no further row beyond either of these. */
 #define CLI_BATCH_ROWS		32
+#define CLI_BATCH_LINES		1024	/* rows, and lines that are none */
 #define CLI_BATCH_BYTES		(256 * 1024)
 
 typedef enum cli_format
@@ -244,10 +245,12 @@ typedef struct cli_batch
 {
 	cli_buffer	text;
 	cli_buffer	fields;			/* array of cli_field, `columns` to a row */
-	cli_buffer	lines;			/* array of cli_line: the rows; one that cannot be read may follow */
+	cli_buffer	lines;			/* array of cli_line: the rows, and lines that cannot be read */
+	cli_buffer	row_lines;		/* array of int: the rows among the lines */
 	cli_buffer	raw;
 	int			columns;
 	int			rows;
+	bool		certain[CLI_MAX_COLUMNS];	/* columns of ciphertexts, though nobody named them */
 
 	/* the workers' */
 	bool		keep_going;		/* rows that fail are left out, and do not end the batch */
@@ -262,9 +265,15 @@ extern void cli_error_set(cli_error *error, long line, int column, const char *f
 extern void cli_batch_reset(cli_batch *batch);
 
 static inline cli_line *
-cli_batch_line(const cli_batch *batch, int row)
+cli_batch_line(const cli_batch *batch, int i)
 {
-	return (cli_line *) batch->lines.data + row;
+	return (cli_line *) batch->lines.data + i;
+}
+
+static inline cli_line *
+cli_batch_row_line(const cli_batch *batch, int row)
+{
+	return cli_batch_line(batch, ((const int *) batch->row_lines.data)[row]);
 }
 
 static inline int
@@ -285,6 +294,15 @@ cli_field_text(const cli_batch *batch, const cli_field *field)
 	return field->len > 0 ? batch->text.data + field->start : "";
 }
 
+/* Where in a row of COPY reading stopped: before a byte or an escape. */
+typedef struct cli_stop
+{
+	size_t		offset;			/* from the row's beginning; 0: nowhere */
+	long		line;
+	int			columns;		/* that ended before */
+	long		field_line;		/* on which the field begins */
+} cli_stop;
+
 typedef struct cli_reader
 {
 	int			fd;
@@ -299,7 +317,11 @@ typedef struct cli_reader
 	long		line;			/* from 1 */
 	long		row_line;		/* on which the current row begins */
 	long		row_bytes;
+	long		max_row;		/* bytes */
+	int			max_columns;
 	bool		row_complete;	/* it was read to its end */
+	cli_stop	stop;			/* where the current row failed */
+	cli_stop	ahead;			/* how far the next row was read, as part of one that failed */
 	int			columns;		/* of every row; 0 before the first */
 	bool		failed;
 	bool		fatal;			/* not for what is in the row */
@@ -388,6 +410,9 @@ typedef struct cli_task
 	bool		last_column;	/* without --column: the last one, not all */
 	bool		copy_header;
 	cli_process process;
+
+	/* whether field i holds a ciphertext; NULL where columns need not be recognised */
+	bool		(*recognise) (const void *context, const cli_batch *batch, int i);
 	const void *context;
 	void	  **workers;		/* options->jobs of them */
 } cli_task;

@@ -17,6 +17,12 @@
 /* Fields to work on in one batch, unless a single row has more. */
 #define BATCH_FIELDS 256
 
+/* Rows that are looked at before any is written, unless they have to be waited for. */
+#define FIRST_ROWS 3
+
+/* A column is recognised by so many values at most. */
+#define FIRST_VALUES 32
+
 /* ---- progress ---- */
 
 typedef struct progress
@@ -72,6 +78,12 @@ typedef struct run
 	cli_batch	header;
 	bool		resolved;		/* the columns are chosen */
 	int			batch_rows;
+	long		rows;			/* that were read, before the batch that is filled */
+
+	/* for each column, until it is recognised or has FIRST_VALUES */
+	bool		certain[CLI_MAX_COLUMNS];
+	int			values[CLI_MAX_COLUMNS];
+	int			ciphertexts[CLI_MAX_COLUMNS];
 } run;
 
 static void
@@ -175,26 +187,79 @@ read_header(run *r)
 	cli_output_write(&r->output, header->out.data, header->out.len);
 }
 
-/* ---- rows ---- */
+/* Count the values of columns that are not recognised yet. */
+static void
+count_values(run *r, const cli_batch *batch)
+{
+	for (int i = 0; i < batch->rows * batch->columns; i++)
+	{
+		int			column = i % batch->columns;
+
+		if (r->certain[column] || r->values[column] >= FIRST_VALUES || cli_batch_field(batch, i)->null ||
+			cli_batch_field(batch, i)->len == 0)
+			continue;
+		r->values[column]++;
+		r->ciphertexts[column] += r->task->recognise(r->task->context, batch, i);
+	}
+}
 
 /*
- * Fill the batch up to its limits, or to a line that is no row, or to where the
- * input would have to be waited for.  False when there is nothing more to read.
+ * A column where half of the first values or more are ciphertexts holds nothing
+ * else, and what is none is damaged.
+ */
+static void
+recognise_columns(run *r, cli_batch *batch)
+{
+	r->rows += batch->rows;
+	if (r->task->recognise == NULL || r->selection->by_user)
+		return;
+	count_values(r, batch);
+	for (int i = 0; i < batch->columns; i++)
+	{
+		if (r->ciphertexts[i] > 0 && 2 * r->ciphertexts[i] >= r->values[i])
+			r->certain[i] = true;
+		batch->certain[i] = r->certain[i];
+	}
+}
+
+/* ---- rows ---- */
+
+static bool
+has_room(const run *r, const cli_batch *batch)
+{
+	size_t		len = batch->text.len + batch->raw.len;
+
+	if (cli_batch_lines(batch) >= CLI_BATCH_LINES)
+		return false;
+	if (r->rows + batch->rows < FIRST_ROWS && len < 2 * FIRST_ROWS * CLI_MAX_ROW)
+		return true;
+	return batch->rows < r->batch_rows && len < CLI_BATCH_BYTES;
+}
+
+/*
+ * Fill the batch up to its limits, or to where the input would have to be waited
+ * for.  False when there is nothing more to read.
  */
 static bool
 fill_batch(run *r, cli_batch *batch)
 {
-	batch->keep_going = r->reader.keep_going;
+	cli_reader *reader = &r->reader;
+	bool		more = true;
+
+	batch->keep_going = reader->keep_going;
 	do
 	{
-		if (r->reader.columns == 0 && batch->keep_going)
-			cli_reader_guess_columns(&r->reader);
-		if (!cli_read_row(&r->reader, batch))
-			return r->reader.failed && cli_reader_recover(&r->reader, batch);
-		if (!r->resolved)
+		if (reader->columns == 0 && batch->keep_going)
+			cli_reader_guess_columns(reader);
+		if (!cli_read_row(reader, batch))
+			more = reader->failed && cli_reader_recover(reader, batch);
+		else if (!r->resolved)
 			resolve_columns(r);
-	} while (batch->rows < r->batch_rows && batch->text.len < CLI_BATCH_BYTES && cli_reader_ready(&r->reader));
-	return true;
+	} while (more && has_room(r, batch) && cli_reader_ready(reader));
+	if (batch->lines.out_of_memory || batch->row_lines.out_of_memory || batch->raw.out_of_memory)
+		cli_fail("out of memory");
+	recognise_columns(r, batch);
+	return more;
 }
 
 /* A failure in a batch that was not to be gone on with behind it. */
@@ -213,7 +278,7 @@ write_batch(run *r)
 {
 	cli_batch  *batch = cli_pool_collect(&r->pool);
 
-	if (batch->out.out_of_memory || batch->lines.out_of_memory || batch->raw.out_of_memory)
+	if (batch->out.out_of_memory)
 		cli_fail("out of memory");
 	cli_output_write(&r->output, batch->out.data, batch->out.len);
 	r->progress.rows += batch->rows_out;
@@ -257,6 +322,7 @@ cli_crypt(const cli_task *task, cli_selection *selection)
 	r->task = task;
 	r->selection = selection;
 	r->name = cli_input_name(options->file);
+	r->batch_rows = CLI_BATCH_ROWS;
 	cli_reader_init(&r->reader, cli_input_open(options->file), task->input, options->keep_going);
 	cli_output_open(&r->output, options->out, options, NULL, task->output == CLI_CSV ? 0600 : 0666);
 	cli_failures_open(&r->failures, options, &r->output);

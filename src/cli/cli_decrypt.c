@@ -2,13 +2,20 @@
  * cli_decrypt.c
  *		The command decrypt.
  */
+#define _GNU_SOURCE				/* memmem() */
 #include <string.h>
 
 #include "cli.h"
 
+/* The key id stands behind 12 bytes of a ciphertext.  So many characters of it are no coincidence. */
+#define ID_OFFSET PAILLIER_BASE64_LENGTH(12)
+#define ID_SAMPLE 12
+#define ID_TEXT PAILLIER_BASE64_LENGTH(PAILLIER_KEY_ID_LENGTH)
+
 typedef struct decryption
 {
 	const cli_key **keys;
+	char		(*ids)[ID_TEXT];	/* of the keys, as they stand in a ciphertext */
 	int			nkeys;
 	cli_selection selection;
 } decryption;
@@ -47,24 +54,43 @@ find_key(const decryption *d, const uint8_t *id)
 }
 
 /*
- * Whether a field that nobody has named holds a ciphertext: its header is one
- * that we would write, or it has the id of a key at hand.  A damaged ciphertext
- * thus does not pass for text, unless both are damaged or the header is no
- * longer base64url.
+ * Whether the text has the id of a key at hand in its place, or nearer to the
+ * beginning because of characters that were lost.  So it may be cut off, or have
+ * anything for a header.
  */
 static bool
-is_ciphertext(const decryption *d, worker *w, const char *text, size_t len)
+has_key_id(const decryption *d, const char *text, size_t len)
+{
+	if (len > ID_OFFSET + ID_SAMPLE)
+		len = ID_OFFSET + ID_SAMPLE;
+	for (int i = 0; i < d->nkeys; i++)
+		if (memmem(text, len, d->ids[i], ID_SAMPLE) != NULL)
+			return true;
+	return false;
+}
+
+/*
+ * Whether a field that nobody has named holds a ciphertext: its header is one
+ * that we would write, or it has the id of a key at hand.  A damaged ciphertext
+ * thus does not pass for text, unless both are damaged.
+ */
+static bool
+is_ciphertext(const decryption *d, const char *text, size_t len)
 {
 	/* header and one limb, which end with a character; no ciphertext is as short */
-	const size_t sample = PAILLIER_WIRE_LENGTH(1);
+	uint8_t		wire[PAILLIER_WIRE_LENGTH(1)];
 	paillier_header header;
 	mp_limb_t	limb;
 	paillier_result result;
 
-	if (len < PAILLIER_BASE64_LENGTH(sample) ||
-		!paillier_base64_decode(w->wire, text, PAILLIER_BASE64_LENGTH(sample)))
+	for (; len > 0 && strchr(" \t\r\n", *text) != NULL; text++)
+		len--;
+	if (has_key_id(d, text, len))
+		return true;
+	if (len < PAILLIER_BASE64_LENGTH(sizeof(wire)) ||
+		!paillier_base64_decode(wire, text, PAILLIER_BASE64_LENGTH(sizeof(wire))))
 		return false;
-	result = paillier_wire_read(&header, &limb, w->wire, sample);
+	result = paillier_wire_read(&header, &limb, wire, sizeof(wire));
 	return (result != PAILLIER_ERR_VERSION && result != PAILLIER_ERR_HEADER) || find_key(d, header.key_id) != NULL;
 }
 
@@ -107,12 +133,22 @@ read_number(const decryption *d, worker *w, number *n, cli_batch *batch, int i)
 }
 
 static bool
-is_selected(const decryption *d, worker *w, cli_batch *batch, int i)
+recognise(const void *context, const cli_batch *batch, int i)
 {
 	const cli_field *field = cli_batch_field(batch, i);
 
-	return d->selection.column[i % batch->columns] && !field->null &&
-		(d->selection.by_user || is_ciphertext(d, w, cli_field_text(batch, field), field->len));
+	return is_ciphertext(context, cli_field_text(batch, field), field->len);
+}
+
+static bool
+is_selected(const decryption *d, const cli_batch *batch, int i)
+{
+	const cli_field *field = cli_batch_field(batch, i);
+	int			column = i % batch->columns;
+
+	if (!d->selection.column[column] || field->null)
+		return false;
+	return d->selection.by_user || (batch->certain[column] && field->len > 0) || recognise(d, batch, i);
 }
 
 /* Read up to LANES ciphertexts under one key from field *i on. */
@@ -125,7 +161,7 @@ gather(const decryption *d, worker *w, cli_batch *batch, int *i)
 	{
 		number	   *n = &w->numbers[count];
 
-		if (cli_batch_failed(batch, *i) || !is_selected(d, w, batch, *i) || !read_number(d, w, n, batch, *i))
+		if (cli_batch_failed(batch, *i) || !is_selected(d, batch, *i) || !read_number(d, w, n, batch, *i))
 			continue;
 		if (n->key != w->numbers[0].key)
 			break;				/* this one is read again, as the first of the next */
@@ -206,6 +242,7 @@ read_keys(decryption *d, const cli_options *options)
 	if (options->nkeys == 0)
 		cli_usage_error("option --key is missing: the private key to decrypt with");
 	d->keys = cli_alloc(options->nkeys * sizeof(*d->keys));
+	d->ids = cli_alloc(options->nkeys * sizeof(*d->ids));
 	for (int i = 0; i < options->nkeys; i++)
 	{
 		const cli_key *key = cli_key_read(options->keys[i], options->min_bits);
@@ -216,6 +253,7 @@ read_keys(decryption *d, const cli_options *options)
 					 cli_input_name(options->keys[i]));
 		if (scratch < need)
 			scratch = need;
+		paillier_base64_encode(d->ids[d->nkeys], key->id, PAILLIER_KEY_ID_LENGTH);
 		d->keys[d->nkeys++] = key;
 	}
 	return scratch;
@@ -233,6 +271,7 @@ cli_decrypt(const cli_options *options)
 		.output = CLI_CSV,
 		.copy_header = true,
 		.process = decrypt_batch,
+		.recognise = recognise,
 		.context = d,
 		.workers = workers
 	};

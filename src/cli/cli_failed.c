@@ -26,7 +26,7 @@ cli_batch_fail(cli_batch *batch, int i, const char *format,...)
 {
 	int			row = i / batch->columns;
 	int			column = i % batch->columns + 1;
-	cli_line   *line = cli_batch_line(batch, row);
+	cli_line   *line = cli_batch_row_line(batch, row);
 	va_list		args;
 	char		message[sizeof(line->error.message)];
 
@@ -44,7 +44,7 @@ cli_batch_fail(cli_batch *batch, int i, const char *format,...)
 bool
 cli_batch_failed(const cli_batch *batch, int i)
 {
-	return cli_batch_line(batch, i / batch->columns)->failed;
+	return cli_batch_row_line(batch, i / batch->columns)->failed;
 }
 
 void

@@ -37,6 +37,7 @@ cli_batch_reset(cli_batch *batch)
 	batch->text.len = 0;
 	batch->fields.len = 0;
 	batch->lines.len = 0;
+	batch->row_lines.len = 0;
 	batch->raw.len = 0;
 	batch->out.len = 0;
 	batch->columns = 0;
@@ -54,6 +55,8 @@ cli_reader_init(cli_reader *reader, int fd, cli_format format, bool keep_going)
 	reader->format = format;
 	reader->keep_going = keep_going;
 	reader->line = 1;
+	reader->max_row = CLI_MAX_ROW;
+	reader->max_columns = CLI_MAX_COLUMNS;
 }
 
 bool
@@ -63,6 +66,25 @@ cli_reader_fail(cli_reader *reader, const char *what)
 		cli_error_set(&reader->error, 0, 0, "%s", what);
 	reader->failed = reader->fatal = true;
 	return false;
+}
+
+/*
+ * Forget the bytes before those that are held.  No more bytes are moved than are
+ * forgotten, so that every byte is moved once on average.
+ */
+static void
+free_front(cli_reader *reader)
+{
+	cli_buffer *buffer = &reader->buffer;
+	size_t		len = buffer->len - reader->held;
+
+	if (reader->held < len)
+		return;
+	if (len > 0)
+		memmove(buffer->data, buffer->data + reader->held, len);
+	buffer->len = len;
+	reader->next -= reader->held;
+	reader->held = 0;
 }
 
 bool
@@ -75,11 +97,7 @@ cli_reader_fill(cli_reader *reader)
 		return false;
 	if (!reader->keep_going)
 		reader->held = reader->next;
-	buffer->len -= reader->held;
-	reader->next -= reader->held;
-	if (buffer->len > 0 && reader->held > 0)
-		memmove(buffer->data, buffer->data + reader->held, buffer->len);
-	reader->held = 0;
+	free_front(reader);
 	if (!cli_buffer_reserve(buffer, READ_SIZE))
 		return cli_reader_fail(reader, "out of memory");
 	do
@@ -129,8 +147,8 @@ cli_reader_add_line(const cli_reader *reader, cli_batch *batch, cli_line *line, 
 /* ---- behind a row that is none ---- */
 
 /*
- * Find the end of the line on which the row begins, and go behind it.  False for
- * a line that is too long to be held, of which *len is the beginning.
+ * Find the end of the line on which the row begins, and go behind it; *len is at
+ * most that of the longest row.  False for a line that is too long to be held.
  */
 static bool
 end_of_line(cli_reader *reader, size_t *len)
@@ -146,9 +164,9 @@ end_of_line(cli_reader *reader, size_t *len)
 			break;
 		seen = *len;
 		reader->next = reader->buffer.len;
-		if (*len > CLI_MAX_ROW)
+		if (*len > (size_t) reader->max_row)
 		{
-			*len = CLI_MAX_ROW;
+			*len = reader->max_row;
 			return false;
 		}
 		if (!cli_reader_fill(reader))
@@ -156,6 +174,8 @@ end_of_line(cli_reader *reader, size_t *len)
 	}
 	*len = end - held_text(reader);
 	reader->next = reader->held + *len + 1;
+	if (*len > (size_t) reader->max_row)
+		*len = reader->max_row;
 	return true;
 }
 
@@ -176,6 +196,34 @@ skip_line(cli_reader *reader)
 }
 
 /*
+ * The row failed behind its first line, so the next row begins with bytes that
+ * were read as part of it.  A line break inside a row follows a backslash, and
+ * what follows the break is read as at the beginning of a row.  So reading need
+ * not begin anew: where the next row ends, or fails, is decided from the stop on.
+ */
+static void
+keep_ahead(cli_reader *reader)
+{
+	const cli_stop *stop = &reader->stop;
+	const char *text = held_text(reader);
+	size_t		len = reader->next - reader->held;
+	int			columns = stop->columns;
+	long		line = reader->row_line + 1;
+
+	if (stop->offset <= len)
+		return;
+	for (size_t i = 0; i < len; i++)
+	{
+		if (text[i] == '\\')
+			i++;
+		else if (text[i] == '\t')
+			columns--;
+	}
+	reader->ahead = (cli_stop) {stop->offset - len, stop->line, columns,
+								stop->field_line > line ? stop->field_line : line};
+}
+
+/*
  * A row with the wrong number of fields is left out as a whole.  Of others
  * nobody knows where they end: a quote that stays open runs over good lines.
  * They are read again from their second line on.
@@ -190,10 +238,12 @@ cli_reader_recover(cli_reader *reader, cli_batch *batch)
 	if (!reader->keep_going || reader->fatal)
 		return false;
 	reader->failed = false;
+	reader->ahead.offset = 0;
 	if (!reader->row_complete)
 	{
 		ended = end_of_line(reader, &len);
 		reader->line = reader->row_line + 1;
+		keep_ahead(reader);
 	}
 	cli_reader_add_line(reader, batch, &line, len);
 	if (!ended)

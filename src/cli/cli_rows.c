@@ -34,8 +34,8 @@ take(cli_reader *reader)
 	if (c == END)
 		return END;
 	reader->next++;
-	if (++reader->row_bytes > CLI_MAX_ROW)
-		return FAIL(reader, reader->line, 0, "row is longer than %d bytes", CLI_MAX_ROW);
+	if (++reader->row_bytes > reader->max_row)
+		return FAIL(reader, reader->line, 0, "row is longer than %ld bytes", reader->max_row);
 	reader->line += c == '\n';
 	return c;
 }
@@ -50,6 +50,8 @@ typedef struct row
 	int			columns;
 	bool		marker;			/* begins with \. */
 	cli_field	field;			/* the current one */
+	size_t		offset;			/* of the byte or escape of COPY that is read */
+	long		line;
 } row;
 
 static int
@@ -70,8 +72,11 @@ static void
 end_field(row *r)
 {
 	r->field.len = r->batch->text.len - r->field.start;
-	if (r->columns == CLI_MAX_COLUMNS)
-		FAIL(r->reader, r->field.line, 0, "row has more than %d columns", CLI_MAX_COLUMNS);
+	if (r->columns == r->reader->max_columns)
+	{
+		FAIL(r->reader, r->field.line, 0, "row has more than %d columns", r->reader->max_columns);
+		return;
+	}
 	cli_append(&r->batch->fields, &r->field, sizeof(r->field));
 	r->columns++;
 }
@@ -199,9 +204,12 @@ read_copy_field(row *r)
 
 	for (;;)
 	{
-		int			c = take(r->reader);
 		bool		first = r->batch->text.len == start;
+		int			c;
 
+		r->offset = r->reader->next - r->reader->held;
+		r->line = r->reader->line;
+		c = take(r->reader);
 		if (c == '\r')
 			c = after_return(r);
 		if (c == '\t' || c == '\n' || c == END)
@@ -283,14 +291,71 @@ check_row(const row *r, long line)
 			 reader->columns);
 }
 
+/* From within a field to the end of the row. */
+static void
+read_fields(row *r)
+{
+	cli_reader *reader = r->reader;
+	int			separator = reader->format == CLI_CSV ? ',' : '\t';
+
+	for (;;)
+	{
+		int			c = reader->format == CLI_CSV ? read_csv_field(r) : read_copy_field(r);
+
+		if (!reader->failed)
+			end_field(r);
+		if (c != separator || reader->failed)
+			break;
+		begin_field(r);
+	}
+	reader->stop = (cli_stop) {r->offset, r->line, r->columns, r->field.line};
+}
+
+/*
+ * Whether the row can be read.  Where its beginning was read as part of a row
+ * that failed, this takes no second reading of it: many lines that run over each
+ * other are read in linear time.
+ */
+static bool
+check_ahead(cli_reader *reader, cli_batch *batch)
+{
+	const cli_stop *ahead = &reader->ahead;
+	row			r = {.reader = reader, .batch = batch, .columns = ahead->columns};
+
+	if (ahead->offset == 0 || reader->next != reader->held)
+		return true;
+	reader->next += ahead->offset;
+	reader->line = ahead->line;
+	reader->row_bytes = ahead->offset;
+	begin_field(&r);
+	r.field.line = ahead->field_line;
+	read_fields(&r);
+	if (reader->failed)
+		return false;
+	reader->next = reader->held;
+	reader->line = reader->row_line;
+	reader->row_bytes = 0;
+	return true;
+}
+
+/* The row is one of the batch's. */
+static void
+add_row(cli_reader *reader, cli_batch *batch)
+{
+	int			line = cli_batch_lines(batch);
+
+	cli_append(&batch->row_lines, &line, sizeof(line));
+	cli_reader_add_line(reader, batch, &(cli_line) {.line = reader->row_line}, reader->next - reader->held);
+	batch->columns = reader->columns;
+	batch->rows++;
+}
+
 bool
 cli_read_row(cli_reader *reader, cli_batch *batch)
 {
 	row			r = {.reader = reader, .batch = batch};
 	size_t		text_len = batch->text.len;
 	size_t		fields_len = batch->fields.len;
-	int			separator = reader->format == CLI_CSV ? ',' : '\t';
-	int			c;
 
 	begin_input(reader);
 	if (!reader->guessing)
@@ -299,13 +364,15 @@ cli_read_row(cli_reader *reader, cli_batch *batch)
 		return false;
 	reader->row_line = reader->line;
 	reader->row_bytes = 0;
-	do
+	reader->row_complete = false;
+	if (check_ahead(reader, batch))
 	{
+		batch->text.len = text_len;
+		batch->fields.len = fields_len;
 		begin_field(&r);
-		c = reader->format == CLI_CSV ? read_csv_field(&r) : read_copy_field(&r);
-		end_field(&r);
-	} while (c == separator && !reader->failed);
-	reader->row_complete = !reader->failed;
+		read_fields(&r);
+		reader->row_complete = !reader->failed;
+	}
 	if (!reader->failed)
 		check_row(&r, reader->row_line);
 	if (batch->text.out_of_memory || batch->fields.out_of_memory)
@@ -316,9 +383,9 @@ cli_read_row(cli_reader *reader, cli_batch *batch)
 		batch->fields.len = fields_len;
 		return false;
 	}
-	cli_reader_add_line(reader, batch, &(cli_line) {.line = reader->row_line}, reader->next - reader->held);
-	batch->columns = reader->columns;
-	batch->rows++;
+	add_row(reader, batch);
+	if (!reader->guessing)
+		reader->ahead.offset = 0;
 	return true;
 }
 
@@ -353,5 +420,6 @@ cli_reader_guess_columns(cli_reader *reader)
 	cli_free(batch.text.data);
 	cli_free(batch.fields.data);
 	cli_free(batch.lines.data);
+	cli_free(batch.row_lines.data);
 	cli_free(batch.raw.data);
 }

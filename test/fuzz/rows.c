@@ -6,7 +6,8 @@
  * read(2) is wrapped by the linker and gives the input in pieces.
  *
  * With keep_going every line of the input is a row or one that failed, in their
- * order.
+ * order.  Where rows that fail run over each other's lines, what is read is what a
+ * reader reads that begins anew with every line.
  *
  * Input: a byte for the format, one for the size of the pieces, the text.
  */
@@ -87,6 +88,7 @@ free_rows(rows *r)
 	cli_free(r->batch.text.data);
 	cli_free(r->batch.fields.data);
 	cli_free(r->batch.lines.data);
+	cli_free(r->batch.row_lines.data);
 	cli_free(r->batch.raw.data);
 	cli_free(r->batch.out.data);
 }
@@ -136,8 +138,24 @@ check_written(rows *r, cli_format format)
 
 /* ---- going on behind errors ---- */
 
+/* Small limits, which short inputs reach. */
+#define MAX_ROW 48
+#define MAX_COLUMNS 5
+
+typedef struct limits
+{
+	long		row;
+	int			columns;
+	bool		guess;			/* the number of columns, which depends on the pieces */
+	bool		anew;			/* every line is read from its beginning */
+} limits;
+
+static const limits usual = {CLI_MAX_ROW, CLI_MAX_COLUMNS, false, false};
+static const limits small = {MAX_ROW, MAX_COLUMNS, true, false};
+static const limits small_anew = {MAX_ROW, MAX_COLUMNS, true, true};
+
 static rows
-read_on(const uint8_t *text, size_t len, cli_format format, size_t pieces)
+read_on(const uint8_t *text, size_t len, cli_format format, size_t pieces, limits l)
 {
 	cli_reader	reader;
 	rows		r = {0};
@@ -145,8 +163,14 @@ read_on(const uint8_t *text, size_t len, cli_format format, size_t pieces)
 	source = (fuzz_input) {text, len};
 	piece = pieces;
 	cli_reader_init(&reader, -1, format, true);
+	reader.max_row = l.row;
+	reader.max_columns = l.columns;
 	do
 	{
+		if (l.anew)
+			reader.ahead.offset = 0;
+		if (l.guess && reader.columns == 0)
+			cli_reader_guess_columns(&reader);
 		while (cli_read_row(&reader, &r.batch))
 			continue;
 	} while (reader.failed && cli_reader_recover(&reader, &r.batch));
@@ -179,6 +203,8 @@ check_lines(const rows *r, const uint8_t *text, size_t len, cli_format format)
 		REQUIRE(line->len <= (size_t) (end - text));
 		REQUIRE(line->len == 0 || memcmp(text, batch->raw.data + line->start, line->len) == 0);
 		text += line->len;
+		while (line->failed && line->len >= MAX_ROW - 1 && text < end && *text != '\n')
+			text++;
 		text += text < end && *text == '\r';
 		text += text < end && *text == '\n';
 	}
@@ -187,14 +213,46 @@ check_lines(const rows *r, const uint8_t *text, size_t len, cli_format format)
 }
 
 static void
+require_same_lines(const cli_batch *a, const cli_batch *b)
+{
+	REQUIRE(cli_batch_lines(a) == cli_batch_lines(b));
+	for (int i = 0; i < cli_batch_lines(a); i++)
+	{
+		const cli_line *x = cli_batch_line(a, i);
+		const cli_line *y = cli_batch_line(b, i);
+
+		REQUIRE(x->line == y->line && x->failed == y->failed && x->len == y->len);
+		REQUIRE(x->len == 0 || memcmp(a->raw.data + x->start, b->raw.data + y->start, x->len) == 0);
+		if (x->failed)
+			REQUIRE(x->error.line == y->error.line && x->error.column == y->error.column &&
+					strcmp(x->error.message, y->error.message) == 0);
+	}
+}
+
+/* Rows that run over each other, read once and read anew. */
+static void
+check_ahead(const uint8_t *text, size_t len, cli_format format, size_t pieces)
+{
+	rows		anew = read_on(text, len, format, pieces, small_anew);
+	rows		ahead = read_on(text, len, format, pieces, small);
+
+	require_same_rows(&anew.batch, &ahead.batch);
+	require_same_lines(&anew.batch, &ahead.batch);
+	check_lines(&ahead, text, len, format);
+	free_rows(&anew);
+	free_rows(&ahead);
+}
+
+static void
 check_keep_going(const rows *strict, const uint8_t *text, size_t len, cli_format format, size_t pieces)
 {
-	rows		whole = read_on(text, len, format, SIZE_MAX);
-	rows		parts = read_on(text, len, format, pieces);
+	rows		whole = read_on(text, len, format, SIZE_MAX, usual);
+	rows		parts = read_on(text, len, format, pieces, usual);
 
 	require_same_rows(&whole.batch, &parts.batch);
-	REQUIRE(cli_batch_lines(&whole.batch) == cli_batch_lines(&parts.batch));
-	REQUIRE(whole.batch.rows >= strict->batch.rows);
+	require_same_lines(&whole.batch, &parts.batch);
+	if (!strict->failed)
+		REQUIRE(whole.batch.rows == strict->batch.rows);
 	check_lines(&whole, text, len, format);
 	check_lines(&parts, text, len, format);
 	free_rows(&whole);
@@ -213,6 +271,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require_same_rows(&whole.batch, &parts.batch);
 	require_same_error(&whole, &parts);
 	check_keep_going(&whole, in.next, in.left, format, pieces);
+	check_ahead(in.next, in.left, format, pieces);
 	check_written(&whole, CLI_CSV);
 	whole.batch.out.len = 0;
 	check_written(&whole, CLI_COPY);

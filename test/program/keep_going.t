@@ -11,13 +11,13 @@ encrypt --key p.json <<<12345 >good
 encrypt --key other-public.json <<<1 >foreign
 
 # FILE: fields 1 to 3 of the CSV of failures, without the text
-told() { python3 -c 'import csv, sys
+told() { python3 -IS -c 'import csv, sys
 csv.field_size_limit(1 << 24)
 for row in csv.reader(open(sys.argv[1], newline="", encoding="latin-1")):
     print(",".join(row[:3]))' "$1"; }
 
 # N FILE: the text of failure N, as it came
-text_of() { python3 -c 'import csv, sys
+text_of() { python3 -IS -c 'import csv, sys
 csv.field_size_limit(1 << 24)
 sys.stdout.write(list(csv.reader(open(sys.argv[2], newline="", encoding="latin-1")))[int(sys.argv[1])][3])' "$1" "$2"; }
 
@@ -26,7 +26,8 @@ sys.stdout.write(list(csv.reader(open(sys.argv[2], newline="", encoding="latin-1
 # KIND MESSAGE
 damaged() {
 	local bad
-	bad=$(printf 'b\t%s' "$(python3 "$reference" damage k.json "$1" <good)")
+	read -r bad <&3
+	bad=$(printf 'b\t%s' "$bad")
 	printf 'a\t%s\n%s\nc\t%s\n' "$(cat good)" "$bad" "$(cat good)" >in.copy
 	fails "$1: the reason" 1 "^paillier: decrypt: warning: in.copy: line 2, column 2: $2\$|in.copy: 1 of 3 lines failed\$" \
 		decrypt --key k.json --column 2 --keep-going in.copy
@@ -38,6 +39,7 @@ damaged() {
 	is "$1: the line as it came" "$(text_of 0 failed)" "$bad"
 }
 
+exec 3< <(python3 "$reference" damage k.json bound id version square multiple-p short long character <good)
 invalid='invalid ciphertext: '
 damaged bound 'decrypted value lies outside the declared bound'
 damaged id 'ciphertext is under key [0-9a-f]{32}, which was not given'
@@ -100,6 +102,63 @@ is "one byte too long" "$(cat out) $(told failed)" $'12345\n12345 2,,row is long
 run decrypt --key k.json --column 1 --keep-going --failed failed long.copy
 is "as long as can be" "$(cat out) $(told failed)" "12345 1,1,invalid ciphertext: length is not valid"
 is "and in the file as it came" "$(text_of 0 failed | md5sum)" "$(long 1048575 | md5sum)"
+
+# ---- decrypt: columns of ciphertexts that nobody named ----
+
+# NAME FAILED OUT FILTER: of three rows some are damaged by the sed script
+unnamed() {
+	sed -E "$4" three.copy >in.copy
+	run decrypt --key k.json --keep-going --failed failed in.copy
+	is "$1" "$status $(cut -d, -f1-2 failed | tr '\n' ' ')$(cat out)" "$(printf "$2$3")"
+	[ "$status" = 0 ] && return
+	fails "$1: without --keep-going" 1 "in.copy: line ${2:2:1}, column 2: invalid ciphertext: " \
+		decrypt --key k.json in.copy
+}
+
+printf '%s\n' a,1 b,2 c,3 | encrypt --key p.json >three.copy
+unnamed "three good ones" '0 ' 'a,1\nb,2\nc,3' ''
+unnamed "the first character" '1 1,2 ' 'b,2\nc,3' '1s/\tA/\t*/'
+unnamed "the first characters of all" '1 1,2 2,2 3,2 ' '' 's/\tA/\t*/'
+unnamed "all cut off before 48 characters" '1 1,2 2,2 3,2 ' '' 's/^(.{40}).*/\1/'
+unnamed "a blank in front" '1 1,2 2,2 3,2 ' '' 's/\t/\t /'
+unnamed "lost characters in front" '1 1,2 2,2 3,2 ' '' 's/\t.../\t/'
+unnamed "the first is text" '1 1,2 ' 'b,2\nc,3' '1s/\t.*/\thello/'
+unnamed "a later one is text" '1 3,2 ' 'a,1\nb,2' '3s/\t.*/\thello/'
+unnamed "the first of two is text" '1 1,2 ' 'b,2' '1s/\t.*/\thello/; 3d'
+unnamed "cut off before the key id" '1 2,2 ' 'a,1\nc,3' '2s/(\t.{9}).*/\1/'
+unnamed "NULL and an empty text are no damage" '0 ' 'a,\nb,""\nc,3' '1s/\t.*/\t\\N/; 2s/\t.*/\t/'
+unnamed "a column of text" '0 ' 'a,x\nb,AQMAAAAAACCAAAAA\nc,3\nc,y' \
+	'1s/\t.*/\tx/; 2s/\t.*/\tAQMAAAAAACCAAAAA/; $p; $s/\t.*/\ty/'
+unnamed "a single row that nobody can tell from text" '0 ' 'a,hello' '1s/\t.*/\thello/; 2,$d'
+(cat three.copy; for i in {1..60}; do cat three.copy; done; printf 'd\thello\n') >in.copy
+run decrypt --key k.json --keep-going --failed failed in.copy
+is "text far behind" "$status $(cut -d, -f1-2 failed) $(wc -l <out)" "1 184,2 183"
+
+# ---- hostile input of 10 MB takes no quadratic time ----
+
+# NAME COMMAND FAILED-LINES REASON OUT-MD5 PYTHON: what is written to the input
+hostile() {
+	python3 -IS -c "import sys
+a = 'a' * 29
+sys.stdout.write($6)" >in.big
+	timeout 60 "$paillier" $2 --min-bits 128 --keep-going --failed failed in.big >out 2>err
+	is "hostile: $1" "$? $(tail -1 err | grep -o '[0-9]* of') $(cut -d, -f1,3 failed | grep -cE ",$4\$") $(md5sum <out)" \
+		"1 $3 of $3 $(python3 -IS -c "import sys
+a = 'a' * 29
+sys.stdout.write($5)" | md5sum)"
+}
+
+dec='decrypt --key k.json' enc='encrypt --key p.json'
+hostile "backslashes at the ends of lines" "$dec" 297175 'row is longer than 1048576 bytes' \
+	"'\"' + (a + '\\n') * 33825 + '\"\\n'" "(a + '\\\\\n') * 331000"
+hostile "and a zero byte behind them" "$dec" 330011 'zero byte' "''" "((a + '\\\\\n') * 30000 + '\\0\n') * 11"
+hostile "and too many columns" "$dec" 12498 'row has more than 1664 columns' \
+	"'\"\",' * 800 + '\"\\n\",' + '\"\",' * 799 + '\"\\n\"\\n'" "('\\t' * 800 + '\\\\\n') * 12500"
+hostile "end markers" "$dec" 999999 'data behind the end-of-data marker' "''" "'\\\\.\n' * 1000000"
+hostile "quotes that open" "$enc" 330000 '(text behind the closing quote of a field|quoted field does not end)' "''" \
+	"('\"' + a + '\\n') * 330000"
+hostile "long fields" "$dec" 1 'zero byte' "('b' * 1000000 + '\\n') * 10" "'\\0\n' + ('b' * 1000000 + '\\n') * 10"
+rm -f in.big
 
 # ---- encrypt ----
 

@@ -59,9 +59,15 @@ run() {
 # first line of its message matches
 fails() {
 	local name=$1 expected=$2 pattern=$3
+	local line message=
 	shift 3
 	run "$@"
-	if [ "$status" = "$expected" ] && grep -v warning: err | head -1 | grep -qE "$pattern"; then
+	while IFS= read -r line; do
+		[[ $line = *warning:* ]] && continue
+		message=$line
+		break
+	done <err
+	if [ "$status" = "$expected" ] && [ -n "$message" ] && [[ $message =~ $pattern ]]; then
 		result pass "$name"
 	else
 		result fail "$name"

@@ -6,7 +6,7 @@
     reference.py compare KEY CSV COPY   what was encrypted, column by column
     reference.py headers                scale and bound of the ciphertexts on standard input
     reference.py bad-key KIND           a key file that must be refused
-    reference.py damage KEY KIND        the ciphertext on standard input, damaged
+    reference.py damage KEY KIND...     the ciphertext on standard input, damaged in each way
     reference.py pty COMMAND            run a command on a terminal, print what it shows
 """
 import base64
@@ -149,9 +149,14 @@ def read_private(name):
         return load_private(json.load(file))
 
 
-def damage(name, kind):
+def damage(name, *kinds):
     n, p, _ = read_private(name)
     text = sys.stdin.read().strip()
+    for kind in kinds:
+        print(damaged(n, p, text, kind))
+
+
+def damaged(n, p, text, kind):
     ct = Ciphertext(text)
     if kind == 'version':
         ct.version = 2
@@ -196,7 +201,7 @@ def damage(name, kind):
         text += '='
     elif kind == 'part':
         text = text[:60]
-    print(text)
+    return text
 
 
 def headers():
