@@ -24,6 +24,7 @@
  * if that goes unnoticed.
  */
 #include <sanitizer/msan_interface.h>
+#include <unistd.h>
 
 #include "paillier_private.h"
 #include "reference.h"
