@@ -166,7 +166,7 @@ def targets_of(session):
             if kind[2] == '0':
                 targets.append(Target('fast path ' + label, None, types, result, weight / 3, int(oid)))
         elif kind[0] == 'p':
-            targets.append(Target(label, f'CALL {name}({parameters})', types, result, 0.001))
+            targets.append(Target(label, f'CALL {name}({parameters})', types, result, 0.004))
         elif kind == 'o':
             form = f'SELECT $1 {name} $2' if len(types) == 2 else f'SELECT {name} $1'
             targets.append(Target(label, form, types, result, 1))
