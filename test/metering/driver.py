@@ -199,6 +199,7 @@ class Run:
         self.server.admin.run(f"""
             BEGIN;
             UPDATE metering.setting SET key_id = '{key}', reading_interval = '{interval} s', bill_window = '{hours} hours', zone = '{zone}';
+            SET CONSTRAINTS ALL IMMEDIATE;
             {self.dated_back('setting_history', until)}
             COMMIT""")
 
