@@ -42,7 +42,7 @@ endif
 # ---- the script of the metering extension, from its parts in order ----
 
 METERING = $(patsubst %,metering/%.sql,begin time settings tariffs meters staging progress windows totals registers gaps \
-	rollup_staging rollup_late rollup_hour rollup_window rollup prices statistics regions forecast_models forecasts \
+	rollup_staging rollup_late rollup_hour rollup_window places rollup forget prices statistics regions forecast_models forecasts \
 	key_statistics bills checks guard health access)
 
 paillier_metering--1.0.sql: metering/assemble $(METERING)

@@ -8,7 +8,9 @@ DECLARE
 	rights    text[];
 	time_functions CONSTANT text[] := ARRAY[
 		'EXECUTE ON FUNCTION metering.utc_hour(timestamptz)', 'EXECUTE ON FUNCTION metering.slot(timestamptz)',
-		'EXECUTE ON FUNCTION metering.reading_bit(timestamptz, int)', 'EXECUTE ON FUNCTION metering.bits(bigint)',
+		'EXECUTE ON FUNCTION metering.minute_bit(timestamptz)', 'EXECUTE ON FUNCTION metering.bits(bigint)',
+		'EXECUTE ON FUNCTION metering.minutes(interval)', 'EXECUTE ON FUNCTION metering.month_slot(timestamptz)',
+		'EXECUTE ON FUNCTION metering.missing_minutes(bigint[], bigint[])', 'EXECUTE ON FUNCTION metering.count_minutes(bigint[])',
 		'EXECUTE ON FUNCTION metering.window_label(timestamptz, text, interval)',
 		'EXECUTE ON FUNCTION metering.window_of(timestamptz)'];
 BEGIN
@@ -16,17 +18,25 @@ BEGIN
 		WHEN 'collector' THEN ARRAY[
 			'EXECUTE ON FUNCTION metering.accept(text, timestamptz, @paillier@.paillier_ciphertext)',
 			'INSERT ON metering.reading', 'INSERT (meter_id, read_at, register) ON metering.register_read',
-			'SELECT ON metering.gap', 'SELECT ON metering.acknowledged']
+			'SELECT ON metering.gap', 'SELECT ON metering.acknowledged', 'SELECT ON metering.lost',
+			'EXECUTE ON FUNCTION metering.own_roles()']
 		WHEN 'operator' THEN ARRAY[
 			'EXECUTE ON PROCEDURE metering.rollup(timestamptz)', 'EXECUTE ON FUNCTION metering.next_step(timestamptz)',
 			'EXECUTE ON FUNCTION metering.late_slots(timestamptz)', 'EXECUTE ON FUNCTION metering.sweep(int)',
 			'EXECUTE ON FUNCTION metering.seal_hour(timestamptz)', 'EXECUTE ON FUNCTION metering.seal_window(timestamptz)',
 			'SELECT, UPDATE ON metering.setting', 'SELECT, INSERT, UPDATE, DELETE ON metering.meter',
 			'SELECT, INSERT, UPDATE, DELETE ON metering.tariff', 'SELECT, INSERT, UPDATE, DELETE ON metering.rate',
+			'EXECUTE ON PROCEDURE metering.forget(timestamptz, boolean)', 'EXECUTE ON FUNCTION metering.move_start(timestamptz)',
+			'EXECUTE ON FUNCTION metering.month_slots()',
+			'EXECUTE ON FUNCTION metering.forget_slot(int)', 'EXECUTE ON FUNCTION metering.forget_rows(boolean)',
+			'EXECUTE ON FUNCTION metering.restored()', 'SELECT ON metering.uncounted', 'SELECT ON metering.lost',
+			'SELECT ON metering.window_grid', 'SELECT ON metering.incomplete', 'EXECUTE ON FUNCTION metering.staged_bytes()',
+			'EXECUTE ON FUNCTION metering.own_roles()',
 			'SELECT ON metering.gap', 'SELECT ON metering.acknowledged', 'SELECT ON metering.health',
 			'EXECUTE ON FUNCTION metering.staging_relations()', 'EXECUTE ON FUNCTION metering.staging_is_published()', 'SELECT ON metering.progress', 'SELECT ON metering.rollup_log',
 			'SELECT ON metering.setting_period', 'SELECT ON metering.contract', 'SELECT ON metering.tariff_problem',
 			'EXECUTE ON FUNCTION metering.price(text, text, timestamp)', 'SELECT ON metering.reconciliation',
+			'SELECT ON metering.tariff_in_use',
 			'EXECUTE ON FUNCTION metering.void_region_hour(text, timestamptz, text)', 'SELECT ON metering.voided_region_hour']
 		WHEN 'analyst' THEN ARRAY[
 			'SELECT ON metering.region_load', 'SELECT ON metering.region_hour',
@@ -52,23 +62,33 @@ BEGIN
 			'EXECUTE ON FUNCTION metering.invoice(@paillier@.paillier_private_key, date)',
 			'EXECUTE ON FUNCTION metering.price(text, text, timestamp)',
 			'EXECUTE ON FUNCTION metering.known_charge(numeric, text)',
-			'SELECT ON metering.bill_window', 'SELECT ON metering.sealed_window', 'SELECT ON metering.meter',
+			'SELECT ON metering.bill_window', 'SELECT ON metering.incomplete', 'SELECT ON metering.sealed_window', 'SELECT ON metering.meter',
 			'SELECT ON metering.contract', 'SELECT ON metering.tariff', 'SELECT ON metering.rate',
 			'SELECT ON metering.window_price', 'SELECT ON metering.register_check', 'SELECT ON metering.reconciliation']
+		WHEN 'monitor' THEN ARRAY[
+			'SELECT ON metering.health', 'SELECT ON metering.progress', 'SELECT ON metering.rollup_log', 'SELECT ON metering.lost',
+			'EXECUTE ON FUNCTION metering.staging_relations()', 'EXECUTE ON FUNCTION metering.staging_is_published()',
+			'EXECUTE ON FUNCTION metering.staged_bytes()', 'EXECUTE ON FUNCTION metering.price(text, text, timestamp)']
 		END;
 	IF rights IS NULL THEN
 		RAISE EXCEPTION 'access level "%" does not exist', COALESCE(level, 'NULL')
 			USING ERRCODE = 'invalid_parameter_value',
-				HINT = 'Levels are collector, operator, analyst and biller.';
+				HINT = 'Levels are collector, operator, analyst, biller and monitor.';
 	END IF;
 	EXECUTE format('GRANT USAGE ON SCHEMA metering TO %I', role);
+	-- a collector that leaves a transaction open holds up the roll-up
+	IF level = 'collector' AND NOT EXISTS (
+		SELECT FROM pg_db_role_setting d JOIN pg_roles r ON r.oid = d.setrole
+		WHERE r.rolname = role AND d.setconfig::text LIKE '%idle_in_transaction_session_timeout%') THEN
+		EXECUTE format('ALTER ROLE %I SET idle_in_transaction_session_timeout = ''1min''', role);
+	END IF;
 	FOREACH privilege IN ARRAY time_functions || rights LOOP
 		EXECUTE format('GRANT %s TO %I', privilege, role);
 	END LOOP;
 END
 $$;
 
-COMMENT ON FUNCTION metering.grant_access(name, text) IS 'gives a role the rights of a level: collector, operator, analyst or biller';
+COMMENT ON FUNCTION metering.grant_access(name, text) IS 'gives a role the rights of a level: collector, operator, analyst, biller or monitor';
 
 
 -- After installation nobody but the owner has a right, whatever the default privileges

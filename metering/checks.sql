@@ -3,7 +3,7 @@
 CREATE VIEW metering.reconciliation AS
 	SELECT w.window_start, w.window_end, w.key_id, b.readings,
 		CASE WHEN r.reason IS NULL THEN @paillier@.paillier_rerandomize(
-			(SELECT @paillier@.sum(x.total) FROM metering.bill_window x WHERE x.window_start = w.window_start)
+			(SELECT @paillier@.sum(x.total) FROM metering.bill_window x WHERE x.slot = w.slot AND x.window_start = w.window_start)
 			OPERATOR(@paillier@.-) (SELECT @paillier@.sum(x.total) FROM metering.region_total x WHERE x.hour >= w.window_start AND x.hour < w.window_end))
 			END AS difference,
 		r.reason
@@ -11,7 +11,7 @@ CREATE VIEW metering.reconciliation AS
 	CROSS JOIN LATERAL (
 		SELECT COALESCE(sum(x.readings), 0) AS readings, COALESCE(sum(x.carried), 0) AS carried,
 			COALESCE(sum(x.readings) FILTER (WHERE x.key_id <> w.key_id), 0) AS elsewhere
-		FROM metering.bill_window x WHERE x.window_start = w.window_start) AS b
+		FROM metering.bill_window x WHERE x.slot = w.slot AND x.window_start = w.window_start) AS b
 	CROSS JOIN LATERAL (
 		SELECT COALESCE(sum(x.readings), 0) AS readings, count(*) FILTER (WHERE x.total IS NULL AND x.readings > 0) AS suppressed,
 			count(*) FILTER (WHERE x.void) AS void
@@ -61,7 +61,8 @@ CREATE VIEW metering.register_check AS
 			COALESCE(sum(b.readings), 0) AS readings, COALESCE(sum(b.carried), 0) AS carried,
 			bool_and(w.key_id = r.key_id) AS one_key
 		FROM metering.sealed_window w
-		LEFT JOIN metering.bill_window b ON b.meter_id = r.meter_id AND b.window_start = w.window_start AND b.key_id = w.key_id
+		LEFT JOIN metering.bill_window b ON b.slot = w.slot AND b.window_start = w.window_start AND b.meter_id = r.meter_id
+			AND b.key_id = w.key_id
 		WHERE w.window_start >= r.since AND w.window_end <= r.until) AS w
 	CROSS JOIN LATERAL (
 		SELECT CASE

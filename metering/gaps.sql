@@ -1,82 +1,113 @@
--- Every reading time that is not billed yet, up to now.
-CREATE VIEW metering.open_reading AS
-	SELECT h.hour, h.hour + r.reading_interval * i.i AS read_at, 1::bigint << i.i AS bit
-	FROM metering.setting s
-	CROSS JOIN metering.progress g
-	CROSS JOIN LATERAL generate_series(metering.utc_hour(COALESCE(g.billed_until, s.starts_at)), now(),
-		interval '1 hour') AS h (hour)
-	CROSS JOIN LATERAL (
-		SELECT x.reading_interval FROM metering.setting_period x WHERE x.until > h.hour ORDER BY x.until LIMIT 1) AS r
-	CROSS JOIN LATERAL generate_series(0, (3600 / EXTRACT(epoch FROM r.reading_interval))::int - 1) AS i (i)
-	WHERE h.hour + r.reading_interval * (i.i + 1) <= now()
-		AND h.hour + r.reading_interval * i.i >= s.starts_at;
-
-COMMENT ON VIEW metering.open_reading IS 'times of the readings in bill windows that are not sealed';
-
--- Every expected reading that no total contains although its window is sealed.
-CREATE VIEW metering.missed_reading AS
-	SELECT b.meter_id, t.hour, t.read_at, t.bit
-	FROM metering.bill_window b
-	JOIN metering.sealed_window w ON w.window_start = b.window_start AND w.key_id = b.key_id
-	CROSS JOIN LATERAL (
-		SELECT metering.utc_hour(g.read_at) AS hour, g.read_at,
-			metering.reading_bit(g.read_at, (EXTRACT(epoch FROM w.reading_interval) / 60)::int) AS bit
-		FROM generate_series(w.window_start, w.window_end - w.reading_interval, w.reading_interval) AS g (read_at)) AS t
-	WHERE b.counted < b.expected
-		AND COALESCE(b.received[(EXTRACT(epoch FROM t.hour - w.window_start) / 3600)::int + 1], 0) & t.bit = 0;
-
-COMMENT ON VIEW metering.missed_reading IS 'readings that were expected in sealed bill windows and have not been counted yet';
-
+-- Expands what sealed windows lack.  Staged readings are not looked at: a query of
+-- anybody would hold up the roll-up.  So it lists readings that wait for a later total.
 CREATE VIEW metering.gap_of_all AS
-	SELECT m.meter_id, e.read_at, m.collector
-	FROM (
-		SELECT m.meter_id, o.hour, o.read_at, o.bit FROM metering.meter m CROSS JOIN metering.open_reading o
-		UNION ALL
-		SELECT meter_id, hour, read_at, bit FROM metering.missed_reading
-	) AS e
-	JOIN metering.meter m ON m.meter_id = e.meter_id
-	CROSS JOIN metering.setting s
-	WHERE m.active @> e.read_at
-		AND e.read_at >= now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision)
-		AND NOT EXISTS (
-			SELECT FROM metering.partial p
-			WHERE p.meter_id = e.meter_id AND p.hour = e.hour AND p.received & e.bit <> 0)
-		AND NOT EXISTS (
-			SELECT FROM metering.reading r WHERE r.meter_id = e.meter_id AND r.read_at = e.read_at);
+	SELECT m.meter_id, t.read_at, m.collector
+	FROM metering.setting s
+	CROSS JOIN metering.incomplete i
+	JOIN metering.window_grid w ON w.window_start = i.window_start
+	JOIN metering.meter m ON m.meter_id = i.meter_id
+	CROSS JOIN LATERAL (SELECT metering.missing_minutes(i.expected, i.received) AS missing) AS b
+	CROSS JOIN LATERAL generate_series(w.window_start, w.window_end - w.reading_interval, w.reading_interval) AS t (read_at)
+	WHERE i.missing > 0
+		AND i.window_start >= now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision) - interval '48 hours'
+		AND t.read_at >= now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision)
+		AND b.missing[(EXTRACT(epoch FROM t.read_at - w.window_start) / 3600)::int + 1] & metering.minute_bit(t.read_at) <> 0;
 
-COMMENT ON VIEW metering.gap_of_all IS 'readings that are expected and have not arrived, of the meters of all collectors';
+COMMENT ON VIEW metering.gap_of_all IS 'readings that sealed bill windows lack, of the meters of all collectors';
 
--- The column collector is the name of a role, not its OID, for dumps: so the role may
--- no longer exist.  The view is a security barrier with OFFSET: conditions of a query
--- are evaluated only on rows that the reader may see.  Otherwise EXPLAIN ANALYZE would
--- count rows of other collectors for which they hold.
+-- The roles whose meters the current user may see.  The column collector is the name
+-- of a role, not its OID, for dumps: so the role may no longer exist.
+CREATE FUNCTION metering.own_roles() RETURNS name[]
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT array_agg(r.rolname) FROM pg_roles r WHERE pg_has_role(r.oid, 'USAGE') $$;
+
+COMMENT ON FUNCTION metering.own_roles() IS 'the roles whose rights the current user has';
+
+-- The views are security barriers with OFFSET: conditions of a query are evaluated only
+-- on rows that the reader may see.  Otherwise EXPLAIN ANALYZE would count rows of other
+-- collectors for which they hold.
 CREATE VIEW metering.gap WITH (security_barrier) AS
 	SELECT e.meter_id, e.read_at FROM metering.gap_of_all e
-	WHERE e.collector IS NULL OR EXISTS (
-		SELECT FROM pg_roles r WHERE r.rolname = e.collector AND pg_has_role(r.oid, 'USAGE'))
+	WHERE e.collector IS NULL OR e.collector = ANY (metering.own_roles())
 	OFFSET 0;
 
-COMMENT ON VIEW metering.gap IS 'readings that are expected and have not arrived: send them again';
+COMMENT ON VIEW metering.gap IS 'readings that are expected and that no total of a sealed bill window contains: send them again';
 COMMENT ON COLUMN metering.gap.read_at IS 'start of the interval of the reading';
 
--- A meter may forget readings that totals on disk contain.  Staged readings can still
--- be lost.
+-- A meter may forget readings that totals on disk contain, and that a backup contains.
 CREATE VIEW metering.acknowledged WITH (security_barrier) AS
-	SELECT m.meter_id, COALESCE(x.first_missed, g.billed_until) AS until
-	FROM metering.meter m
-	CROSS JOIN metering.progress g
-	CROSS JOIN metering.setting s
-	LEFT JOIN (
-		SELECT e.meter_id, min(e.read_at) AS first_missed
-		FROM metering.missed_reading e
-		JOIN metering.meter USING (meter_id)
-		CROSS JOIN metering.setting
-		WHERE active @> e.read_at AND e.read_at >= now() - make_interval(secs => EXTRACT(epoch FROM retention)::double precision)
-		GROUP BY e.meter_id) AS x ON x.meter_id = m.meter_id
-	WHERE g.billed_until IS NOT NULL
-		AND (m.collector IS NULL OR EXISTS (
-			SELECT FROM pg_roles r WHERE r.rolname = m.collector AND pg_has_role(r.oid, 'USAGE')))
+	SELECT m.meter_id, COALESCE(least(x.first_missed, g.until), g.until) AS until
+	FROM metering.setting s
+	CROSS JOIN LATERAL (
+		SELECT max(w.window_end) AS until FROM metering.sealed_window w
+		WHERE w.window_end <= clock_timestamp() - make_interval(secs => EXTRACT(epoch FROM s.backup_interval)::double precision)) AS g
+	CROSS JOIN metering.meter m
+	CROSS JOIN LATERAL (
+		SELECT min(i.window_start) AS first_missed FROM metering.incomplete i
+		WHERE i.meter_id = m.meter_id AND i.missing > 0
+			AND i.window_start >= now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision) - interval '48 hours') AS x
+	WHERE g.until IS NOT NULL AND (m.collector IS NULL OR m.collector = ANY (metering.own_roles()))
 	OFFSET 0;
 
-COMMENT ON VIEW metering.acknowledged IS 'the time before which a meter may forget its readings, because totals on disk contain them';
-COMMENT ON COLUMN metering.acknowledged.until IS 'readings that start before this are never asked for again';
+COMMENT ON VIEW metering.acknowledged IS 'the time before which a meter may forget its readings, because totals on disk contain them, and backups of these';
+COMMENT ON COLUMN metering.acknowledged.until IS 'start of a bill window; readings that start before this are never asked for again';
+
+-- Meters that come late, or whose active range changes, lack readings of windows that
+-- are sealed.  A meter that has no begin is not asked for readings from before it was
+-- registered.  It runs at COMMIT: no window is sealed between it and the end of the
+-- transaction.
+CREATE FUNCTION metering.expect_readings() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	earlier tstzrange := 'empty';
+	present tstzrange;
+	billed  timestamptz;
+	since   timestamptz;
+	w       record;
+BEGIN
+	SELECT g.billed_until INTO billed FROM metering.progress g FOR SHARE;
+	SELECT m.active INTO present FROM metering.meter m WHERE m.meter_id = NEW.meter_id;
+	IF billed IS NULL OR NOT FOUND THEN
+		RETURN NULL;
+	END IF;
+	IF TG_OP = 'UPDATE' THEN
+		earlier := OLD.active;
+	END IF;
+	IF lower_inf(present) AND NOT lower_inf(earlier) THEN
+		present := present * tstzrange(CASE WHEN isempty(earlier) THEN billed ELSE lower(earlier) END, NULL);
+	END IF;
+	SELECT greatest(s.starts_at, now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision))
+	INTO since FROM metering.setting s;
+	FOR w IN
+		SELECT x.*, metering.expected_minutes(present, x.window_start, x.window_end, metering.minutes(x.reading_interval)) AS expected
+		FROM metering.sealed_window x
+		WHERE x.window_end > since
+			AND metering.expected_minutes(present, x.window_start, x.window_end, metering.minutes(x.reading_interval))
+				<> metering.expected_minutes(earlier, x.window_start, x.window_end, metering.minutes(x.reading_interval))
+	LOOP
+		UPDATE metering.incomplete i SET expected = w.expected
+		WHERE (i.meter_id, i.window_start) = (NEW.meter_id, w.window_start);
+		CONTINUE WHEN FOUND;
+		-- a row that is there already belongs to a window that is complete
+		INSERT INTO metering.bill_window (slot, window_start, meter_id, key_id, expected)
+		SELECT w.slot, w.window_start, NEW.meter_id, w.key_id, metering.count_minutes(w.expected)
+		WHERE metering.count_minutes(w.expected) > 0
+		ON CONFLICT DO NOTHING;
+		IF FOUND THEN
+			INSERT INTO metering.incomplete (meter_id, window_start, expected, received)
+			VALUES (NEW.meter_id, w.window_start, w.expected, '{}');
+		END IF;
+	END LOOP;
+	RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION metering.expect_readings() IS 'notes what sealed bill windows lack when a meter is registered or its active range changes';
+
+CREATE CONSTRAINT TRIGGER expect_insert AFTER INSERT ON metering.meter
+	DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NOT lower_inf(NEW.active))
+	EXECUTE FUNCTION metering.expect_readings();
+CREATE CONSTRAINT TRIGGER expect_update AFTER UPDATE ON metering.meter
+	DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (OLD.active IS DISTINCT FROM NEW.active)
+	EXECUTE FUNCTION metering.expect_readings();

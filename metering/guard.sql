@@ -47,6 +47,10 @@ BEGIN
 		PERFORM metering.refuse_publication();
 		RETURN;
 	END IF;
+	IF TG_TAG = 'ALTER TABLE' AND EXISTS (SELECT FROM pg_event_trigger_ddl_commands() c
+			WHERE c.classid = 'pg_class'::regclass AND c.objid IN ('metering.setting'::regclass, 'metering.progress'::regclass)) THEN
+		PERFORM metering.drop_initial_rows();
+	END IF;
 	IF NOT EXISTS (SELECT FROM pg_event_trigger_ddl_commands() c JOIN metering.staging_relations() s
 			ON s.staging_table = c.objid WHERE c.classid = 'pg_class'::regclass) THEN
 		RETURN;

@@ -21,13 +21,45 @@ COMMENT ON COLUMN metering.staging_grant.staging_table IS 'the staging table';
 COMMENT ON COLUMN metering.staging_grant.privilege IS 'the privilege';
 COMMENT ON COLUMN metering.staging_grant.grantee IS 'role that has the privilege, or has it as a member of pg_read_all_data';
 
+-- The size of the files of staging.  pg_relation_size() would wait for a lock.
+CREATE FUNCTION metering.staged_bytes() RETURNS bigint
+	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	path  text;
+	bytes bigint := 0;
+	size  bigint;
+	part  int;
+BEGIN
+	FOR path IN
+		SELECT pg_relation_filepath(x.oid) FROM metering.staging_relations() AS s
+		JOIN pg_class c ON c.oid = s.staging_table
+		CROSS JOIN LATERAL (VALUES (c.oid), (NULLIF(c.reltoastrelid, 0))) AS x (oid)
+		WHERE s.kind = 'r' AND x.oid IS NOT NULL
+	LOOP
+		part := 0;
+		LOOP
+			size := (pg_stat_file(path || CASE part WHEN 0 THEN '' ELSE '.' || part END, true)).size;
+			EXIT WHEN COALESCE(size, 0) = 0;
+			bytes := bytes + size;
+			part := part + 1;
+		END LOOP;
+	END LOOP;
+	RETURN bytes;
+END
+$$;
+
+COMMENT ON FUNCTION metering.staged_bytes() IS 'size of staging on disk, in bytes';
+
 CREATE VIEW metering.health AS
 	SELECT h.*, array_remove(ARRAY[
 		CASE WHEN s.key_id IS NULL THEN 'no key: register one and put its id into metering.setting' END,
 		CASE WHEN h.hours_overdue > 0 THEN format('%s hours are due: call metering.rollup(), and see its notices if it leaves them', h.hours_overdue) END,
+		CASE WHEN h.blocked_since IS NOT NULL THEN format('the roll-up could not lock staging since %s, because of %s: end it', h.blocked_since, h.blocked_by) END,
 		CASE WHEN h.oldest_unsealed_hour > now() + interval '1 hour' THEN format('hours up to %s are sealed, which lies in the future: the clock was ahead', h.oldest_unsealed_hour) END,
-		CASE WHEN h.staging_lost_at IS NOT NULL THEN format('staging was lost at %s: have the readings in metering.gap sent again', h.staging_lost_at) END,
-		CASE WHEN h.gaps > 0 THEN format('%s readings of %s meters are missing', h.gaps, h.meters_with_gaps) END,
+		CASE WHEN h.staging_lost_at IS NOT NULL THEN format('staging was lost at %s: have the readings in metering.lost sent again', h.staging_lost_at) END,
+		CASE WHEN h.gaps > 0 THEN format('%s readings are missing: see metering.gap', h.gaps) END,
+		CASE WHEN h.uncounted_last_day > 0 THEN format('%s readings of the last day were too few for a total: see metering.uncounted', h.uncounted_last_day) END,
 		CASE WHEN h.suppressed_last_day > 0
 			THEN format('%s regional hours of the last day have no total because too few meters contributed', h.suppressed_last_day) END,
 		CASE WHEN h.tariff_problems > 0 THEN format('%s problems with tariffs: see metering.tariff_problem', h.tariff_problems) END,
@@ -45,31 +77,32 @@ CREATE VIEW metering.health AS
 	CROSS JOIN LATERAL (
 		SELECT g.sealed_until AS oldest_unsealed_hour,
 			greatest(0, floor(EXTRACT(epoch FROM now() - s.grace - g.sealed_until) / 3600))::int AS hours_overdue,
-			(SELECT sum(pg_relation_size(c.oid) + COALESCE(pg_relation_size(NULLIF(c.reltoastrelid, 0)), 0))
-				FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'metering.reading'::regclass)::bigint AS staged_bytes,
-			x.gaps, x.meters_with_gaps,
-			(SELECT count(*) FROM metering.region_hour r
-				WHERE r.total IS NULL AND r.hour >= g.sealed_until - interval '1 day') AS suppressed_last_day,
-			(SELECT max(l.finished_at) FROM metering.rollup_log l
-				WHERE l.step = 'restart' AND l.finished_at > now() - interval '1 day') AS staging_lost_at,
-			(SELECT count(*) FROM metering.meter m
-				WHERE NOT EXISTS (SELECT FROM metering.tariff t WHERE t.tariff = m.tariff) AND m.tariff IS NOT NULL) AS meters_without_tariff,
+			g.blocked_since, g.blocked_by, metering.staged_bytes() AS staged_bytes,
+			(SELECT COALESCE(sum(w.missing), 0)::bigint FROM metering.window_grid w
+				WHERE w.window_start >= now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision)) AS gaps,
+			(SELECT COALESCE(sum(u.readings), 0)::bigint FROM metering.uncounted u WHERE u.destroyed_at > now() - interval '1 day')
+				AS uncounted_last_day,
+			(SELECT COALESCE(sum(l.suppressed), 0)::bigint FROM (
+				SELECT x.suppressed FROM metering.rollup_log x WHERE x.step = 'hour' ORDER BY x.id DESC LIMIT 24) AS l) AS suppressed_last_day,
+			(SELECT max(l.until) FROM metering.lost l WHERE l.until > now() - interval '1 day') AS staging_lost_at,
+			(SELECT count(*) FROM metering.tariff_in_use u JOIN metering.meter m ON m.tariff = u.tariff AND m.flow = u.flow
+				WHERE NOT EXISTS (SELECT FROM metering.tariff t WHERE t.tariff = u.tariff)) AS meters_without_tariff,
 			(SELECT count(*) FROM metering.tariff_problem) AS tariff_problems,
 			(SELECT count(*) FROM metering.staging_table WHERE NOT unlogged) AS staging_logged,
 			metering.staging_is_published() AS staging_published,
 			(SELECT count(*) FROM metering.staging_grant) AS staging_exposed,
 			(SELECT count(DISTINCT a.grantee) FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) AS a
 				WHERE n.nspname = 'metering' AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner) AS schema_exposed
-		FROM metering.progress g
-		CROSS JOIN (SELECT count(*) AS gaps, count(DISTINCT meter_id) AS meters_with_gaps FROM metering.gap_of_all
-			WHERE read_at < (SELECT sealed_until FROM metering.progress)) AS x) AS h;
+		FROM metering.progress g) AS h;
 
 COMMENT ON VIEW metering.health IS 'state of metering in one row; problems is empty if nothing is wrong';
 COMMENT ON COLUMN metering.health.oldest_unsealed_hour IS 'the hour that is sealed next';
 COMMENT ON COLUMN metering.health.hours_overdue IS 'hours that are due and not sealed';
-COMMENT ON COLUMN metering.health.staged_bytes IS 'size of the staging table';
-COMMENT ON COLUMN metering.health.gaps IS 'missing readings of sealed hours';
-COMMENT ON COLUMN metering.health.meters_with_gaps IS 'meters with missing readings of sealed hours';
+COMMENT ON COLUMN metering.health.blocked_since IS 'since when the roll-up could not lock staging';
+COMMENT ON COLUMN metering.health.blocked_by IS 'sessions and prepared transactions that held the lock';
+COMMENT ON COLUMN metering.health.staged_bytes IS 'size of staging on disk';
+COMMENT ON COLUMN metering.health.gaps IS 'missing readings of sealed bill windows, within the retention of readings';
+COMMENT ON COLUMN metering.health.uncounted_last_day IS 'readings that were destroyed within the last day because they were too few for a total';
 COMMENT ON COLUMN metering.health.suppressed_last_day IS 'totals that are missing among the regional hours of the last 24 sealed hours';
 COMMENT ON COLUMN metering.health.staging_lost_at IS 'when a roll-up found staging lost, within the last day';
 COMMENT ON COLUMN metering.health.tariff_problems IS 'rows of metering.tariff_problem';

@@ -10,6 +10,8 @@ CREATE TABLE metering.meter (
 );
 
 CREATE INDEX ON metering.meter (region, flow);
+CREATE INDEX ON metering.meter (collector);
+CREATE INDEX ON metering.meter (tariff, flow);
 
 COMMENT ON TABLE metering.meter IS 'the meters whose readings are accepted';
 COMMENT ON COLUMN metering.meter.region IS 'region whose hourly totals contain the meter; a change takes effect with the next hour';

@@ -24,7 +24,7 @@ CREATE FUNCTION metering.price(tariff text, charge text, local timestamp) RETURN
 COMMENT ON FUNCTION metering.price(text, text, timestamp) IS 'price of a tariff for import, export or standing charge at a local time; NULL if no rate holds';
 
 CREATE VIEW metering.window_price AS
-	SELECT t.tariff, f.flow, w.window_start, date_trunc('month', l.starts)::date AS period, p.price, p.standing, t.rounding
+	SELECT t.tariff, f.flow, w.window_start, w.slot, w.key_id, date_trunc('month', l.starts)::date AS period, p.price, p.standing, t.rounding
 	FROM metering.sealed_window w
 	CROSS JOIN metering.tariff t
 	CROSS JOIN (VALUES ('import'), ('export')) AS f (flow)
@@ -36,17 +36,32 @@ CREATE VIEW metering.window_price AS
 				THEN metering.price(t.tariff, 'standing', l.starts::date) END AS standing) AS p;
 
 COMMENT ON VIEW metering.window_price IS 'price of a kWh in each sealed bill window: the price at the start of the window, in the local time of the tariff';
+COMMENT ON COLUMN metering.window_price.slot IS 'partition of metering.bill_window that holds its totals';
+COMMENT ON COLUMN metering.window_price.key_id IS 'key of the readings of the window';
 COMMENT ON COLUMN metering.window_price.flow IS 'import or export';
 COMMENT ON COLUMN metering.window_price.period IS 'first day of the month, in the tariff''s time zone';
 COMMENT ON COLUMN metering.window_price.price IS 'price of one kWh; NULL if no rate holds';
 COMMENT ON COLUMN metering.window_price.standing IS 'standing charge of the day, in the last window of the day';
 COMMENT ON COLUMN metering.window_price.rounding IS 'decimal digits of an amount due';
 
+-- Steps from one tariff to the next through an index, instead of reading all meters.
+CREATE VIEW metering.tariff_in_use AS
+	WITH RECURSIVE used AS (
+		(SELECT m.tariff, m.flow FROM metering.meter m WHERE m.tariff IS NOT NULL ORDER BY m.tariff, m.flow LIMIT 1)
+		UNION ALL
+		SELECT n.tariff, n.flow FROM used u CROSS JOIN LATERAL (
+			SELECT m.tariff, m.flow FROM metering.meter m WHERE (m.tariff, m.flow) > (u.tariff, u.flow)
+			ORDER BY m.tariff, m.flow LIMIT 1) AS n
+	)
+	SELECT tariff, flow FROM used;
+
+COMMENT ON VIEW metering.tariff_in_use IS 'the tariffs that meters are billed by, and for which flow';
+
 -- Problems of tariffs in the coming year.  A price that changes within a bill window
 -- takes effect with the next window.
 CREATE VIEW metering.tariff_problem AS
 	SELECT u.tariff, format('no %s price on %s days of the coming year, the first of them %s', u.flow, count(*), min(d.day)) AS problem
-	FROM (SELECT DISTINCT tariff, flow FROM metering.meter) AS u
+	FROM metering.tariff_in_use AS u
 	JOIN metering.tariff t ON t.tariff = u.tariff
 	CROSS JOIN LATERAL (
 		SELECT ((now() AT TIME ZONE t.zone)::date + i) AS day FROM generate_series(0, 364) AS i) AS d
@@ -63,7 +78,7 @@ CREATE VIEW metering.tariff_problem AS
 			SELECT time '00:00' AS from_time
 			UNION SELECT r.from_time FROM metering.rate r
 			WHERE r.tariff = t.tariff AND r.valid @> d.day::date AND EXTRACT(month FROM d.day)::int = ANY (r.months)) AS x
-		WHERE EXISTS (SELECT FROM metering.meter m WHERE m.tariff = t.tariff)) AS b
+		WHERE EXISTS (SELECT FROM metering.tariff_in_use u WHERE u.tariff = t.tariff)) AS b
 	CROSS JOIN metering.setting s
 	WHERE metering.utc_hour(b.at) <> b.at
 		OR metering.window_label(b.at, s.zone, s.bill_window) = metering.window_label(b.at - interval '1 hour', s.zone, s.bill_window)

@@ -1,22 +1,82 @@
+-- Where this database is: no other database has been here, unless it was restored or
+-- copied from this one, or promoted beside it.
+CREATE FUNCTION metering.place(OUT system_identifier bigint, OUT database oid, OUT timeline int)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT c.system_identifier, d.oid, ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int
+		FROM pg_control_system() AS c, pg_database d WHERE d.datname = current_database()
+	$$;
+
+COMMENT ON FUNCTION metering.place() IS 'server, database and timeline: a crash changes none of them; a promotion, a point-in-time recovery, a restored dump or a copy of the database changes one';
+
+-- The row that the install script makes has only_row = false: see metering.setting.
 CREATE TABLE metering.progress (
-	only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-	sealed_until timestamptz,
-	billed_until timestamptz
+	only_row          boolean PRIMARY KEY DEFAULT true,
+	sealed_until      timestamptz,
+	billed_until      timestamptz,
+	epoch             uuid NOT NULL DEFAULT gen_random_uuid(),
+	system_identifier bigint,
+	database          oid,
+	timeline          int,
+	blocked_since     timestamptz,
+	blocked_by        text
 );
 
 COMMENT ON TABLE metering.progress IS 'progress of the roll-up, one row; a roll-up holds a lock on it';
 COMMENT ON COLUMN metering.progress.sealed_until IS 'all hours before this are sealed';
 COMMENT ON COLUMN metering.progress.billed_until IS 'all bill windows before this are sealed';
+COMMENT ON COLUMN metering.progress.epoch IS 'changes when the roll-up finds that it runs in another place than before';
+COMMENT ON COLUMN metering.progress.system_identifier IS 'the place where the roll-up ran last: its server; see metering.place()';
+COMMENT ON COLUMN metering.progress.database IS 'its database';
+COMMENT ON COLUMN metering.progress.timeline IS 'its timeline';
+COMMENT ON COLUMN metering.progress.blocked_since IS 'since when the roll-up could not lock staging; NULL if it is not blocked';
+COMMENT ON COLUMN metering.progress.blocked_by IS 'the sessions and prepared transactions that held the lock';
 
-SELECT pg_catalog.pg_extension_config_dump('metering.progress', '');
+SELECT pg_catalog.pg_extension_config_dump('metering.progress', 'WHERE only_row');
 
-INSERT INTO metering.progress DEFAULT VALUES;
+INSERT INTO metering.progress (only_row, system_identifier, database, timeline) SELECT false, p.* FROM metering.place() AS p;
+INSERT INTO metering.staging_since (epoch) SELECT g.epoch FROM metering.progress g;
+
+-- Readings that were lost with staging.  Everybody may know these times.
+CREATE TABLE metering.lost (
+	lost_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	since   timestamptz NOT NULL,
+	until   timestamptz NOT NULL,
+	reason  text NOT NULL CHECK (reason IN ('crash', 'other place'))
+);
+
+COMMENT ON TABLE metering.lost IS 'ranges of time whose readings were lost with staging: meters send all readings of a range again, once for each lost_id';
+COMMENT ON COLUMN metering.lost.since IS 'start of the range';
+COMMENT ON COLUMN metering.lost.until IS 'when the loss was found';
+COMMENT ON COLUMN metering.lost.reason IS 'crash: the server has crashed; other place: a standby was promoted, or a backup, a dump or a copy of the database is in use. Hours that were due then have no total';
+
+SELECT pg_catalog.pg_extension_config_dump('metering.lost', '');
+SELECT pg_catalog.pg_extension_config_dump('metering.lost_lost_id_seq', '');
+
+COMMENT ON SEQUENCE metering.lost_lost_id_seq IS 'numbers of metering.lost';
+
+-- Readings that can be in no total, and that are destroyed.
+CREATE TABLE metering.uncounted (
+	meter_id     text NOT NULL,
+	hour         timestamptz NOT NULL,
+	key_id       text NOT NULL,
+	readings     int NOT NULL,
+	destroyed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+COMMENT ON TABLE metering.uncounted IS 'readings that were destroyed without being counted, because they were too few for a total and no later total could take them';
+COMMENT ON COLUMN metering.uncounted.hour IS 'their UTC hour';
+COMMENT ON COLUMN metering.uncounted.key_id IS 'key that they were encrypted under';
+COMMENT ON COLUMN metering.uncounted.readings IS 'how many';
+COMMENT ON COLUMN metering.uncounted.destroyed_at IS 'when';
+
+SELECT pg_catalog.pg_extension_config_dump('metering.uncounted', '');
 
 CREATE TABLE metering.rollup_log (
 	id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	duration    interval NOT NULL,
-	step        text NOT NULL CHECK (step IN ('hour', 'late', 'window', 'restart')),
+	step        text NOT NULL CHECK (step IN ('hour', 'late', 'window', 'restart', 'place')),
 	starts      timestamptz,
 	meters      bigint,
 	readings    bigint,
@@ -29,7 +89,7 @@ CREATE TABLE metering.rollup_log (
 COMMENT ON TABLE metering.rollup_log IS 'what each step of the roll-up did';
 COMMENT ON COLUMN metering.rollup_log.finished_at IS 'when the step was done';
 COMMENT ON COLUMN metering.rollup_log.duration IS 'how long it took';
-COMMENT ON COLUMN metering.rollup_log.step IS 'hour: an hour was sealed; late: late readings were taken; window: a bill window was sealed; restart: a crash had emptied staging';
+COMMENT ON COLUMN metering.rollup_log.step IS 'hour: an hour was sealed; late: late readings were taken; window: a bill window was sealed; restart: a crash had emptied staging; place: the database is in another place than before';
 COMMENT ON COLUMN metering.rollup_log.starts IS 'start of the hour or window';
 COMMENT ON COLUMN metering.rollup_log.meters IS 'meters that contributed';
 COMMENT ON COLUMN metering.rollup_log.readings IS 'readings in the totals';
@@ -43,8 +103,7 @@ SELECT pg_catalog.pg_extension_config_dump('metering.rollup_log_id_seq', '');
 
 COMMENT ON SEQUENCE metering.rollup_log_id_seq IS 'numbers of metering.rollup_log';
 
--- Keeps one row.  When a dump is restored, its row replaces the row made here.  A dump
--- has no staging: so staging counts as lost when progress is restored.
+-- Keeps one row.  When a dump is restored, its row replaces the row made here.
 CREATE FUNCTION metering.replace_row() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -56,9 +115,6 @@ BEGIN
 				HINT = 'Restore a dump into a database where metering has not started.';
 	END IF;
 	EXECUTE format('DELETE FROM %s', TG_RELID::regclass);
-	IF TG_RELID = 'metering.progress'::regclass THEN
-		DELETE FROM metering.staging_since;
-	END IF;
 	RETURN NEW;
 END
 $$;
@@ -69,3 +125,17 @@ CREATE TRIGGER replace_row BEFORE INSERT ON metering.setting
 	FOR EACH ROW EXECUTE FUNCTION metering.replace_row();
 CREATE TRIGGER replace_row BEFORE INSERT ON metering.progress
 	FOR EACH ROW EXECUTE FUNCTION metering.replace_row();
+
+-- A dump can be restored while triggers are disabled.  Then its rows stand beside those
+-- of the install script, until the triggers are enabled again: that is a command, for
+-- which the event trigger calls this.
+CREATE FUNCTION metering.drop_initial_rows() RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	DELETE FROM metering.setting s WHERE NOT s.only_row AND EXISTS (SELECT FROM metering.setting x WHERE x.only_row);
+	DELETE FROM metering.progress g WHERE NOT g.only_row AND EXISTS (SELECT FROM metering.progress x WHERE x.only_row);
+END
+$$;
+
+COMMENT ON FUNCTION metering.drop_initial_rows() IS 'deletes the rows of the install script from tables of one row, if a restored dump has put its own there';

@@ -1,63 +1,97 @@
+-- Before the first step, metering starts with the bill window of the first reading, or
+-- where the settings say so.
+CREATE FUNCTION metering.start() RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	starts timestamptz := (SELECT s.starts_at FROM metering.setting s);
+BEGIN
+	IF starts IS NULL THEN
+		-- a reading that is being inserted may be older than all staged ones
+		IF NOT metering.lock_staging('metering.reading', 'SHARE') THEN
+			RAISE NOTICE 'readings are being sent: metering will start with the next roll-up';
+			RETURN;
+		END IF;
+		SELECT min(r.read_at) INTO starts FROM metering.reading r;
+	END IF;
+	IF starts IS NOT NULL THEN
+		INSERT INTO metering.window_grid (window_start, window_end, key_id, reading_interval, slot)
+		SELECT w.window_start, w.window_end, w.key_id, w.reading_interval, metering.month_slot(w.window_start)
+		FROM metering.window_of(starts) AS w
+		RETURNING window_start INTO starts;
+		UPDATE metering.setting SET starts_at = starts;
+		UPDATE metering.progress SET only_row = true, sealed_until = starts, billed_until = starts;
+	END IF;
+END
+$$;
+
+COMMENT ON FUNCTION metering.start() IS 'starts metering, if there are readings or settings to start with';
+
+-- True if nobody has sent a reading of an hour, and less than half of the meters of the
+-- last hour have sent anything newer.  Then it is not the meters that are silent: the
+-- clock of the server may be ahead.
+CREATE FUNCTION metering.hour_is_silent(hour timestamptz) RETURNS boolean
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	found_one boolean;
+	needed    bigint := greatest(1, (
+		SELECT (l.meters + 1) / 2 FROM metering.rollup_log l WHERE l.step = 'hour' AND l.meters > 0 ORDER BY l.id DESC LIMIT 1));
+BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM %s r WHERE r.read_at >= $1 AND r.read_at < $1 + interval ''1 hour'')',
+		metering.staging_partition(metering.slot(hour))) INTO found_one USING hour;
+	RETURN NOT found_one AND needed > (
+		SELECT count(*) FROM (
+			SELECT DISTINCT r.meter_id FROM metering.reading r WHERE r.read_at >= hour + interval '1 hour' LIMIT needed) AS newer);
+END
+$$;
+
+COMMENT ON FUNCTION metering.hour_is_silent(timestamptz) IS 'true if no meter has sent a reading of the hour, and too few have sent anything newer';
+
 -- The next step of the roll-up, and the start of its hour or window.  NULL if nothing
 -- is due.
 --
--- After a crash, hours and windows that lost readings wait until these have been sent
--- again, but no longer than the grace time.
+-- After a loss of staging, hours and windows that lost readings wait for the grace
+-- time, so that these can be sent again.
 CREATE FUNCTION metering.next_step(as_of timestamptz, OUT step text, OUT starts timestamptz)
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
 	g            metering.progress;
-	w            record;
 	grace        interval := (SELECT s.grace FROM metering.setting s);
 	staged_since timestamptz;
-	ends         timestamptz;
 BEGIN
 	PERFORM metering.check_isolation();
-	SELECT * INTO g FROM metering.progress FOR UPDATE;
-	SELECT since INTO staged_since FROM metering.staging_since;
-	IF NOT FOUND THEN
-		staged_since := clock_timestamp();
-		INSERT INTO metering.staging_since VALUES (staged_since);
-		INSERT INTO metering.rollup_log (duration, step) VALUES ('0', 'restart');
-		RAISE NOTICE 'staging was lost in a crash: metering.gap lists the readings to send again';
+	PERFORM FROM metering.progress FOR UPDATE;
+	staged_since := metering.find_losses();
+	IF staged_since IS NULL THEN
+		RETURN;
 	END IF;
-
+	IF (SELECT p.sealed_until IS NULL FROM metering.progress p) THEN
+		PERFORM metering.start();
+	END IF;
+	SELECT * INTO g FROM metering.progress;
 	IF g.sealed_until IS NULL THEN
-		SELECT s.starts_at INTO starts FROM metering.setting s;
-		IF starts IS NULL THEN
-			-- a reading that is being inserted may be older than all staged ones
-			IF NOT metering.lock_staging('metering.reading', 'SHARE') THEN
-				RAISE NOTICE 'readings are being sent: metering will start with the next roll-up';
-				RETURN;
-			END IF;
-			SELECT min(r.read_at) INTO starts FROM metering.reading r;
-		END IF;
-		IF starts IS NULL THEN
-			RETURN;
-		END IF;
-		SELECT * INTO w FROM metering.window_of(starts);
-		g.sealed_until := w.window_start;
-		g.billed_until := w.window_start;
-		UPDATE metering.setting SET starts_at = w.window_start;
-		UPDATE metering.progress SET sealed_until = g.sealed_until, billed_until = g.billed_until;
-		starts := NULL;
+		RETURN;
 	END IF;
 
-	SELECT * INTO w FROM metering.window_of(g.billed_until);
-	IF g.sealed_until >= w.window_end THEN
+	-- not far ahead of what is sealed, whatever the clock says
+	PERFORM metering.open_windows(least(clock_timestamp(), g.sealed_until + interval '2 days'));
+	IF g.sealed_until >= (SELECT w.window_end FROM metering.window_of(g.billed_until) AS w) THEN
 		step := 'window';
 		starts := g.billed_until;
-		ends := w.window_end;
 	ELSIF g.sealed_until + interval '1 hour' + grace <= as_of THEN
 		step := 'hour';
 		starts := g.sealed_until;
-		ends := g.sealed_until + interval '1 hour';
 	END IF;
-	IF starts < staged_since AND clock_timestamp() < staged_since + grace AND EXISTS (
-		SELECT FROM metering.gap_of_all x WHERE x.read_at >= starts AND x.read_at < ends) THEN
-		RAISE NOTICE '% % waits for readings that were lost', step, starts;
+	IF starts < staged_since AND clock_timestamp() < staged_since + grace THEN
+		RAISE NOTICE '% % waits until % for readings that were lost', step, starts, staged_since + grace;
 		step := NULL;
+	ELSIF step = 'hour' AND metering.hour_is_silent(starts) THEN
+		RAISE NOTICE 'hour % waits: no meter has sent a reading of it, and too few have sent newer ones', starts;
+		step := NULL;
+	END IF;
+	IF step IS NULL THEN
 		starts := NULL;
 	END IF;
 END

@@ -1,69 +1,91 @@
 -- Adds up the readings of an hour to one partial total for each meter.  If a meter
 -- sent a reading twice, its count of readings exceeds the bits of its bitmap: then its
--- readings are added up again without duplicates.  Returns the number of readings.
-CREATE FUNCTION metering.sum_hour(partition regclass, starts timestamptz, key_id text, minutes int, one_key boolean)
+-- readings are added up again, each as it was stored first.  Returns the number of
+-- readings.
+--
+-- A step of the roll-up must not write ciphertexts to temporary files: temp_file_limit
+-- ends a step that would.  So the functions that add up forbid plans that sort.
+CREATE FUNCTION metering.sum_hour(partition regclass, starts timestamptz, key_id text, one_key boolean)
 	RETURNS bigint
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET work_mem = '256MB' SET jit = off SET enable_nestloop = off SET enable_sort = off
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_sort = off SET work_mem = '256MB'
 	AS $$
 DECLARE
 	-- after a change of key, some readings of the hour may be under the new key
-	source   text := format('%s WHERE read_at >= $1 AND read_at < $1 + interval ''1 hour''%s', partition,
-		CASE WHEN one_key THEN '' ELSE ' AND @paillier@.paillier_key_id(energy) = $2' END);
-	command  text := '
+	due      CONSTANT text := CASE WHEN one_key THEN '%1$s.read_at >= $1 AND %1$s.read_at < $1 + interval ''1 hour'''
+		ELSE '%1$s.read_at >= $1 AND %1$s.read_at < $1 + interval ''1 hour'' AND @paillier@.paillier_key_id(%1$s.energy) = $2' END;
+	command  CONSTANT text := '
 		INSERT INTO metering.partial (meter_id, hour, key_id, total, readings, received)
-		SELECT meter_id, $1, $2, @paillier@.sum(energy), count(*), bit_or(metering.reading_bit(read_at, $3))
-		FROM %s GROUP BY meter_id';
+		SELECT r.meter_id, $1, $2, @paillier@.sum(r.energy), count(*), bit_or(metering.minute_bit(r.read_at))
+		FROM %s WHERE %s GROUP BY r.meter_id';
+	slices   int := metering.slices((SELECT count(*) FROM metering.meter), partition);
 	repeated text[];
 BEGIN
-	EXECUTE format(command, source) USING starts, key_id, minutes;
+	FOR slice IN 0 .. slices - 1 LOOP
+		EXECUTE format(command, format('%s r', partition),
+			format('%s AND %s', format(due, 'r'), metering.slice('r.meter_id', slices, slice))) USING starts, key_id;
+	END LOOP;
 	SELECT array_agg(p.meter_id) INTO repeated
 	FROM metering.partial p WHERE p.hour = starts AND p.readings <> metering.bits(p.received);
 	IF repeated IS NOT NULL THEN
 		DELETE FROM metering.partial p WHERE p.hour = starts AND p.meter_id = ANY (repeated);
-		EXECUTE format(command, format('(SELECT DISTINCT ON (meter_id, read_at) meter_id, read_at, energy
-			FROM %s AND meter_id = ANY ($4) ORDER BY meter_id, read_at, ctid) AS once', source))
-			USING starts, key_id, minutes, repeated;
+		EXECUTE format(command, format('(
+				SELECT (array_agg(x.ctid ORDER BY x.ctid))[1] AS place FROM %1$s x
+				WHERE %2$s AND x.meter_id IN (SELECT unnest($3)) GROUP BY x.meter_id, x.read_at) AS f
+			JOIN %1$s r ON r.ctid = f.place', partition, format(due, 'x')), 'true') USING starts, key_id, repeated;
 	END IF;
 	RETURN (SELECT COALESCE(sum(p.readings), 0) FROM metering.partial p WHERE p.hour = starts);
 END
 $$;
 
-COMMENT ON FUNCTION metering.sum_hour(regclass, timestamptz, text, int, boolean) IS 'adds up the readings of an hour to one partial total for each meter';
+COMMENT ON FUNCTION metering.sum_hour(regclass, timestamptz, text, boolean) IS 'adds up the readings of an hour to one partial total for each meter';
 
 -- Adds up the partial totals of an hour to one re-randomised total for each region, or
--- to none if too few meters contributed.  Returns the number of regions without a
--- total.
-CREATE FUNCTION metering.seal_regions(hour timestamptz, key_id text) RETURNS bigint
-	LANGUAGE sql SET search_path = pg_catalog, pg_temp SET work_mem = '256MB' SET jit = off SET enable_nestloop = off SET enable_sort = off
+-- to none if too few meters contributed.
+CREATE FUNCTION metering.seal_regions(hour timestamptz, key_id text, OUT meters bigint, OUT suppressed bigint)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_sort = off SET enable_nestloop = off
+		SET work_mem = '256MB'
 	AS $$
-		WITH place AS (
-			SELECT m.meter_id, COALESCE(x.region, m.region) AS region,
-				metering.expected_readings(m.active, $1, $1 + interval '1 hour', w.reading_interval) AS expected
-			FROM metering.window_of($1) AS w CROSS JOIN metering.meter m
-			LEFT JOIN (
-				SELECT DISTINCT ON (meter_id) meter_id, region FROM metering.region_history
-				WHERE until > $1 ORDER BY meter_id, until) AS x USING (meter_id)
-			WHERE m.active && tstzrange($1, $1 + interval '1 hour')
-		), sealed AS (
-			INSERT INTO metering.region_hour (region, hour, key_id, total, meters, readings, expected)
-			SELECT region, $1, $2,
-				CASE WHEN count(p.meter_id) >= (SELECT min_meters FROM metering.setting)
-					THEN @paillier@.paillier_rerandomize(@paillier@.sum(p.total)) END,
-				count(p.meter_id), COALESCE(sum(p.readings), 0), sum(place.expected)
-			FROM place LEFT JOIN metering.partial p
-				ON p.meter_id = place.meter_id AND p.hour = $1 AND p.key_id = $2
-			GROUP BY region
-			RETURNING total
-		)
-		SELECT count(*) FROM sealed WHERE total IS NULL
-	$$;
+DECLARE
+	slices int := metering.slices((SELECT count(*) FROM metering.meter), 'metering.partial');
+BEGIN
+	FOR slice IN 0 .. slices - 1 LOOP
+		EXECUTE format($query$
+			INSERT INTO metering.region_slice (region, total, meters, readings, expected)
+			SELECT place.region, @paillier@.sum(p.total), count(p.meter_id), COALESCE(sum(p.readings), 0), sum(place.expected)
+			FROM (
+				SELECT m.meter_id, COALESCE(x.region, m.region) AS region, metering.count_minutes(metering.expected_minutes(
+					m.active, $1, $1 + interval '1 hour', metering.minutes(w.reading_interval))) AS expected
+				FROM metering.window_of($1) AS w CROSS JOIN metering.meter m
+				LEFT JOIN (
+					SELECT h.meter_id, (array_agg(h.region ORDER BY h.until))[1] AS region FROM metering.region_history h
+					WHERE h.until > $1 GROUP BY h.meter_id) AS x ON x.meter_id = m.meter_id
+				WHERE m.active && tstzrange($1, $1 + interval '1 hour') AND %s) AS place
+			LEFT JOIN (SELECT * FROM metering.partial p WHERE p.hour = $1 AND p.key_id = $2 AND %s) AS p
+				ON p.meter_id = place.meter_id
+			GROUP BY place.region
+			$query$, metering.slice('m.meter_id', slices, slice), metering.slice('p.meter_id', slices, slice))
+			USING hour, key_id;
+	END LOOP;
+	WITH sealed AS (
+		INSERT INTO metering.region_hour AS r (region, hour, key_id, total, meters, readings, expected)
+		SELECT s.region, $1, $2,
+			CASE WHEN sum(s.meters) >= (SELECT x.min_meters FROM metering.setting x)
+				THEN @paillier@.paillier_rerandomize(@paillier@.sum(s.total)) END,
+			sum(s.meters), sum(s.readings), sum(s.expected)
+		FROM metering.region_slice s GROUP BY s.region
+		RETURNING r.meters, r.total IS NULL AS suppressed
+	)
+	SELECT COALESCE(sum(s.meters), 0), count(*) FILTER (WHERE s.suppressed) INTO meters, suppressed FROM sealed s;
+	TRUNCATE metering.region_slice;
+END
+$$;
 
-COMMENT ON FUNCTION metering.seal_regions(timestamptz, text) IS 'writes the regional totals of an hour';
+COMMENT ON FUNCTION metering.seal_regions(timestamptz, text) IS 'writes the regional totals of an hour; returns the meters in them, and the number of regions without a total';
 
 -- Seals one hour: writes its regional and partial totals and purges its readings, in
 -- one transaction.  Returns false if its partition is in use.
 CREATE FUNCTION metering.seal_hour(starts timestamptz) RETURNS boolean
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET temp_file_limit = 0
 	AS $$
 DECLARE
 	began      timestamptz := clock_timestamp();
@@ -77,7 +99,7 @@ DECLARE
 	refused    bigint;
 	taken      bigint;
 	late       bigint := 0;
-	suppressed bigint;
+	regions    record;
 BEGIN
 	PERFORM metering.check_isolation();
 	PERFORM FROM metering.progress WHERE sealed_until = starts FOR UPDATE;
@@ -99,8 +121,8 @@ BEGIN
 		INTO staged, staged_late, refused, one_key, newest
 		USING starts, next_hour, (SELECT s.starts_at FROM metering.setting s), w.key_id;
 
-	taken := metering.sum_hour(partition, starts, w.key_id, (EXTRACT(epoch FROM w.reading_interval) / 60)::int, one_key);
-	suppressed := metering.seal_regions(starts, w.key_id);
+	taken := metering.sum_hour(partition, starts, w.key_id, one_key);
+	SELECT * INTO regions FROM metering.seal_regions(starts, w.key_id);
 	IF NOT one_key THEN
 		late := metering.sum_late(partition, next_hour);
 	ELSIF staged_late > 0 THEN
@@ -110,11 +132,10 @@ BEGIN
 	UPDATE metering.progress SET sealed_until = next_hour;
 
 	INSERT INTO metering.rollup_log (duration, step, starts, meters, readings, duplicates, refused, late, suppressed)
-	SELECT clock_timestamp() - began, 'hour', starts, COALESCE(sum(r.meters), 0), taken,
-		staged - taken - late - refused, refused, late, suppressed
-	FROM metering.region_hour r WHERE r.hour = starts;
+	VALUES (clock_timestamp() - began, 'hour', starts, regions.meters, taken,
+		staged - taken - late - refused, refused, late, regions.suppressed);
 	RAISE NOTICE 'hour %: % readings, % duplicates, % late, % regions without a total',
-		starts, taken, staged - taken - late - refused, late, suppressed;
+		starts, taken, staged - taken - late - refused, late, regions.suppressed;
 	RETURN true;
 END
 $$;

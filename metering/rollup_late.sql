@@ -1,46 +1,94 @@
--- Adds up readings of sealed hours to partial totals, which count in bills only.
--- Leaves out readings that were received before.  Returns the number of readings.
-CREATE FUNCTION metering.sum_late(partition regclass, sealed_until timestamptz) RETURNS bigint
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET work_mem = '256MB' SET jit = off SET enable_nestloop = off
+-- In how many slices of the meters a step adds up, so that the states of its groups fit
+-- into rollup_memory.  A state takes about three times the bytes of a ciphertext.
+CREATE FUNCTION metering.slices(groups bigint, source regclass) RETURNS int
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	taken bigint;
+	bytes  bigint;
+	memory int := (SELECT s.rollup_memory FROM metering.setting s);
+	amount name := CASE WHEN source = 'metering.partial'::regclass THEN 'total' ELSE 'energy' END;
+BEGIN
+	EXECUTE format('SELECT pg_column_size(%I) FROM %s LIMIT 1', amount, source) INTO bytes;
+	PERFORM set_config('work_mem', memory::text, true);
+	RETURN least(1000, greatest(1, ceil(groups * 3.0 * COALESCE(bytes, 0) / 1024 / memory)));
+END
+$$;
+
+COMMENT ON FUNCTION metering.slices(bigint, regclass) IS 'number of slices of the meters that a step of the roll-up takes one after the other; sets work_mem to rollup_memory';
+
+-- A condition for one slice of the meters.
+CREATE FUNCTION metering.slice(meter_id text, slices int, slice int) RETURNS text
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT CASE slices WHEN 1 THEN 'true' ELSE format('(hashtext(%s) & 2147483647) %% %s = %s', meter_id, slices, slice) END $$;
+
+COMMENT ON FUNCTION metering.slice(text, int, int) IS 'SQL condition that holds for one of several slices of the meters; meter_id is an expression';
+
+-- Adds up readings of sealed hours to partial totals, which count in bills only.
+-- Leaves out readings that were received before.  Returns the number of readings.
+--
+-- First it finds out which readings are new, in one row for each meter and hour.  So the
+-- ciphertexts are read once, and not sorted: a sort could write them to a file.
+CREATE FUNCTION metering.sum_late(partition regclass, sealed_until timestamptz) RETURNS bigint
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_sort = off SET work_mem = '256MB'
+	AS $$
+DECLARE
+	slices int;
+	taken  bigint;
+	groups bigint;
 BEGIN
 	EXECUTE format($query$
-		WITH late AS (
-			SELECT DISTINCT ON (meter_id, read_at) meter_id, read_at, metering.utc_hour(read_at) AS hour, energy
-			FROM %s WHERE read_at < $1 ORDER BY meter_id, read_at, ctid
-		), hours AS (
-			SELECT h.hour, w.window_start, w.key_id, (EXTRACT(epoch FROM w.reading_interval) / 60)::int AS minutes,
-				(EXTRACT(epoch FROM h.hour - w.window_start) / 3600)::int + 1 AS place
-			FROM (SELECT DISTINCT hour FROM late) AS h CROSS JOIN LATERAL metering.window_of(h.hour) AS w
-		), taken AS (
-			INSERT INTO metering.partial (meter_id, hour, key_id, total, readings, received)
-			SELECT l.meter_id, l.hour, @paillier@.paillier_key_id(l.energy), @paillier@.sum(l.energy), count(*),
-				bit_or(metering.reading_bit(l.read_at, h.minutes))
-			FROM late l JOIN hours h USING (hour)
-			LEFT JOIN metering.bill_window b ON b.meter_id = l.meter_id AND b.window_start = h.window_start
-				AND b.key_id = h.key_id
-			WHERE l.hour >= (SELECT starts_at FROM metering.setting)
-				AND COALESCE(b.received[h.place], 0) & metering.reading_bit(l.read_at, h.minutes) = 0
-				AND NOT EXISTS (
-					SELECT FROM metering.partial p
-					WHERE p.hour = l.hour AND p.meter_id = l.meter_id
-						AND p.received & metering.reading_bit(l.read_at, h.minutes) <> 0)
-			GROUP BY l.meter_id, l.hour, @paillier@.paillier_key_id(l.energy)
-			RETURNING readings
+		WITH staged AS MATERIALIZED (
+			SELECT r.meter_id, metering.utc_hour(r.read_at) AS hour, count(*) AS readings,
+				bit_or(metering.minute_bit(r.read_at)) AS sent
+			FROM %s r WHERE r.read_at < $1 AND r.read_at >= (SELECT s.starts_at FROM metering.setting s)
+			GROUP BY 1, 2
+		), hours AS MATERIALIZED (
+			SELECT h.hour, w.window_start, w.slot, (EXTRACT(epoch FROM h.hour - w.window_start) / 3600)::int + 1 AS place,
+				w.window_start < (SELECT g.billed_until FROM metering.progress g) AS sealed
+			FROM (SELECT DISTINCT s.hour FROM staged s) AS h
+			CROSS JOIN LATERAL (
+				SELECT x.window_start, x.slot FROM metering.window_grid x
+				WHERE x.window_start <= h.hour ORDER BY x.window_start DESC LIMIT 1) AS w
 		)
-		SELECT COALESCE(sum(readings), 0) FROM taken
-		$query$, partition) INTO taken USING sealed_until;
+		INSERT INTO metering.late_hour (meter_id, hour, readings, sent, taken)
+		SELECT s.meter_id, s.hour, s.readings, s.sent, s.sent & ~COALESCE((
+				SELECT bit_or(p.received) FROM metering.partial p WHERE p.hour = s.hour AND p.meter_id = s.meter_id), 0)
+			& ~CASE WHEN h.sealed THEN COALESCE(
+				(SELECT COALESCE(i.received[h.place], 0) FROM metering.incomplete i
+					WHERE i.meter_id = s.meter_id AND i.window_start = h.window_start),
+				(SELECT -1::bigint FROM metering.bill_window b
+					WHERE b.slot = h.slot AND b.window_start = h.window_start AND b.meter_id = s.meter_id LIMIT 1), 0)
+				ELSE 0 END
+		FROM staged s JOIN hours h ON h.hour = s.hour
+		$query$, partition) USING sealed_until;
+	SELECT COALESCE(sum(metering.bits(l.taken)), 0), count(*) INTO taken, groups FROM metering.late_hour l WHERE l.taken <> 0;
+	slices := metering.slices(groups, partition);
+	FOR slice IN 0 .. slices - 1 LOOP
+		EXIT WHEN taken = 0;
+		-- a reading that was sent twice is taken from where it was stored first
+		EXECUTE format($query$
+			INSERT INTO metering.partial (meter_id, hour, key_id, total, readings, received)
+			SELECT r.meter_id, l.hour, @paillier@.paillier_key_id(r.energy), @paillier@.sum(r.energy), count(*),
+				bit_or(metering.minute_bit(r.read_at))
+			FROM %1$s r JOIN metering.late_hour l ON l.meter_id = r.meter_id AND l.hour = metering.utc_hour(r.read_at)
+			WHERE r.read_at < $1 AND l.taken & metering.minute_bit(r.read_at) <> 0 AND %2$s
+				AND (l.readings = metering.bits(l.sent) OR r.ctid = ANY (ARRAY(
+					SELECT (array_agg(x.ctid ORDER BY x.ctid))[1]
+					FROM %1$s x JOIN metering.late_hour y ON y.meter_id = x.meter_id AND y.hour = metering.utc_hour(x.read_at)
+					WHERE x.read_at < $1 AND y.readings <> metering.bits(y.sent)
+					GROUP BY x.meter_id, x.read_at)))
+			GROUP BY r.meter_id, l.hour, @paillier@.paillier_key_id(r.energy)
+			$query$, partition, metering.slice('r.meter_id', slices, slice)) USING sealed_until;
+	END LOOP;
+	TRUNCATE metering.late_hour;
 	RETURN taken;
 END
 $$;
 
 COMMENT ON FUNCTION metering.sum_late(regclass, timestamptz) IS 'adds up readings of sealed hours in a staging partition to partial totals';
-
 -- Takes late readings from one partition, between two sealed hours.
 CREATE FUNCTION metering.sweep(slot int) RETURNS void
-	LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET temp_file_limit = 0
 	AS $$
 DECLARE
 	began        timestamptz := clock_timestamp();

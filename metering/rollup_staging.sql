@@ -1,8 +1,25 @@
--- Locks a staging table.  Returns false if another session still uses it after one
--- second: then the step is left to the next roll-up, and neither side waits longer for
--- the other.
-CREATE FUNCTION metering.lock_staging(staging_table regclass, lock_mode text DEFAULT 'ACCESS EXCLUSIVE') RETURNS boolean
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
+-- Sessions that use a staging table, by locks or prepared transactions.  Anybody can
+-- hold such a lock, for example by pg_partition_tree() in an open transaction.
+CREATE FUNCTION metering.staging_users(staging_table regclass)
+	RETURNS TABLE (pid int, began timestamptz, who text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT l.pid, a.xact_start,
+			CASE WHEN l.pid IS NULL THEN format('prepared transaction "%s" of role "%s"', x.gid, x.owner)
+				ELSE format('session %s of role "%s"%s', l.pid, a.usename, ' (' || NULLIF(a.application_name, '') || ')') END
+		FROM (
+			SELECT DISTINCT k.pid, k.virtualtransaction FROM pg_locks k
+			WHERE k.granted AND k.locktype = 'relation' AND k.pid IS DISTINCT FROM pg_backend_pid()
+				AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+				AND (k.relation = $1 OR k.relation IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = $1))) AS l
+		LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+		LEFT JOIN pg_prepared_xacts x ON l.pid IS NULL AND l.virtualtransaction = '-1/' || x.transaction
+	$$;
+
+COMMENT ON FUNCTION metering.staging_users(regclass) IS 'sessions and prepared transactions that hold a lock on a staging table or its partitions';
+
+CREATE FUNCTION metering.try_lock(staging_table regclass, lock_mode text) RETURNS boolean
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	EXECUTE format('LOCK TABLE %s IN %s MODE', staging_table, lock_mode);
@@ -12,8 +29,52 @@ EXCEPTION WHEN lock_not_available THEN
 END
 $$;
 
-COMMENT ON FUNCTION metering.lock_staging(regclass, text) IS 'locks a staging table; false if another session is using it';
+COMMENT ON FUNCTION metering.try_lock(regclass, text) IS 'locks a table; false after lock_timeout';
 
+-- Locks a staging table.  It waits one second.  Then it returns false, and the step is
+-- left to the next roll-up, so that collectors do not queue behind it.  Transactions
+-- that keep it from its work for longer than the patience of the settings are ended.
+CREATE FUNCTION metering.lock_staging(staging_table regclass, lock_mode text DEFAULT 'ACCESS EXCLUSIVE') RETURNS boolean
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
+	AS $$
+DECLARE
+	since timestamptz;
+	users text;
+	u     record;
+	ended boolean := false;
+BEGIN
+	IF metering.try_lock(staging_table, lock_mode) THEN
+		UPDATE metering.progress SET blocked_since = NULL, blocked_by = NULL WHERE blocked_since IS NOT NULL;
+		RETURN true;
+	END IF;
+	SELECT string_agg(x.who, ', ' ORDER BY x.began) INTO users FROM metering.staging_users(staging_table) AS x;
+	UPDATE metering.progress g SET blocked_since = COALESCE(g.blocked_since, clock_timestamp()), blocked_by = users
+	RETURNING g.blocked_since INTO since;
+	IF since > clock_timestamp() - (SELECT s.patience FROM metering.setting s) THEN
+		RAISE NOTICE '% is in use by %', staging_table, users;
+		RETURN false;
+	END IF;
+	FOR u IN
+		SELECT x.* FROM metering.staging_users(staging_table) AS x
+		WHERE x.pid IS NOT NULL AND x.began <= clock_timestamp() - (SELECT s.patience FROM metering.setting s)
+	LOOP
+		ended := pg_terminate_backend(u.pid) OR ended;
+		RAISE WARNING '% was ended: it has used % since %', u.who, staging_table, u.began;
+	END LOOP;
+	IF NOT ended THEN
+		RAISE WARNING '% has been in use since %, by %', staging_table, since, users
+			USING HINT = 'End them: ROLLBACK PREPARED, or pg_terminate_backend().';
+	END IF;
+	PERFORM set_config('lock_timeout', '10s', true);
+	IF metering.try_lock(staging_table, lock_mode) THEN
+		UPDATE metering.progress SET blocked_since = NULL, blocked_by = NULL;
+		RETURN true;
+	END IF;
+	RETURN false;
+END
+$$;
+
+COMMENT ON FUNCTION metering.lock_staging(regclass, text) IS 'locks a staging table; false if another session is using it; ends sessions that use it for longer than the patience of the settings';
 CREATE FUNCTION metering.staging_partition(slot int) RETURNS regclass
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT ('metering.reading_' || to_char(slot, 'FM00'))::regclass $$;

@@ -1,126 +1,123 @@
--- Readings that arrived count as expected too: the active range may have been
--- shortened since.  count_expected() counts readings one by one.  expected_readings()
--- is an expression that the planner inlines, which is fast for the many meters that
--- are active all the time.  An inlined function cannot have a search path of its own:
--- so its operators are qualified.
-CREATE FUNCTION metering.count_expected(active tstzrange, starts timestamptz, ends timestamptz, step interval,
-		received bigint[])
-	RETURNS int
-	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+-- The hours of partial totals with the bill windows that they belong to.
+CREATE FUNCTION metering.partial_hours()
+	RETURNS TABLE (hour timestamptz, place int, window_start timestamptz, window_end timestamptz, reading_interval interval, slot int)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-DECLARE
-	seconds int := EXTRACT(epoch FROM step);
-BEGIN
-	IF seconds < 60 OR ends - starts > interval '48 hours' THEN
-		RAISE EXCEPTION 'cannot count readings every % from % to %', step, starts, ends
-			USING ERRCODE = 'invalid_parameter_value', HINT = 'Readings are at least one minute apart, and a bill window has at most 48 hours.';
-	END IF;
-	RETURN (
-		SELECT count(*)
-		FROM generate_series(0, (EXTRACT(epoch FROM ends - starts) / seconds)::int - 1) AS i
-		CROSS JOIN LATERAL (SELECT step * i, seconds * i) AS t (after, past)
-		WHERE active @> starts + t.after
-			OR received[t.past / 3600 + 1] >> (t.past % 3600 / seconds) & 1 = 1);
-END
-$$;
-
-COMMENT ON FUNCTION metering.count_expected(tstzrange, timestamptz, timestamptz, interval, bigint[]) IS 'expected_readings() for a meter that was not active all the time';
-
-CREATE FUNCTION metering.expected_readings(active tstzrange, starts timestamptz, ends timestamptz, step interval,
-		received bigint[] DEFAULT '{}')
-	RETURNS int
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	AS $$
-		SELECT CASE WHEN active OPERATOR(pg_catalog.@>) pg_catalog.tstzrange(starts, ends)
-			THEN (EXTRACT(epoch FROM ends OPERATOR(pg_catalog.-) starts) OPERATOR(pg_catalog./) EXTRACT(epoch FROM step))::int
-			ELSE metering.count_expected(active, starts, ends, step, received)
-			END
+		SELECT h.hour, (EXTRACT(epoch FROM h.hour - w.window_start) / 3600)::int + 1, w.window_start, w.window_end,
+			w.reading_interval, w.slot
+		FROM (SELECT DISTINCT p.hour FROM metering.partial p) AS h
+		CROSS JOIN LATERAL (
+			SELECT * FROM metering.window_grid x WHERE x.window_start <= h.hour ORDER BY x.window_start DESC LIMIT 1) AS w
 	$$;
 
-COMMENT ON FUNCTION metering.expected_readings(tstzrange, timestamptz, timestamptz, interval, bigint[]) IS 'how many readings a meter should send in a range of time; readings that arrived from outside its active range count too';
+COMMENT ON FUNCTION metering.partial_hours() IS 'the hours of partial totals, and the place of each in its bill window, from 1 on';
 
-CREATE FUNCTION metering.add_received(received bigint[], place int, bits bigint) RETURNS bigint[]
-	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+-- Records carried readings, whose total is in a later window than their own, in the
+-- bitmaps of their own windows.
+CREATE FUNCTION metering.record_carried(starts timestamptz) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	IF place NOT BETWEEN 1 AND 48 THEN
-		RAISE EXCEPTION 'a bill window has no hour %', place
-			USING ERRCODE = 'invalid_parameter_value', HINT = 'Its hours are numbered from 1 to at most 48.';
-	END IF;
-	FOR i IN COALESCE(array_length(received, 1), 0) + 1 .. place LOOP
-		received[i] := 0;
-	END LOOP;
-	received[place] := received[place] | bits;
-	RETURN received;
+	INSERT INTO metering.incomplete AS i (meter_id, window_start, expected, received)
+	SELECT c.meter_id, c.window_start, c.received, c.received
+	FROM (
+		SELECT p.meter_id, h.window_start, metering.union_minutes(metering.hour_minutes(h.place, p.received)) AS received
+		FROM metering.partial p JOIN metering.partial_hours() AS h ON h.hour = p.hour
+		WHERE p.hour < starts AND NOT EXISTS (
+			SELECT FROM metering.partial_kept k
+			WHERE (k.meter_id, k.key_id, k.hour) = (p.meter_id, p.key_id, p.hour) AND NOT k.destroyed)
+		GROUP BY p.meter_id, h.window_start) AS c
+	ON CONFLICT (meter_id, window_start) DO UPDATE SET received = metering.union_minutes(i.received, EXCLUDED.received);
+
+	-- windows that have become complete; see metering.incomplete
+	DELETE FROM metering.incomplete i
+	USING (
+		SELECT DISTINCT p.meter_id, h.window_start, h.window_end, h.reading_interval, h.slot
+		FROM metering.partial p JOIN metering.partial_hours() AS h ON h.hour = p.hour WHERE p.hour < starts) AS c
+	WHERE (i.meter_id, i.window_start) = (c.meter_id, c.window_start)
+		AND i.received = metering.expected_minutes('(,)', c.window_start, c.window_end, metering.minutes(c.reading_interval))
+		AND EXISTS (SELECT FROM metering.bill_window b
+			WHERE (b.slot, b.window_start, b.meter_id) = (c.slot, c.window_start, c.meter_id));
 END
 $$;
 
-COMMENT ON FUNCTION metering.add_received(bigint[], int, bigint) IS 'adds bits to one hour of a bitmap of received readings';
+COMMENT ON FUNCTION metering.record_carried(timestamptz) IS 'records carried readings in the bitmaps of the windows that they belong to';
 
--- Records readings whose total is in another row than that of their own window and
--- key: carried readings, and readings under another key.  Works hour by hour.  Returns
--- the number of carried readings.
-CREATE FUNCTION metering.record_carried(starts timestamptz, window_key text) RETURNS bigint
+-- Notes windows of meters that have not received every reading.
+CREATE FUNCTION metering.record_incomplete(starts timestamptz, ends timestamptz, reading_interval interval) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	late    record;
-	carried bigint;
+	whole bigint[] := metering.expected_minutes('(,)', starts, ends, metering.minutes(reading_interval));
 BEGIN
-	FOR late IN
-		SELECT h.hour, w.window_start, w.window_end, w.key_id, w.reading_interval,
-			(EXTRACT(epoch FROM h.hour - w.window_start) / 3600)::int + 1 AS place
-		FROM (SELECT DISTINCT p.hour FROM metering.partial p WHERE p.hour < starts OR p.key_id <> window_key) AS h
-		CROSS JOIN LATERAL metering.window_of(h.hour) AS w
-	LOOP
-		INSERT INTO metering.bill_window AS b (meter_id, window_start, key_id, expected, counted, received)
-		SELECT p.meter_id, late.window_start, late.key_id,
-			metering.expected_readings(m.active, late.window_start, late.window_end, late.reading_interval, r.received),
-			metering.bits(p.bits), r.received
-		FROM (
-			SELECT meter_id, bit_or(received) AS bits FROM metering.partial
-			WHERE hour = late.hour AND (hour < starts OR key_id <> window_key)
-				AND NOT EXISTS (SELECT FROM metering.partial_kept s
-					WHERE s.meter_id = partial.meter_id AND s.key_id = partial.key_id)
-			GROUP BY meter_id) AS p
-		CROSS JOIN LATERAL metering.add_received('{}', late.place, p.bits) AS r (received)
-		LEFT JOIN metering.meter m USING (meter_id)
-		ON CONFLICT (meter_id, window_start, key_id) DO UPDATE
-			SET counted = b.counted + EXCLUDED.counted,
-				received = metering.add_received(b.received, late.place, EXCLUDED.received[late.place]),
-				expected = metering.expected_readings((SELECT m.active FROM metering.meter m WHERE m.meter_id = b.meter_id),
-					late.window_start, late.window_end, late.reading_interval,
-					metering.add_received(b.received, late.place, EXCLUDED.received[late.place]));
-	END LOOP;
-	SELECT COALESCE(sum(b.carried), 0) INTO carried FROM metering.bill_window b WHERE b.window_start = starts;
-	RETURN carried;
+	INSERT INTO metering.incomplete (meter_id, window_start, expected, received)
+	SELECT COALESCE(m.meter_id, t.meter_id), starts, metering.union_minutes(COALESCE(m.expected, '{}'), COALESCE(t.received, '{}')),
+		COALESCE(t.received, '{}')
+	FROM (
+		SELECT p.meter_id, metering.union_minutes(metering.hour_minutes(h.place, p.received)) AS received
+		FROM metering.partial p JOIN metering.partial_hours() AS h ON h.hour = p.hour
+		WHERE p.hour >= starts AND NOT EXISTS (
+			SELECT FROM metering.partial_kept k WHERE (k.meter_id, k.key_id) = (p.meter_id, p.key_id))
+		GROUP BY p.meter_id) AS t
+	FULL JOIN (
+		SELECT x.meter_id, metering.expected_minutes(x.active, starts, ends, metering.minutes($3)) AS expected
+		FROM metering.meter x WHERE x.active && tstzrange(starts, ends)) AS m ON m.meter_id = t.meter_id
+	WHERE t.received IS DISTINCT FROM whole;
 END
 $$;
 
-COMMENT ON FUNCTION metering.record_carried(timestamptz, text) IS 'records carried readings in the bitmaps of the windows that they belong to';
+COMMENT ON FUNCTION metering.record_incomplete(timestamptz, timestamptz, interval) IS 'notes the meters that have not sent every reading of a bill window';
+
+-- Puts aside the partial totals of meters and keys with too few readings.  They wait for
+-- the next window, but not longer than backup_interval if it can bring none to join them:
+-- the meter has ended, or the key is not in use any more; and not longer than retention.
+CREATE FUNCTION metering.keep_partials(window_key text, ends timestamptz, needed int) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	INSERT INTO metering.partial_kept
+	SELECT p.*, p.hour < ends - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision)
+		OR (p.hour < ends - make_interval(secs => EXTRACT(epoch FROM s.backup_interval)::double precision)
+			AND (p.key_id NOT IN (window_key, s.key_id) OR NOT EXISTS (
+				SELECT FROM metering.meter m WHERE m.meter_id = p.meter_id AND m.active && tstzrange(ends, NULL))))
+	FROM metering.setting s CROSS JOIN metering.partial p
+	JOIN (
+		SELECT x.meter_id, x.key_id FROM metering.partial x GROUP BY x.meter_id, x.key_id
+		HAVING sum(x.readings) < needed) AS few ON (few.meter_id, few.key_id) = (p.meter_id, p.key_id);
+
+	INSERT INTO metering.uncounted (meter_id, hour, key_id, readings)
+	SELECT k.meter_id, k.hour, k.key_id, k.readings FROM metering.partial_kept k WHERE k.destroyed;
+END
+$$;
+
+COMMENT ON FUNCTION metering.keep_partials(text, timestamptz, int) IS 'puts aside partial totals that are too few readings for a total';
 
 -- Seals the next bill window.  If a meter has too few readings for a total, its
 -- partial totals wait for the window after it.
 CREATE FUNCTION metering.seal_window(starts timestamptz) RETURNS boolean
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '256MB' SET jit = off SET enable_nestloop = off SET enable_sort = off
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET temp_file_limit = 0
+		SET jit = off SET enable_nestloop = off SET enable_sort = off SET work_mem = '256MB'
 	AS $$
 DECLARE
 	began  timestamptz := clock_timestamp();
 	w      record;
-	hours  int;
-	most   int;			-- readings of one meter, where none is missing
-	totals record;
-	late   bigint;
+	whole  int;			-- readings of one meter if none is missing
+	slices int;
+	added  record;
+	meters bigint := 0;
+	readings bigint := 0;
+	carried bigint := 0;
 BEGIN
 	-- readings that meters may forget must be on disk
 	SET LOCAL synchronous_commit = on;
 	PERFORM metering.check_isolation();
-	PERFORM FROM metering.progress WHERE billed_until = starts FOR UPDATE;
+	PERFORM FROM metering.progress g WHERE g.billed_until = starts FOR UPDATE;
 	IF NOT FOUND THEN
 		RETURN true;	-- somebody else has sealed it
 	END IF;
-	SELECT * INTO w FROM metering.window_of(starts);
-	IF EXISTS (SELECT FROM metering.progress WHERE sealed_until < w.window_end) THEN
+	PERFORM metering.open_windows(starts);
+	SELECT * INTO w FROM metering.window_grid x WHERE x.window_start = starts;
+	IF EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until < w.window_end) THEN
 		RAISE EXCEPTION 'bill window % has hours that are not sealed', starts
 			USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
@@ -128,52 +125,53 @@ BEGIN
 		RAISE NOTICE 'bill window % is being read: it will be sealed by the next roll-up', starts;
 		RETURN false;
 	END IF;
-	hours := EXTRACT(epoch FROM w.window_end - starts) / 3600;
-	most := EXTRACT(epoch FROM w.window_end - starts) / EXTRACT(epoch FROM w.reading_interval);
+	whole := EXTRACT(epoch FROM w.window_end - starts) / EXTRACT(epoch FROM w.reading_interval);
+	PERFORM metering.keep_partials(w.key_id, w.window_end, CASE WHEN whole = 1 THEN 1
+		ELSE greatest(2, ceil(whole * (SELECT s.min_share FROM metering.setting s)))::int END);
 
-	INSERT INTO metering.partial_kept
-	SELECT p.* FROM metering.partial p JOIN (
-		SELECT meter_id, key_id FROM metering.partial GROUP BY meter_id, key_id
-		HAVING sum(readings) < least((SELECT min_readings FROM metering.setting), most)) AS few
-		USING (meter_id, key_id);
-
-	-- one row for each meter, and another one for totals under another key
-	EXECUTE format($query$
-		INSERT INTO metering.bill_window (meter_id, window_start, key_id, total, readings, carried, expected, counted, received)
-		SELECT COALESCE(m.meter_id, t.meter_id), $1, COALESCE(t.key_id, $2), @paillier@.paillier_rerandomize(t.total),
-			COALESCE(t.readings, 0), COALESCE(t.carried, 0),
-			CASE WHEN COALESCE(t.key_id, $2) = $2 THEN metering.expected_readings(m.active, $1, $3, $4, t.received) ELSE 0 END,
-			CASE WHEN t.key_id = $2 THEN t.readings - t.carried ELSE 0 END,
-			CASE WHEN t.key_id = $2 THEN t.received ELSE '{}' END
-		FROM (
-			SELECT meter_id, key_id, @paillier@.sum(total) AS total, sum(readings) AS readings,
-				COALESCE(sum(readings) FILTER (WHERE hour < $1), 0) AS carried, ARRAY[%s] AS received
-			FROM metering.partial p
-			WHERE NOT EXISTS (
-				SELECT FROM metering.partial_kept s WHERE s.meter_id = p.meter_id AND s.key_id = p.key_id)
-			GROUP BY meter_id, key_id
-		) AS t
-		FULL JOIN (
-			SELECT meter_id, active FROM metering.meter WHERE active && tstzrange($1, $3)
-		) AS m ON m.meter_id = t.meter_id AND t.key_id = $2
-		$query$, (
-			SELECT string_agg(format('COALESCE(bit_or(received) FILTER (WHERE hour = $1 + interval ''%s hours''), 0)', h),
-				', ' ORDER BY h)
-			FROM generate_series(0, hours - 1) AS h))
-		USING starts, w.key_id, w.window_end, w.reading_interval;
-	late := metering.record_carried(starts, w.key_id);
+	slices := metering.slices((SELECT count(*) FROM metering.meter), 'metering.partial');
+	FOR slice IN 0 .. slices - 1 LOOP
+		-- one row for each meter, and another one for totals under another key
+		EXECUTE format($query$
+			WITH added AS (
+				INSERT INTO metering.bill_window AS b (slot, window_start, meter_id, key_id, total, readings, carried, expected)
+				SELECT $5, $1, t.meter_id, t.key_id, @paillier@.paillier_rerandomize(t.total), t.readings, t.carried,
+					CASE WHEN t.key_id = $2 THEN metering.count_minutes(
+						metering.expected_minutes(COALESCE(m.active, 'empty'), $1, $3, metering.minutes($4))) ELSE 0 END
+				FROM (
+					SELECT p.meter_id, p.key_id, @paillier@.sum(p.total) AS total, sum(p.readings) AS readings,
+						COALESCE(sum(p.readings) FILTER (WHERE p.hour < $1), 0) AS carried
+					FROM metering.partial p
+					WHERE %s AND NOT EXISTS (
+						SELECT FROM metering.partial_kept k WHERE k.meter_id = p.meter_id AND k.key_id = p.key_id)
+					GROUP BY p.meter_id, p.key_id) AS t
+				LEFT JOIN metering.meter m ON m.meter_id = t.meter_id
+				RETURNING b.readings, b.carried
+			)
+			SELECT count(*) AS meters, COALESCE(sum(a.readings), 0) AS readings, COALESCE(sum(a.carried), 0) AS carried FROM added a
+			$query$, metering.slice('p.meter_id', slices, slice))
+			INTO added USING starts, w.key_id, w.window_end, w.reading_interval, w.slot;
+		meters := meters + added.meters;
+		readings := readings + added.readings;
+		carried := carried + added.carried;
+	END LOOP;
+	INSERT INTO metering.bill_window (slot, window_start, meter_id, key_id, expected)
+	SELECT w.slot, starts, m.meter_id, w.key_id,
+		metering.count_minutes(metering.expected_minutes(m.active, starts, w.window_end, metering.minutes(w.reading_interval)))
+	FROM metering.meter m WHERE m.active && tstzrange(starts, w.window_end)
+	ON CONFLICT DO NOTHING;
+	PERFORM metering.record_incomplete(starts, w.window_end, w.reading_interval);
+	PERFORM metering.record_carried(starts);
 
 	TRUNCATE metering.partial;
-	INSERT INTO metering.partial SELECT * FROM metering.partial_kept;
+	INSERT INTO metering.partial
+	SELECT k.meter_id, k.hour, k.key_id, k.total, k.readings, k.received FROM metering.partial_kept k WHERE NOT k.destroyed;
 	TRUNCATE metering.partial_kept;
-	INSERT INTO metering.sealed_window VALUES (starts, w.window_end, w.key_id, w.reading_interval);
 	UPDATE metering.progress SET billed_until = w.window_end;
 
-	SELECT count(total) AS meters, COALESCE(sum(readings), 0) AS readings INTO totals
-	FROM metering.bill_window WHERE window_start = starts;
 	INSERT INTO metering.rollup_log (duration, step, starts, meters, readings, late)
-	VALUES (clock_timestamp() - began, 'window', starts, totals.meters, totals.readings, late);
-	RAISE NOTICE 'bill window %: % meters, % readings, of which % carried over', starts, totals.meters, totals.readings, late;
+	VALUES (clock_timestamp() - began, 'window', starts, meters, readings, carried);
+	RAISE NOTICE 'bill window %: % meters, % readings, of which % carried over', starts, meters, readings, carried;
 	RETURN true;
 END
 $$;

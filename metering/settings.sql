@@ -1,5 +1,8 @@
+-- The row that the install script makes has only_row = false, until it is changed.  A
+-- dump holds a row with true.  So a dump can be restored even where triggers are
+-- disabled: see metering.drop_initial_rows().
 CREATE TABLE metering.setting (
-	only_row         boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+	only_row         boolean PRIMARY KEY DEFAULT true,
 	key_id           text,
 	reading_interval interval NOT NULL DEFAULT '5 min'
 		CHECK (reading_interval IN ('1 min', '5 min', '10 min', '15 min', '30 min', '1 hour')),
@@ -8,12 +11,15 @@ CREATE TABLE metering.setting (
 	zone             text NOT NULL DEFAULT 'UTC',
 	grace            interval NOT NULL DEFAULT '15 min' CHECK (grace >= '0' AND grace < '1000 years'),
 	min_meters       int NOT NULL DEFAULT 100 CHECK (min_meters >= 2),
-	min_readings     int NOT NULL DEFAULT 2 CHECK (min_readings >= 2),
+	min_share        numeric NOT NULL DEFAULT 0.5 CHECK (min_share > 0 AND min_share <= 1),
 	retention        interval NOT NULL DEFAULT '45 days' CHECK (retention > '0' AND retention < '1000 years'),
 	scale            int NOT NULL DEFAULT 0 CHECK (scale BETWEEN 0 AND 100),
 	width            int NOT NULL DEFAULT 64 CHECK (width BETWEEN 1 AND 1024),
 	unit_kwh         numeric NOT NULL DEFAULT 0.001 CHECK (unit_kwh > 0 AND unit_kwh <= 1000000 AND scale(unit_kwh) <= 20),
 	clock_tolerance  interval NOT NULL DEFAULT '1 min' CHECK (clock_tolerance >= '0' AND clock_tolerance < '1000 years'),
+	patience         interval NOT NULL DEFAULT '2 min' CHECK (patience >= '1 s' AND patience <= '1 day'),
+	backup_interval  interval NOT NULL DEFAULT '2 days' CHECK (backup_interval >= '0' AND backup_interval < '1000 years'),
+	rollup_memory    int NOT NULL DEFAULT 262144 CHECK (rollup_memory BETWEEN 4096 AND 1073741824),
 	starts_at        timestamptz CHECK (isfinite(starts_at))
 );
 
@@ -24,15 +30,18 @@ COMMENT ON COLUMN metering.setting.bill_window IS 'length of a bill window; noth
 COMMENT ON COLUMN metering.setting.zone IS 'bill windows are counted from midnight in this time zone';
 COMMENT ON COLUMN metering.setting.grace IS 'how long after its end an hour waits for readings before it is sealed';
 COMMENT ON COLUMN metering.setting.min_meters IS 'a region and hour with fewer meters than this gets no total';
-COMMENT ON COLUMN metering.setting.min_readings IS 'a meter and bill window with fewer readings than this gets no total; the readings wait for the next window';
+COMMENT ON COLUMN metering.setting.min_share IS 'a meter and bill window with fewer readings than this share of a full window, or fewer than two, gets no total; the readings wait for the next window';
 COMMENT ON COLUMN metering.setting.retention IS 'older readings are refused';
 COMMENT ON COLUMN metering.setting.scale IS 'decimal digits of readings';
 COMMENT ON COLUMN metering.setting.width IS 'largest declared width of readings, in bits';
 COMMENT ON COLUMN metering.setting.unit_kwh IS 'kWh in one unit of a reading: 0.001 if readings are in Wh';
 COMMENT ON COLUMN metering.setting.clock_tolerance IS 'how far the clock of a meter may be ahead';
+COMMENT ON COLUMN metering.setting.patience IS 'how long the roll-up waits for a transaction that uses staging before it ends the session';
+COMMENT ON COLUMN metering.setting.backup_interval IS 'metering.acknowledged stays so far behind now, so that meters can send again what a restored backup lacks; at least the time between two backups';
+COMMENT ON COLUMN metering.setting.rollup_memory IS 'memory that a step of the roll-up uses, in kB; with less of it a step takes more passes';
 COMMENT ON COLUMN metering.setting.starts_at IS 'older readings are refused; the first roll-up sets it if it is NULL';
 
-SELECT pg_catalog.pg_extension_config_dump('metering.setting', '');
+SELECT pg_catalog.pg_extension_config_dump('metering.setting', 'WHERE only_row');
 
 CREATE TABLE metering.setting_history (
 	until            timestamptz PRIMARY KEY,
@@ -53,7 +62,7 @@ CREATE VIEW metering.setting_period AS
 
 COMMENT ON VIEW metering.setting_period IS 'key, reading interval, bill window and zone over time; each row holds until its time';
 
-INSERT INTO metering.setting DEFAULT VALUES;
+INSERT INTO metering.setting (only_row) VALUES (false);
 
 -- Rules that look at more than one row make writers take turns, by a lock on one of
 -- these tables, which stay empty.  An advisory lock could be held by anybody, and a
@@ -91,9 +100,11 @@ BEGIN
 			USING ERRCODE = 'undefined_object', HINT = 'Register the public key with paillier_register_key().';
 	END IF;
 	IF NEW.starts_at IS DISTINCT FROM OLD.starts_at THEN
-		IF OLD.starts_at IS NOT NULL AND EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until IS NOT NULL) THEN
+		IF OLD.starts_at IS NOT NULL AND EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until IS NOT NULL
+				AND NOT COALESCE(NEW.starts_at BETWEEN OLD.starts_at AND least(g.billed_until, now() - OLD.retention), false)) THEN
 			RAISE EXCEPTION 'metering has started: its start cannot be changed'
-				USING ERRCODE = 'object_not_in_prerequisite_state';
+				USING ERRCODE = 'object_not_in_prerequisite_state',
+					HINT = 'CALL metering.forget() moves it when it forgets what is older.';
 		END IF;
 		IF NEW.starts_at NOT BETWEEN now() - interval '10 years' AND now() + interval '10 years'
 			AND isfinite(NEW.starts_at) THEN
@@ -101,6 +112,7 @@ BEGIN
 				USING ERRCODE = 'invalid_parameter_value', HINT = 'Choose a time within ten years from now.';
 		END IF;
 	END IF;
+	NEW.only_row := true;
 	RETURN NEW;
 END
 $$;
@@ -138,8 +150,10 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	last_time := greatest(clock_timestamp() + OLD.clock_tolerance, g.sealed_until, g.billed_until);
+	-- windows are written down by the earlier values, up to the one that is open
 	INSERT INTO metering.setting_history (until, key_id, reading_interval, bill_window, zone)
 	VALUES (sentinel, OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone);
+	PERFORM metering.open_windows(last_time);
 	SELECT w.window_end INTO ends FROM metering.window_of(last_time) w;
 	DELETE FROM metering.setting_history h WHERE h.until = sentinel;
 	INSERT INTO metering.setting_history (until, key_id, reading_interval, bill_window, zone)

@@ -31,20 +31,43 @@ COMMENT ON TABLE metering.partial IS 'staging: totals of one meter and hour, whi
 
 -- Rows that have to survive a TRUNCATE of staging within one transaction.
 CREATE UNLOGGED TABLE metering.reading_kept (LIKE metering.reading) WITH (autovacuum_enabled = off);
-CREATE UNLOGGED TABLE metering.partial_kept (LIKE metering.partial) WITH (autovacuum_enabled = off);
+CREATE UNLOGGED TABLE metering.partial_kept (LIKE metering.partial, destroyed boolean NOT NULL) WITH (autovacuum_enabled = off);
 
 COMMENT ON TABLE metering.reading_kept IS 'staging: readings that are not due, while their partition is emptied; empty outside that transaction';
 COMMENT ON TABLE metering.partial_kept IS 'staging: partial totals that wait for the next window, while the table is emptied; empty outside that transaction';
+COMMENT ON COLUMN metering.partial_kept.destroyed IS 'true if no later total can take them, so that they do not wait any longer';
 
 -- A crash empties this table like all of staging.  That is how the roll-up notices the
 -- crash.
 CREATE UNLOGGED TABLE metering.staging_since (
-	since timestamptz NOT NULL
+	since timestamptz NOT NULL DEFAULT '-infinity',
+	epoch uuid NOT NULL
 );
 
 COMMENT ON TABLE metering.staging_since IS 'no staged reading has been lost since then; one row, which a crash deletes and the next roll-up writes again';
+COMMENT ON COLUMN metering.staging_since.epoch IS 'that of metering.progress; if it differs, the readings in staging were accepted elsewhere';
 
-INSERT INTO metering.staging_since VALUES ('-infinity');
+-- What a slice of the meters adds to the total of its region, within one transaction.
+CREATE UNLOGGED TABLE metering.region_slice (
+	region   text NOT NULL,
+	total    @paillier@.paillier_ciphertext,
+	meters   int NOT NULL,
+	readings bigint NOT NULL,
+	expected bigint NOT NULL
+) WITH (autovacuum_enabled = off);
+
+COMMENT ON TABLE metering.region_slice IS 'staging: regional totals of a part of the meters, while an hour is sealed; empty outside that transaction';
+
+-- The late readings of one meter and hour, and which of them are new, within one transaction.
+CREATE UNLOGGED TABLE metering.late_hour (
+	meter_id text NOT NULL,
+	hour     timestamptz NOT NULL,
+	readings bigint NOT NULL,
+	sent     bigint NOT NULL,
+	taken    bigint NOT NULL
+) WITH (autovacuum_enabled = off);
+
+COMMENT ON TABLE metering.late_hour IS 'staging: the bitmaps of late readings, sent and taken, while they are added up; empty outside that transaction';
 
 DO $$
 BEGIN
@@ -65,7 +88,7 @@ CREATE FUNCTION metering.staging_relations() RETURNS TABLE (staging_table regcla
 		WITH RECURSIVE member AS (
 			SELECT c.oid, c.relname, c.relkind, c.relpersistence FROM pg_class c
 			WHERE c.relnamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'metering')
-				AND c.relname IN ('reading', 'reading_kept', 'partial', 'partial_kept', 'staging_since')
+				AND c.relname IN ('reading', 'reading_kept', 'partial', 'partial_kept', 'region_slice', 'late_hour', 'staging_since')
 			UNION
 			SELECT c.oid, c.relname, c.relkind, c.relpersistence
 			FROM member m JOIN pg_inherits i ON i.inhparent = m.oid JOIN pg_class c ON c.oid = i.inhrelid

@@ -9,6 +9,8 @@ CREATE TABLE metering.region_hour (
 	PRIMARY KEY (region, hour)
 );
 
+CREATE INDEX ON metering.region_hour (hour);
+
 COMMENT ON TABLE metering.region_hour IS 'encrypted energy of each region and UTC hour; written once, when the hour is sealed';
 COMMENT ON COLUMN metering.region_hour.total IS 'NULL if fewer than min_meters meters contributed';
 COMMENT ON COLUMN metering.region_hour.meters IS 'meters that contributed';
@@ -17,32 +19,99 @@ COMMENT ON COLUMN metering.region_hour.expected IS 'readings that the meters of 
 
 SELECT pg_catalog.pg_extension_config_dump('metering.region_hour', '');
 
+-- Rows are inserted when a window is sealed, in the order of windows, and never
+-- change.  So the primary key begins with the window: new rows go to the end of table
+-- and index.  Partitions by month are emptied by metering.forget().
 CREATE TABLE metering.bill_window (
-	meter_id     text NOT NULL,
+	slot         int NOT NULL,
 	window_start timestamptz NOT NULL,
+	meter_id     text NOT NULL,
 	key_id       text NOT NULL,
 	total        @paillier@.paillier_ciphertext,
 	readings     int NOT NULL DEFAULT 0,
 	carried      int NOT NULL DEFAULT 0,
 	expected     int NOT NULL DEFAULT 0,
-	counted      int NOT NULL DEFAULT 0,
-	received     bigint[] NOT NULL DEFAULT '{}',
-	PRIMARY KEY (meter_id, window_start, key_id)
-);
+	PRIMARY KEY (window_start, meter_id, key_id, slot)
+) PARTITION BY LIST (slot);
 
-CREATE INDEX ON metering.bill_window (window_start) WHERE counted < expected;
-CREATE INDEX ON metering.bill_window USING brin (window_start);
-
-COMMENT ON TABLE metering.bill_window IS 'encrypted energy of each meter and bill window; the total is written once, when the window is sealed';
-COMMENT ON COLUMN metering.bill_window.key_id IS 'key of the total; if it is not the key of the window, the row holds readings that were sent under it, and expected and counted are 0';
+COMMENT ON TABLE metering.bill_window IS 'encrypted energy of each meter and bill window; written once, when the window is sealed';
+COMMENT ON COLUMN metering.bill_window.slot IS 'partition: metering.month_slot(window_start)';
+COMMENT ON COLUMN metering.bill_window.key_id IS 'key of the total; if it is not the key of the window, the row holds readings that were sent under it, and expected is 0';
 COMMENT ON COLUMN metering.bill_window.total IS 'NULL if there were too few readings for a total; they are in the total of a later window';
 COMMENT ON COLUMN metering.bill_window.readings IS 'readings in the total';
 COMMENT ON COLUMN metering.bill_window.carried IS 'how many of these are late readings of earlier windows';
-COMMENT ON COLUMN metering.bill_window.expected IS 'readings that this window should have';
-COMMENT ON COLUMN metering.bill_window.counted IS 'readings of this window that are in its total or a later one';
-COMMENT ON COLUMN metering.bill_window.received IS 'the counted readings: bit i of element h stands for reading i of hour h of the window';
+COMMENT ON COLUMN metering.bill_window.expected IS 'readings that this window should have, as of when it was sealed';
 
-SELECT pg_catalog.pg_extension_config_dump('metering.bill_window', '');
+DO $do$
+DECLARE
+	partition text;
+BEGIN
+	FOR slot IN 0 .. metering.month_slots() - 1 LOOP
+		partition := 'bill_window_' || to_char(slot, 'FM00');
+		EXECUTE format('CREATE TABLE metering.%I PARTITION OF metering.bill_window FOR VALUES IN (%s)', partition, slot);
+		EXECUTE format('COMMENT ON TABLE metering.%I IS %L', partition,
+			format('bill windows of months whose number is %s modulo %s', slot, metering.month_slots()));
+		PERFORM pg_extension_config_dump(('metering.' || partition)::regclass, '');
+	END LOOP;
+END
+$do$;
+
+-- The only table about bill windows that changes.  A sealed window of a meter is
+--	complete, if it has a row in bill_window and none here: then it has every reading;
+--	empty, if it has neither: then it expects none and has received none;
+--	otherwise a row here says what it expects and what it has received.
+CREATE TABLE metering.incomplete (
+	meter_id     text NOT NULL,
+	window_start timestamptz NOT NULL,
+	expected     bigint[] NOT NULL,
+	received     bigint[] NOT NULL,
+	missing      int GENERATED ALWAYS AS (metering.count_minutes(metering.missing_minutes(expected, received))) STORED,
+	PRIMARY KEY (meter_id, window_start)
+);
+
+COMMENT ON TABLE metering.incomplete IS 'sealed bill windows of meters that have not received every reading of the window';
+COMMENT ON COLUMN metering.incomplete.expected IS 'readings that the meter should send: bit m of element h stands for minute m of hour h of the window';
+COMMENT ON COLUMN metering.incomplete.received IS 'readings of the window that are in a total, or in metering.uncounted';
+COMMENT ON COLUMN metering.incomplete.missing IS 'readings that are expected and not received';
+
+SELECT pg_catalog.pg_extension_config_dump('metering.incomplete', '');
+
+-- What windows lack is counted here, so that metering.health need not count it.
+CREATE FUNCTION metering.count_missing() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	UPDATE metering.window_grid w SET missing = w.missing + CASE TG_OP WHEN 'DELETE' THEN -c.missing ELSE c.missing END
+	FROM (SELECT x.window_start, sum(x.missing) AS missing FROM changed x GROUP BY x.window_start) AS c
+	WHERE c.window_start = w.window_start AND c.missing <> 0;
+	RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION metering.count_missing() IS 'counts missing readings of each window';
+
+CREATE FUNCTION metering.recount_missing() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	UPDATE metering.window_grid w SET missing = w.missing + c.missing
+	FROM (
+		SELECT x.window_start, sum(x.missing) AS missing
+		FROM (SELECT n.window_start, n.missing FROM now_rows n UNION ALL SELECT o.window_start, -o.missing FROM old_rows o) AS x
+		GROUP BY x.window_start) AS c
+	WHERE c.window_start = w.window_start AND c.missing <> 0;
+	RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION metering.recount_missing() IS 'counts missing readings of each window again after a change';
+
+CREATE TRIGGER count_insert AFTER INSERT ON metering.incomplete REFERENCING NEW TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION metering.count_missing();
+CREATE TRIGGER count_delete AFTER DELETE ON metering.incomplete REFERENCING OLD TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION metering.count_missing();
+CREATE TRIGGER count_update AFTER UPDATE ON metering.incomplete REFERENCING NEW TABLE AS now_rows OLD TABLE AS old_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION metering.recount_missing();
 
 -- A total that cannot be decrypted, or that is known to be wrong, can be declared
 -- void.  Its row stays, because totals are written once; views leave it out.
@@ -91,28 +160,69 @@ COMMENT ON COLUMN metering.region_total.expected IS 'readings that the meters of
 COMMENT ON COLUMN metering.region_total.void IS 'true if the total is declared void';
 
 -- Totals are written once: the quotient of two versions of a total would be the
--- ciphertext of their difference.
+-- ciphertext of their difference.  What lies before the start of metering may be
+-- forgotten.
 CREATE FUNCTION metering.refuse_change() RETURNS trigger
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	RAISE EXCEPTION 'totals in %.% are written once and never change', TG_TABLE_SCHEMA, TG_TABLE_NAME
-		USING ERRCODE = 'object_not_in_prerequisite_state';
+		USING ERRCODE = 'object_not_in_prerequisite_state',
+			HINT = 'CALL metering.forget() forgets old ones.';
 END
 $$;
 
 COMMENT ON FUNCTION metering.refuse_change() IS 'refuses to change or delete a total';
 
-CREATE TRIGGER write_once BEFORE UPDATE OR DELETE ON metering.region_hour
+CREATE FUNCTION metering.refuse_truncate() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	holds boolean;
+BEGIN
+	EXECUTE format('SELECT max(x.window_start) >= COALESCE((SELECT s.starts_at FROM metering.setting s), ''-infinity'') FROM %s x',
+		TG_RELID::regclass) INTO holds;
+	IF holds THEN
+		RAISE EXCEPTION 'totals in %.% are written once and never change', TG_TABLE_SCHEMA, TG_TABLE_NAME
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'CALL metering.forget() forgets old ones.';
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION metering.refuse_truncate() IS 'refuses to empty a partition that holds bill windows from after the start of metering';
+
+CREATE FUNCTION metering.forget_region_hour() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF OLD.hour < (SELECT s.starts_at FROM metering.setting s) THEN
+		RETURN OLD;
+	END IF;
+	RAISE EXCEPTION 'totals in %.% are written once and never change', TG_TABLE_SCHEMA, TG_TABLE_NAME
+		USING ERRCODE = 'object_not_in_prerequisite_state',
+			HINT = 'CALL metering.forget() forgets old ones.';
+END
+$$;
+
+COMMENT ON FUNCTION metering.forget_region_hour() IS 'refuses to delete a regional total from after the start of metering';
+
+CREATE TRIGGER write_once BEFORE UPDATE ON metering.region_hour
 	FOR EACH ROW EXECUTE FUNCTION metering.refuse_change();
-CREATE TRIGGER write_once_delete BEFORE DELETE ON metering.bill_window
-	FOR EACH ROW EXECUTE FUNCTION metering.refuse_change();
-CREATE TRIGGER write_once BEFORE UPDATE ON metering.bill_window
-	FOR EACH ROW
-	WHEN (@paillier@.paillier_ciphertext_send(OLD.total) IS DISTINCT FROM @paillier@.paillier_ciphertext_send(NEW.total) OR (OLD.readings, OLD.carried) <> (NEW.readings, NEW.carried)
-		OR (OLD.meter_id, OLD.window_start, OLD.key_id) <> (NEW.meter_id, NEW.window_start, NEW.key_id))
-	EXECUTE FUNCTION metering.refuse_change();
+CREATE TRIGGER forget BEFORE DELETE ON metering.region_hour
+	FOR EACH ROW EXECUTE FUNCTION metering.forget_region_hour();
 CREATE TRIGGER write_once_truncate BEFORE TRUNCATE ON metering.region_hour
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.refuse_change();
+CREATE TRIGGER write_once BEFORE UPDATE OR DELETE ON metering.bill_window
+	FOR EACH ROW EXECUTE FUNCTION metering.refuse_change();
 CREATE TRIGGER write_once_truncate BEFORE TRUNCATE ON metering.bill_window
-	FOR EACH STATEMENT EXECUTE FUNCTION metering.refuse_change();
+	FOR EACH STATEMENT EXECUTE FUNCTION metering.refuse_truncate();
+DO $$
+BEGIN
+	FOR slot IN 0 .. metering.month_slots() - 1 LOOP
+		EXECUTE format('CREATE TRIGGER write_once_truncate BEFORE TRUNCATE ON metering.bill_window_%s '
+			'FOR EACH STATEMENT EXECUTE FUNCTION metering.refuse_truncate()', to_char(slot, 'FM00'));
+	END LOOP;
+END
+$$;

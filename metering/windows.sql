@@ -1,17 +1,31 @@
-CREATE TABLE metering.sealed_window (
+-- Bill windows are written down here when they open.  Nothing computes them again: the
+-- rules of a time zone or the settings may have changed since.
+CREATE TABLE metering.window_grid (
 	window_start     timestamptz PRIMARY KEY,
 	window_end       timestamptz NOT NULL,
 	key_id           text NOT NULL,
-	reading_interval interval NOT NULL
+	reading_interval interval NOT NULL,
+	slot             int NOT NULL,
+	missing          bigint NOT NULL DEFAULT 0
 );
 
-COMMENT ON TABLE metering.sealed_window IS 'the bill windows that are sealed';
+COMMENT ON TABLE metering.window_grid IS 'the bill windows, each written when it opens';
+COMMENT ON COLUMN metering.window_grid.key_id IS 'key that its readings are encrypted under';
+COMMENT ON COLUMN metering.window_grid.reading_interval IS 'time between two of its readings';
+COMMENT ON COLUMN metering.window_grid.slot IS 'partition of metering.bill_window that holds its totals';
+COMMENT ON COLUMN metering.window_grid.missing IS 'readings that it lacks, if it is sealed';
 
-SELECT pg_catalog.pg_extension_config_dump('metering.sealed_window', '');
+SELECT pg_catalog.pg_extension_config_dump('metering.window_grid', '');
 
--- Reads sealed windows instead of computing them again: the rules of a time zone may
--- have changed since.  The first window that is not sealed begins where the last
--- sealed one ends.
+CREATE VIEW metering.sealed_window AS
+	SELECT w.window_start, w.window_end, w.key_id, w.reading_interval, w.slot
+	FROM metering.window_grid w
+	WHERE w.window_start < (SELECT g.billed_until FROM metering.progress g);
+
+COMMENT ON VIEW metering.sealed_window IS 'the bill windows that are sealed';
+COMMENT ON COLUMN metering.sealed_window.slot IS 'partition of metering.bill_window that holds its totals';
+
+-- A window that is not open yet begins where the last open one ends.
 CREATE FUNCTION metering.window_of(t timestamptz, OUT window_start timestamptz, OUT window_end timestamptz,
 		OUT key_id text, OUT reading_interval interval)
 	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -23,7 +37,7 @@ DECLARE
 BEGIN
 	SELECT w.window_start, w.window_end, w.key_id, w.reading_interval
 	INTO window_start, window_end, key_id, reading_interval
-	FROM metering.sealed_window w WHERE w.window_start <= t ORDER BY w.window_start DESC LIMIT 1;
+	FROM metering.window_grid w WHERE w.window_start <= t ORDER BY w.window_start DESC LIMIT 1;
 	IF t < window_end THEN
 		RETURN;
 	END IF;
@@ -46,3 +60,21 @@ END
 $$;
 
 COMMENT ON FUNCTION metering.window_of(timestamptz) IS 'the bill window of a time, with its key and reading interval';
+
+-- Writes down the windows from the last one on to the one that t lies in.
+CREATE FUNCTION metering.open_windows(t timestamptz) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	opens timestamptz := (SELECT max(w.window_end) FROM metering.window_grid w);
+BEGIN
+	WHILE opens <= t LOOP
+		INSERT INTO metering.window_grid AS g (window_start, window_end, key_id, reading_interval, slot)
+		SELECT w.window_start, w.window_end, w.key_id, w.reading_interval, metering.month_slot(w.window_start)
+		FROM metering.window_of(opens) AS w
+		RETURNING g.window_end INTO opens;
+	END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION metering.open_windows(timestamptz) IS 'writes down the bill windows up to a time';

@@ -13,6 +13,12 @@
 /* The ring of staging partitions; the install script asks for it by metering.slots(). */
 #define STAGING_SLOTS 48
 
+/* The ring of partitions by month; metering.month_slots(). */
+#define MONTH_SLOTS 24
+
+/* The most hours of a bill window: 24, and one over a change of daylight saving time. */
+#define WINDOW_HOURS 48
+
 /* The start of the UTC hour of a time; an error where the time is not finite. */
 extern TimestampTz paillier_utc_hour(TimestampTz t);
 
@@ -44,6 +50,9 @@ typedef struct MeteringMeter
 	TimestampTz from;			/* active from … */
 	TimestampTz until;			/* … up to, exclusive */
 } MeteringMeter;
+
+/* Take an active range, a tstzrange, apart; false if it is empty. */
+extern bool paillier_metering_active(Datum active, MeteringMeter *meter);
 
 /*
  * The rules in force, by what is committed now.  They are valid until

@@ -255,26 +255,31 @@ paillier_metering_rules(Oid function)
 
 /* ---- meters ---- */
 
+bool
+paillier_metering_active(Datum active, MeteringMeter *meter)
+{
+	RangeType  *range = DatumGetRangeTypeP(active);
+	RangeBound	lower;
+	RangeBound	upper;
+	bool		empty;
+
+	range_deserialize(lookup_type_cache(RangeTypeGetOid(range), TYPECACHE_RANGE_INFO), range, &lower, &upper, &empty);
+	meter->from = !empty && !lower.infinite ? DatumGetTimestampTz(lower.val) : DT_NOBEGIN;
+	meter->until = !empty && !upper.infinite ? DatumGetTimestampTz(upper.val) : DT_NOEND;
+	return !empty;
+}
+
 /* Read the active range of a meter; an empty one has neither begin nor end. */
 static void
 read_active(MeteringMeter *meter, PaillierTableScan *scan)
 {
 	bool		isnull;
 	Datum		value = paillier_table_column(scan, "active", &isnull);
-	RangeType  *range = isnull ? NULL : DatumGetRangeTypeP(value);
-	RangeBound	lower;
-	RangeBound	upper;
-	bool		empty;
 
 	meter->from = DT_NOBEGIN;
 	meter->until = DT_NOEND;
-	if (range == NULL)
-		return;
-	range_deserialize(lookup_type_cache(RangeTypeGetOid(range), TYPECACHE_RANGE_INFO), range, &lower, &upper, &empty);
-	if (!lower.infinite)
-		meter->from = DatumGetTimestampTz(lower.val);
-	if (!upper.infinite)
-		meter->until = DatumGetTimestampTz(upper.val);
+	if (!isnull)
+		paillier_metering_active(value, meter);
 }
 
 static Collector *

@@ -1,0 +1,90 @@
+-- Moves the start of metering: from then on the door refuses what is older.
+CREATE FUNCTION metering.move_start(before timestamptz) RETURNS timestamptz
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	starts timestamptz;
+	latest timestamptz;
+BEGIN
+	SELECT least(g.billed_until, now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision))
+	INTO latest FROM metering.progress g CROSS JOIN metering.setting s;
+	IF before IS NULL OR NOT isfinite(before) OR COALESCE(before > latest, true) THEN
+		RAISE EXCEPTION 'bill windows from before % cannot be forgotten', COALESCE(before::text, 'NULL')
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = format('Forget only what is sealed and older than the retention of readings: up to %s.', COALESCE(latest::text, 'now nothing'));
+	END IF;
+	SELECT max(w.window_start) INTO starts FROM metering.window_grid w WHERE w.window_start <= before;
+	UPDATE metering.setting s SET starts_at = starts WHERE s.starts_at < starts;
+	RETURN (SELECT s.starts_at FROM metering.setting s);
+END
+$$;
+
+COMMENT ON FUNCTION metering.move_start(timestamptz) IS 'moves the start of metering to the bill window of a time';
+
+-- Empties a partition of months that lies before the start of metering as a whole.
+CREATE FUNCTION metering.forget_slot(slot int) RETURNS boolean
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
+	AS $$
+DECLARE
+	partition regclass := ('metering.bill_window_' || to_char(slot, 'FM00'))::regclass;
+	newest    timestamptz;
+BEGIN
+	IF slot NOT BETWEEN 0 AND metering.month_slots() - 1 THEN
+		RAISE EXCEPTION 'bill windows have no partition %', slot
+			USING ERRCODE = 'invalid_parameter_value', HINT = format('Partitions are numbered from 0 to %s.', metering.month_slots() - 1);
+	END IF;
+	EXECUTE format('SELECT max(b.window_start) FROM %s b', partition) INTO newest;
+	IF newest IS NULL OR newest >= COALESCE((SELECT s.starts_at FROM metering.setting s), '-infinity') THEN
+		RETURN false;
+	END IF;
+	IF NOT metering.try_lock(partition, 'ACCESS EXCLUSIVE') THEN
+		RAISE NOTICE '% is being read: call metering.forget() again', partition;
+		RETURN false;
+	END IF;
+	EXECUTE format('TRUNCATE %s', partition);
+	RAISE NOTICE '%: forgotten, up to %', partition, newest;
+	RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION metering.forget_slot(int) IS 'empties a partition of bill windows that were all forgotten; false if it holds others, or is being read';
+
+CREATE FUNCTION metering.forget_rows(regions boolean) RETURNS void
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	starts timestamptz := (SELECT s.starts_at FROM metering.setting s);
+	rows   bigint;
+BEGIN
+	DELETE FROM metering.incomplete i WHERE i.window_start < starts;
+	DELETE FROM metering.window_grid w WHERE w.window_end <= starts
+		AND NOT EXISTS (SELECT FROM metering.bill_window b WHERE (b.slot, b.window_start) = (w.slot, w.window_start));
+	DELETE FROM metering.rollup_log l WHERE l.finished_at < starts;
+	DELETE FROM metering.uncounted u WHERE u.hour < starts;
+	DELETE FROM metering.lost l WHERE l.until < starts;
+	IF regions THEN
+		DELETE FROM metering.region_hour r WHERE r.hour < starts;
+		GET DIAGNOSTICS rows = ROW_COUNT;
+		DELETE FROM metering.voided_region_hour r WHERE r.hour < starts;
+		RAISE NOTICE '% regional hours: forgotten', rows;
+	END IF;
+END
+$$;
+
+COMMENT ON FUNCTION metering.forget_rows(boolean) IS 'deletes what else was written before the start of metering, regional totals only if asked to';
+
+CREATE PROCEDURE metering.forget(before timestamptz, regions boolean DEFAULT false)
+	LANGUAGE plpgsql
+	AS $$
+BEGIN
+	PERFORM metering.move_start(before);
+	COMMIT;
+	FOR slot IN 0 .. metering.month_slots() OPERATOR(pg_catalog.-) 1 LOOP
+		PERFORM metering.forget_slot(slot);
+		COMMIT;
+	END LOOP;
+	PERFORM metering.forget_rows(regions);
+END
+$$;
+
+COMMENT ON PROCEDURE metering.forget(timestamptz, boolean) IS 'forgets bill windows before a time that is older than the retention of readings: empties the partitions of whole months; true for regions: regional totals too';
