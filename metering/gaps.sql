@@ -11,7 +11,7 @@ CREATE VIEW metering.gap_of_all AS
 	WHERE i.missing > 0
 		AND i.window_start >= now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision) - interval '48 hours'
 		AND t.read_at >= now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision)
-		AND b.missing[(EXTRACT(epoch FROM t.read_at - w.window_start) / 3600)::int + 1] & metering.minute_bit(t.read_at) <> 0;
+		AND b.missing[floor(EXTRACT(epoch FROM t.read_at - w.window_start) / 3600)::int + 1] & metering.minute_bit(t.read_at) <> 0;
 
 COMMENT ON VIEW metering.gap_of_all IS 'readings that sealed bill windows lack, of the meters of all collectors';
 

@@ -31,7 +31,7 @@ COMMENT ON FUNCTION metering.start() IS 'starts metering, if there are readings 
 -- last hour have sent anything newer.  Then it is not the meters that are silent: the
 -- clock of the server may be ahead.
 CREATE FUNCTION metering.hour_is_silent(hour timestamptz) RETURNS boolean
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
 	found_one boolean;

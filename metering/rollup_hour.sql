@@ -20,9 +20,9 @@ DECLARE
 	slices   int := metering.slices((SELECT count(*) FROM metering.meter), partition);
 	repeated text[];
 BEGIN
-	FOR slice IN 0 .. slices - 1 LOOP
+	FOR part IN 0 .. slices - 1 LOOP
 		EXECUTE format(command, format('%s r', partition),
-			format('%s AND %s', format(due, 'r'), metering.slice('r.meter_id', slices, slice))) USING starts, key_id;
+			format('%s AND %s', format(due, 'r'), metering.slice('r.meter_id', slices, part))) USING starts, key_id;
 	END LOOP;
 	SELECT array_agg(p.meter_id) INTO repeated
 	FROM metering.partial p WHERE p.hour = starts AND p.readings <> metering.bits(p.received);
@@ -48,7 +48,7 @@ CREATE FUNCTION metering.seal_regions(hour timestamptz, key_id text, OUT meters 
 DECLARE
 	slices int := metering.slices((SELECT count(*) FROM metering.meter), 'metering.partial');
 BEGIN
-	FOR slice IN 0 .. slices - 1 LOOP
+	FOR part IN 0 .. slices - 1 LOOP
 		EXECUTE format($query$
 			INSERT INTO metering.region_slice (region, total, meters, readings, expected)
 			SELECT place.region, @paillier@.sum(p.total), count(p.meter_id), COALESCE(sum(p.readings), 0), sum(place.expected)
@@ -63,7 +63,7 @@ BEGIN
 			LEFT JOIN (SELECT * FROM metering.partial p WHERE p.hour = $1 AND p.key_id = $2 AND %s) AS p
 				ON p.meter_id = place.meter_id
 			GROUP BY place.region
-			$query$, metering.slice('m.meter_id', slices, slice), metering.slice('p.meter_id', slices, slice))
+			$query$, metering.slice('m.meter_id', slices, part), metering.slice('p.meter_id', slices, part))
 			USING hour, key_id;
 	END LOOP;
 	WITH sealed AS (

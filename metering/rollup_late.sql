@@ -17,9 +17,9 @@ $$;
 COMMENT ON FUNCTION metering.slices(bigint, regclass) IS 'number of slices of the meters that a step of the roll-up takes one after the other; sets work_mem to rollup_memory';
 
 -- A condition for one slice of the meters.
-CREATE FUNCTION metering.slice(meter_id text, slices int, slice int) RETURNS text
+CREATE FUNCTION metering.slice(meter_id text, slices int, part int) RETURNS text
 	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT CASE slices WHEN 1 THEN 'true' ELSE format('(hashtext(%s) & 2147483647) %% %s = %s', meter_id, slices, slice) END $$;
+	AS $$ SELECT CASE slices WHEN 1 THEN 'true' ELSE format('(hashtext(%s) & 2147483647) %% %s = %s', meter_id, slices, part) END $$;
 
 COMMENT ON FUNCTION metering.slice(text, int, int) IS 'SQL condition that holds for one of several slices of the meters; meter_id is an expression';
 
@@ -63,7 +63,7 @@ BEGIN
 		$query$, partition) USING sealed_until;
 	SELECT COALESCE(sum(metering.bits(l.taken)), 0), count(*) INTO taken, groups FROM metering.late_hour l WHERE l.taken <> 0;
 	slices := metering.slices(groups, partition);
-	FOR slice IN 0 .. slices - 1 LOOP
+	FOR part IN 0 .. slices - 1 LOOP
 		EXIT WHEN taken = 0;
 		-- a reading that was sent twice is taken from where it was stored first
 		EXECUTE format($query$
@@ -78,7 +78,7 @@ BEGIN
 					WHERE x.read_at < $1 AND y.readings <> metering.bits(y.sent)
 					GROUP BY x.meter_id, x.read_at)))
 			GROUP BY r.meter_id, l.hour, @paillier@.paillier_key_id(r.energy)
-			$query$, partition, metering.slice('r.meter_id', slices, slice)) USING sealed_until;
+			$query$, partition, metering.slice('r.meter_id', slices, part)) USING sealed_until;
 	END LOOP;
 	TRUNCATE metering.late_hour;
 	RETURN taken;

@@ -57,7 +57,8 @@ BEGIN
 		SELECT p.meter_id, metering.union_minutes(metering.hour_minutes(h.place, p.received)) AS received
 		FROM metering.partial p JOIN metering.partial_hours() AS h ON h.hour = p.hour
 		WHERE p.hour >= starts AND NOT EXISTS (
-			SELECT FROM metering.partial_kept k WHERE (k.meter_id, k.key_id) = (p.meter_id, p.key_id))
+			SELECT FROM metering.partial_kept k
+			WHERE (k.meter_id, k.key_id, k.hour) = (p.meter_id, p.key_id, p.hour) AND NOT k.destroyed)
 		GROUP BY p.meter_id) AS t
 	FULL JOIN (
 		SELECT x.meter_id, metering.expected_minutes(x.active, starts, ends, metering.minutes($3)) AS expected
@@ -130,7 +131,7 @@ BEGIN
 		ELSE greatest(2, ceil(whole * (SELECT s.min_share FROM metering.setting s)))::int END);
 
 	slices := metering.slices((SELECT count(*) FROM metering.meter), 'metering.partial');
-	FOR slice IN 0 .. slices - 1 LOOP
+	FOR part IN 0 .. slices - 1 LOOP
 		-- one row for each meter, and another one for totals under another key
 		EXECUTE format($query$
 			WITH added AS (
@@ -149,7 +150,7 @@ BEGIN
 				RETURNING b.readings, b.carried
 			)
 			SELECT count(*) AS meters, COALESCE(sum(a.readings), 0) AS readings, COALESCE(sum(a.carried), 0) AS carried FROM added a
-			$query$, metering.slice('p.meter_id', slices, slice))
+			$query$, metering.slice('p.meter_id', slices, part))
 			INTO added USING starts, w.key_id, w.window_end, w.reading_interval, w.slot;
 		meters := meters + added.meters;
 		readings := readings + added.readings;

@@ -24,6 +24,7 @@ class Collector:
         self.files = []
         self.accepted = set()  # readings that were accepted and not lost since
         self.mislaid = set()   # readings that are not sent again, though they are missing
+        self.lost_seen = 0     # number of the last loss that was made good
 
     def chance(self, probability):
         return self.draw.random() < probability
@@ -119,9 +120,21 @@ class Collector:
                                           f" WHERE read_at < '{iso(until)}'")
         return [(meter, int(t)) for meter, t in rows]
 
+    def lost(self, until):
+        """Readings of the ranges of time that were lost since this was asked last."""
+        rows = self.server.collector.rows('SELECT lost_id, EXTRACT(epoch FROM since)::bigint FROM metering.lost'
+                                          f' WHERE lost_id > {self.lost_seen}')
+        if not rows:
+            return []
+        self.lost_seen = max(int(number) for number, _ in rows)
+        since = min(int(t) for _, t in rows)
+        self.model.note('resend of what was lost')
+        return self.acceptable([(meter, t) for t in self.model.reading_times(since, until) for meter in self.model.meters])
+
     def resend(self, until, share):
         """Send again what is missing before a time: all, or a part."""
-        readings = [reading for reading in self.missing(until) if reading not in self.mislaid and self.chance(share)]
+        readings = {*self.missing(until), *self.lost(until)}
+        readings = [reading for reading in sorted(readings) if reading not in self.mislaid and self.chance(share)]
         if readings:
             self.model.note('resend from the gap')
             self.send_file(self.file_of(readings))

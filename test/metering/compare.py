@@ -44,10 +44,10 @@ def seconds(column):
 
 
 @lru_cache(maxsize=100000)
-def times_of_bitmap(bitmap, interval):
-    """Seconds from the window's start of the readings in a received bitmap, an array of one integer an hour."""
+def times_of_bitmap(bitmap, start):
+    """The times of readings in a bitmap of minutes, an array of one integer an hour of a window."""
     hours = [int(hour) for hour in bitmap.strip('{}').split(',') if hour]
-    return [h * HOUR + i * interval for h, bits in enumerate(hours) for i in range(64) if bits >> i & 1]
+    return frozenset(start + h * HOUR + minute * 60 for h, bits in enumerate(hours) for minute in range(60) if bits >> minute & 1)
 
 
 class Comparison:
@@ -71,10 +71,14 @@ class Comparison:
         same('progress', self.progress_on_disk(), (self.model.sealed_until, self.model.billed_until))
 
     def staging(self):
-        rows = self.admin.rows('SELECT (SELECT count(*) FROM metering.reading), (SELECT COALESCE(sum(readings), 0) FROM metering.partial),'
-                               ' (SELECT count(*) FROM metering.reading_kept), (SELECT count(*) FROM metering.partial_kept)')
-        same('readings staged, in partial totals, left in spare tables', tuple(map(int, rows[0])),
-             (len(self.model.staged_copies()), len(self.model.partial), 0, 0))
+        rows = self.admin.rows('SELECT (SELECT count(*) FROM metering.reading), (SELECT count(*) FROM metering.reading_kept),'
+                               ' (SELECT count(*) FROM metering.partial_kept), (SELECT count(*) FROM metering.region_slice),'
+                               ' (SELECT count(*) FROM metering.late_hour)')
+        same('readings staged, and rows left in spare tables', tuple(map(int, rows[0])), (len(self.model.staged_copies()), 0, 0, 0, 0))
+        rows = self.admin.rows(f"SELECT meter_id, {seconds('hour')}, key_id, readings, ARRAY[received] FROM metering.partial")
+        same('readings in partial totals', {(row[0], t, row[2]) for row in rows for t in times_of_bitmap(row[4], int(row[1]))},
+             {(copy.meter, copy.read_at, copy.key) for copy in self.model.partial.values()})
+        same('readings in partial totals, each once', sum(int(row[3]) for row in rows), len(self.model.partial))
 
     def promises(self):
         """What is missing, what is acknowledged, and that no acknowledgement is ever taken back."""
@@ -112,25 +116,27 @@ class Comparison:
     def bill_windows(self):
         rows = self.admin.rows(f"""
             SELECT meter_id, {seconds('window_start')}, b.key_id, paillier_decrypt(total, private), readings, carried,
-                expected, counted, received, md5(concat_ws(' ', total, readings, carried))
+                expected, md5(b::text)
             FROM metering.bill_window b LEFT JOIN fleet.key k ON k.key_id = b.key_id""")
-        got, received = {}, {}
-        for meter, start, key, total, readings, carried, expected, counted, bitmap, _ in rows:
-            row = meter, int(start), key
-            window = self.model.windows.get(int(start))
-            times = times_of_bitmap(bitmap, window.interval if window else HOUR)
-            got[row] = number(total), int(readings), int(carried), int(expected), int(counted)
-            received[row] = frozenset(int(start) + t for t in times)
-        same('bill windows (total, readings, carried, expected, counted)', got, {
-            row: (bill.total, bill.readings, bill.carried, bill.expected, len(bill.received))
-            for row, bill in self.model.bills.items()})
-        for row, bill in self.model.bills.items():
-            same(f'received bitmap of {row}', received[row], bill.received)
-        self._unchanged('bill_window', self.bill_totals, {r[:3]: r[9] for r in rows})
+        same('bill windows (total, readings, carried, expected)',
+             {(r[0], int(r[1]), r[2]): (number(r[3]), int(r[4]), int(r[5]), int(r[6])) for r in rows}, {
+            row: (bill.total, bill.readings, bill.carried, bill.expected) for row, bill in self.model.bills.items()})
+        self._unchanged('bill_window', self.bill_totals, {r[:3]: r[7] for r in rows})
+        self._incomplete()
         rows = self.admin.rows(f"SELECT {seconds('window_start')}, {seconds('window_end')}, key_id, {seconds('reading_interval')}"
                                " FROM metering.sealed_window")
         same('sealed windows', {int(r[0]): (int(r[0]), int(r[1]), r[2], int(r[3])) for r in rows},
              {start: tuple(window) for start, window in self.model.windows.items()})
+
+    def _incomplete(self):
+        rows = self.admin.rows(f"SELECT meter_id, {seconds('window_start')}, expected, received, missing FROM metering.incomplete")
+        same('incomplete windows (expected, received)', {
+            (r[0], int(r[1])): (times_of_bitmap(r[2], int(r[1])), times_of_bitmap(r[3], int(r[1]))) for r in rows}, {
+            row: (frozenset(lack.expected), frozenset(lack.received)) for row, lack in self.model.lacks.items()})
+        same('missing readings of all windows', int(self.admin.one('SELECT COALESCE(sum(missing), 0) FROM metering.window_grid')),
+             sum(len(lack.missing) for lack in self.model.lacks.values()))
+        same('readings destroyed and listed', int(self.admin.one('SELECT COALESCE(sum(readings), 0) FROM metering.uncounted')),
+             len(self.model.uncounted))
 
     def log(self):
         rows = self.admin.rows(f"SELECT step, {seconds('starts')}, meters, readings, duplicates, refused, late, suppressed"

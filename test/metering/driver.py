@@ -51,14 +51,15 @@ class Run:
         self.keys = dict(admin.rows('SELECT name, key_id FROM fleet.key'))
         period = SettingPeriod(inf, self.keys['a'], scenario.interval, scenario.window_hours, scenario.zone)
         retention = now - scenario.start + 72 * HOUR
-        self.model = Model(period, LONG_GRACE, scenario.min_meters, scenario.min_readings, retention)
+        self.model = Model(period, LONG_GRACE, scenario.min_meters, scenario.min_share, retention, scenario.backup_interval)
         self.collector = Collector(self.seed, self.server, self.model, self.keys, self.draw)
         self.comparison = Comparison(self.model, TARIFFS, UNIT)
         self.comparison.connect(self.server.admin, self.server.collector)
         admin.run(f"""
             UPDATE metering.setting SET key_id = '{self.keys['a']}', reading_interval = '{scenario.interval} s',
                 bill_window = '{scenario.window_hours} hours', zone = '{scenario.zone}', grace = '{LONG_GRACE} s',
-                min_meters = {scenario.min_meters}, min_readings = {scenario.min_readings}, retention = '{retention} s',
+                min_meters = {scenario.min_meters}, min_share = {scenario.min_share}, retention = '{retention} s',
+                backup_interval = '{scenario.backup_interval} s',
                 unit_kwh = {UNIT}""")
         for name, tariff in TARIFFS.items():
             admin.run('INSERT INTO metering.tariff VALUES ($1, $1, $2)', name, tariff.zone)
@@ -75,8 +76,8 @@ class Run:
 
     def add_meter(self, begins):
         name, ends = f'm{len(self.model.meters):02}', inf if self.scenario.endless else self.scenario.horizon
-        meter = Meter(name, self.draw.choice(REGIONS), self.draw.choice(list(TARIFFS)), begins, ends)
-        self.model.meters[name] = meter
+        meter = Meter(name, self.draw.choice(REGIONS), self.draw.choice(list(TARIFFS)))
+        self.model.change_active(meter, begins, ends, time.time())
         self.server.operator.run('INSERT INTO metering.meter (meter_id, region, tariff, active) VALUES ($1, $2, $3, tstzrange($4, $5))',
                                  name, meter.region.present, meter.tariff.present, iso(begins), iso(ends))
 
@@ -117,7 +118,7 @@ class Run:
 
     def plan(self):
         """Events of the run, each at a random step."""
-        events = [self.begin_meter, self.end_meter, self.end_meter_in_past, self.end_meter_in_past, self.move, self.move, self.change_tariff,
+        events = [self.begin_meter, self.begin_meter_late, self.end_meter, self.end_meter_in_past, self.end_meter_in_past, self.move, self.move, self.change_tariff,
                   self.restart, self.write_during_rollup, self.send_during_rollup]
         if self.scenario.changes_settings:
             events += [self.change_settings, self.change_settings, self.take_back_change]
@@ -128,14 +129,20 @@ class Run:
         self.add_meter(self.clock + self.draw.randrange(4 * HOUR))
         self.model.note('meter began')
 
+    def begin_meter_late(self):
+        """A meter is registered for readings of days that are sealed: it is asked for them."""
+        if not self.model.windows:
+            return self.later(self.begin_meter_late)
+        self.add_meter(self.clock - self.draw.randrange(2, 20) * HOUR)
+        self.model.note('meter registered late')
+
     def end_meter(self):
         meter = self.draw.choice(list(self.model.meters.values()))
         self.end(meter, self.clock + self.draw.randrange(1, 4 * HOUR))
 
     def end_meter_in_past(self):
         """Its readings from after the end have been accepted; those that it misses from before are asked for still."""
-        missed = sorted(self.model.missing(self.model.billed_until or self.scenario.start, self.collected, time.time()))
-        missed = [(meter, t) for meter, t in missed if t > self.clock - DAY]
+        missed = sorted((meter, t) for meter, t in self.model.gap(time.time()) if t > self.clock - DAY)
         meter, t = self.draw.choice(missed) if missed else (self.draw.choice(list(self.model.meters)), self.clock - 5 * HOUR)
         until = self.draw.choice([t + self.model.setting_at(t).interval, self.draw.randrange(t, self.clock) + 1])
         self.end(self.model.meters[meter], until)
@@ -144,7 +151,7 @@ class Run:
     def end(self, meter, until):
         until = hour_of(until) if self.chance(0.3) else until
         if meter.begins < until and meter.ends in (inf, self.scenario.horizon):
-            meter.ends = until
+            self.model.change_active(meter, meter.begins, until, time.time())
             self.server.operator.run('UPDATE metering.meter SET active = tstzrange(lower(active), $2) WHERE meter_id = $1',
                                      meter.name, iso(until))
             self.model.note('meter ended')
@@ -201,6 +208,7 @@ class Run:
             UPDATE metering.setting SET key_id = '{key}', reading_interval = '{interval} s', bill_window = '{hours} hours', zone = '{zone}';
             SET CONSTRAINTS ALL IMMEDIATE;
             {self.dated_back('setting_history', until)}
+            DELETE FROM metering.window_grid WHERE window_start >= '{iso(until)}';
             COMMIT""")
 
     def take_back_change(self):
@@ -400,13 +408,17 @@ class Run:
         """Everything missing is sent again, and two more windows bill what was late."""
         self.clock += HOUR
         self.outbox.clear()
+        if self.patience:
+            self.patience = 0
+            self.set_grace(0)
         if self.scenario.readings_expire:
             self.expire_readings()
             self.comparison.everything()
         for _ in range(2):
             self.collector.resend(self.collected, 1)
             self.roll_up()
-        same('what is missing after it was sent again', self.collector.missing(self.collected), [])
+        missing = [reading for reading in self.collector.missing(self.collected) if reading not in self.model.partial]
+        same('what is missing after it was sent again', missing, [])
         self.clock = self.model.window_of(self.model.window_of(self.clock).end).end
         self.collect(careful=True)
         self.clock += LONG_GRACE
@@ -421,6 +433,10 @@ class Run:
     def catch_up(self):
         """As of a time to come is as of now: the simulated time ends there."""
         self.set_grace(0)
+        # hours that nobody has sent anything of are sealed when newer readings come
+        now = time.time()
+        latest = hour_of(now) + (now % HOUR // self.model.present.interval - 1) * self.model.present.interval
+        self.collector.send_file(self.collector.file_of(self.collector.acceptable((meter, int(latest)) for meter in self.model.meters)))
         before = time.time()
         self.server.operator.run("CALL metering.rollup('infinity')")
         sealed_until, _ = self.comparison.progress_on_disk()
@@ -433,11 +449,15 @@ class Run:
         """The books of the fleet: what was accepted is billed once, but for single readings that wait for company."""
         same('windows billed', self.model.billed_until, self.collected)
         waiting = {}
-        for copy in self.model.partial.values():
+        for copy in [*self.model.partial.values(), *self.model.uncounted.values()]:
             waiting.setdefault((copy.meter, copy.key), []).append(copy.value)
-        for (meter, key), values in waiting.items():
-            if len(values) >= self.scenario.min_readings:
-                raise Difference(f'readings of {meter} under {key} not billed', len(values), 0)
+        needed = max(window.needed(self.scenario.min_share) for window in self.model.windows.values())
+        groups = {}
+        for copy in self.model.partial.values():
+            groups[copy.meter, copy.key] = groups.get((copy.meter, copy.key), 0) + 1
+        for (meter, key), count in groups.items():
+            if count >= needed:
+                raise Difference(f'readings of {meter} under {key} not billed', count, 0)
         sums = dict.fromkeys(self.model.meters, 0)
         for meter, t in self.collector.accepted:
             sums[meter] += self.collector.value((meter, t)) if t >= self.model.starts_at else 0

@@ -7,10 +7,10 @@ code: bill windows come from local dates, sets of readings stand for bitmaps.
 
 Times are seconds since 1970, values and totals are integers, keys are key ids.
 """
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from math import inf
+from math import ceil, inf
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -54,8 +54,13 @@ class Window(NamedTuple):
     interval: int
 
     @property
-    def readings(self):
-        return (self.end - self.start) // self.interval
+    def times(self):
+        return set(range(self.start, self.end, self.interval))
+
+    def needed(self, share):
+        """How many readings make a total."""
+        whole = len(self.times)
+        return 1 if whole == 1 else max(2, ceil(Decimal(whole) * share))
 
 
 class History:
@@ -97,12 +102,22 @@ class RegionHour(NamedTuple):
 
 @dataclass
 class Bill:
-    """A row of bill_window; received holds the times of its own window's readings that count."""
+    """A row of bill_window."""
     total: int = None
     readings: int = 0
     carried: int = 0
     expected: int = 0
-    received: set = field(default_factory=set)
+
+
+@dataclass
+class Lack:
+    """A row of incomplete: times of readings."""
+    expected: set
+    received: set
+
+    @property
+    def missing(self):
+        return self.expected - self.received
 
 
 class HourLog(NamedTuple):
@@ -121,18 +136,21 @@ class WindowLog(NamedTuple):
 
 
 class Model:
-    def __init__(self, period, grace, min_meters, min_readings, retention, starts_at=None):
+    def __init__(self, period, grace, min_meters, min_share, retention, backup_interval, starts_at=None):
         self.periods = [period]
-        self.grace, self.min_meters, self.min_readings, self.retention = grace, min_meters, min_readings, retention
+        self.grace, self.min_meters, self.min_share, self.retention = grace, min_meters, min_share, retention
+        self.backup_interval = backup_interval
         self.starts_at = starts_at
         self.sealed_until = self.billed_until = None
         self.meters = {}
         self.staged = {slot: [] for slot in range(RING)}
         self.partial = {}          # reading -> its copy: taken from staging, not billed yet
-        self.received = set()      # readings in totals on disk
+        self.received = set()      # readings in totals on disk, or destroyed and listed
+        self.uncounted = {}        # reading -> its copy: destroyed and listed
         self.region_hours = {}     # (region, hour) -> RegionHour
         self.windows = {}          # start -> Window, the sealed ones
         self.bills = {}            # (meter, window start, key) -> Bill
+        self.lacks = {}            # (meter, window start) -> Lack
         self.hour_log, self.window_log = {}, {}
         self.late_log = [0, 0, 0]  # readings, duplicates, refused
         self.crashed = False       # staging has been lost at some time …
@@ -212,30 +230,46 @@ class Model:
 
     # ---- what is missing ----
 
-    def missing(self, start, end, now):
-        """Readings from start up to end that are expected by now and neither staged nor received."""
-        staged = {copy.reading for copy in self.staged_copies()}
-        times = [t for t in self.reading_times(start, end)
-                 if t >= now - self.retention and t + self.setting_at(t).interval <= now]
-        return {(meter.name, t) for meter in self.meters.values() for t in times if meter.active(t)
-                } - staged - self.partial.keys() - self.received
-
     def gap(self, now):
-        if self.starts_at is None:
-            return set()
-        until = min(now, max((meter.ends for meter in self.meters.values()), default=now))
-        return self.missing(self.starts_at, until, now)
+        """Readings that sealed windows lack."""
+        return {(meter, t) for (meter, _), lack in self.lacks.items() for t in lack.missing if t >= now - self.retention}
 
     def acknowledged(self, now):
-        """For each meter the time before which all its readings are on disk."""
-        if self.billed_until is None:
+        """For each meter the window before which all its readings are on disk, and in backups."""
+        until = max((window.end for window in self.windows.values() if window.end <= now - self.backup_interval), default=None)
+        if until is None:
             return {}
-        not_counted = {}
-        for t in self.reading_times(self.starts_at, self.billed_until):
-            for meter in self.meters.values():
-                if meter.active(t) and t >= now - self.retention and (meter.name, t) not in self.received:
-                    not_counted.setdefault(meter.name, t)
-        return {name: not_counted.get(name, self.billed_until) for name in self.meters}
+        lacking = {}
+        for (meter, start), lack in sorted(self.lacks.items(), key=lambda item: item[0][1]):
+            if lack.missing and start >= now - self.retention - 48 * HOUR:
+                lacking.setdefault(meter, start)
+        return {name: min(lacking.get(name, until), until) for name in self.meters}
+
+    def change_active(self, meter, begins, ends, now):
+        """The active range of a meter changes, or it is new (its range was empty): sealed windows expect accordingly."""
+        def times(window):
+            return {t for t in window.times if meter.active(t)}
+
+        known = meter.name in self.meters
+        earlier = {start: times(window) if known else set() for start, window in self.windows.items()}
+        asked_from = -inf
+        if begins == -inf and not (known and meter.begins == -inf):
+            asked_from = meter.begins if known else self.billed_until or -inf
+        self.meters[meter.name] = meter
+        meter.begins, meter.ends = begins, ends
+        for start, window in self.windows.items():
+            expected = {t for t in times(window) if t >= asked_from}
+            if window.end <= max(self.starts_at, now - self.retention) or expected == earlier[start]:
+                continue
+            if (meter.name, start) in self.lacks:
+                self.lacks[meter.name, start].expected = expected
+            elif expected and not self._has_bill(meter.name, start):
+                self.bills[meter.name, start, window.key] = Bill(expected=len(expected))
+                self.lacks[meter.name, start] = Lack(expected, set())
+                self.note('reading asked for late')
+
+    def _has_bill(self, meter, start):
+        return any((meter, start) == row[:2] for row in self.bills)
 
     # ---- the roll-up ----
 
@@ -277,16 +311,27 @@ class Model:
             return None, None
         window = self.window_of(self.billed_until)
         if self.sealed_until >= window.end:
-            step, starts, ends = 'window', window.start, window.end
+            step, starts = 'window', window.start
         elif self.sealed_until + HOUR + self.grace <= as_of:
-            step, starts, ends = 'hour', self.sealed_until, self.sealed_until + HOUR
+            step, starts = 'hour', self.sealed_until
         else:
             return None, None
         # the grace of a simulated run is either much longer than the run, or none
-        if self.crashed and self.grace > 0 and self.missing(starts, ends, now):
+        if self.crashed and self.grace > 0:
             self.note(f'{step} waits for lost readings')
             return None, None
+        if step == 'hour' and self._silent(starts):
+            self.note('hour without readings waits for newer ones')
+            return None, None
         return step, starts
+
+    def _silent(self, hour):
+        """Nobody has sent a reading of the hour, and less than half of the meters of the last one anything newer."""
+        if any(hour <= copy.read_at < hour + HOUR for copy in self.staged[slot_of(hour)]):
+            return False
+        before = [log.meters for _, log in sorted(self.hour_log.items()) if log.meters]
+        newer = {copy.meter for copy in self.staged_copies() if copy.read_at >= hour + HOUR}
+        return len(newer) < max(1, (before[-1] + 1) // 2 if before else 1)
 
     def _sweep(self, as_of, busy):
         """Take late readings, except from partitions of hours that are being written now."""
@@ -356,41 +401,63 @@ class Model:
 
     def _seal_window(self, start):
         window = self.window_of(start)
-        touched = {(meter.name, window) for meter in self.meters.values() if meter.overlaps(window.start, window.end)}
         groups = {}
         for copy in self.partial.values():
             groups.setdefault((copy.meter, copy.key), []).append(copy)
+        received = {}   # meter -> times of this window that count now
+        late = []
         for (meter, key), copies in groups.items():
-            if len(copies) < min(self.min_readings, window.readings):
+            counted = copies
+            if len(copies) < window.needed(self.min_share):
                 self.note('too few readings for a total')
-                continue
-            carried = sum(copy.read_at < start for copy in copies)
-            bill = self.bills.setdefault((meter, start, key), Bill())
-            bill.total, bill.readings, bill.carried = sum(copy.value for copy in copies), len(copies), carried
-            self.note('carried reading', carried)
-            self.note('total under another key than its window', key != window.key)
-            for copy in copies:
-                own = self.window_of(copy.read_at)
-                touched.add((meter, own))
-                self._bill(meter, own).received.add(copy.read_at)
+                counted = [copy for copy in copies if self._gives_up(copy, window)]
+                self.note('reading destroyed and listed', len(counted))
+                self.uncounted.update((copy.reading, copy) for copy in counted)
+            else:
+                carried = sum(copy.read_at < start for copy in copies)
+                expected = {t for t in window.times if self.meters[meter].active(t)} if key == window.key else ()
+                self.bills[meter, start, key] = Bill(sum(copy.value for copy in copies), len(copies), carried, len(expected))
+                self.note('carried reading', carried)
+                self.note('total under another key than its window', key != window.key)
+            received.setdefault(meter, set()).update(copy.read_at for copy in counted if copy.read_at >= start)
+            late += [copy for copy in counted if copy.read_at < start]
+            for copy in counted:
                 self.received.add(copy.reading)
                 del self.partial[copy.reading]
-        for meter, own in touched:
-            self._expect(self.meters[meter], own)
-        rows = [bill for (_, at, _), bill in self.bills.items() if at == start]
-        self.window_log[start] = WindowLog(sum(bill.total is not None for bill in rows),
-                                           sum(bill.readings for bill in rows), sum(bill.carried for bill in rows))
         self.windows[start] = window
+        for meter in self.meters.values():
+            active = meter.overlaps(window.start, window.end)
+            expected = {t for t in window.times if meter.active(t)}
+            if active:
+                self.bills.setdefault((meter.name, start, window.key), Bill(expected=len(expected)))
+            own = received.get(meter.name, set())
+            if (active or own) and own != window.times:
+                self.lacks[meter.name, start] = Lack(expected | own, own)
+        self._receive_late(late)
+        rows = [bill for (_, at, _), bill in self.bills.items() if at == start and bill.total is not None]
+        self.window_log[start] = WindowLog(len(rows), sum(bill.readings for bill in rows), sum(bill.carried for bill in rows))
         self.billed_until = window.end
 
-    def _bill(self, meter, window):
-        """The row of a meter that says what its window expects and has received."""
-        return self.bills.setdefault((meter, window.start, window.key), Bill())
+    def _gives_up(self, copy, window):
+        """No later window can bring readings to join this one."""
+        meter = self.meters[copy.meter]
+        hopeless = copy.key not in (window.key, self.present.key) or meter.ends <= window.end
+        hour = hour_of(copy.read_at)
+        return hour < window.end - self.retention or (hopeless and hour < window.end - self.backup_interval)
 
-    def _expect(self, meter, window):
-        """Expected is what has been received, also from outside an active range that was cut short later, and what is missing."""
-        bill = self._bill(meter.name, window)
-        bill.expected = len(bill.received | set(filter(meter.active, self.reading_times(window.start, window.end))))
+    def _receive_late(self, copies):
+        new = set()
+        for copy in copies:
+            own = self.window_of(copy.read_at)
+            row = copy.meter, own.start
+            if row not in self.lacks:
+                new.add(row)
+            lack = self.lacks.setdefault(row, Lack(set(), set()))
+            lack.received = lack.received | {copy.read_at}
+            if row in new:
+                lack.expected = lack.received
+            if lack.received == own.times and self._has_bill(*row):
+                del self.lacks[row]
 
     # ---- crashes ----
 
@@ -424,7 +491,8 @@ class Model:
                 row[1] = (row[1] or 0) + bill.total
             row[2] += bill.readings
             row[3] += bill.carried
-            row[4] += bill.expected - len(bill.received)
+            lack = self.lacks.get((name, start))
+            row[4] += len(lack.missing) if lack and key == self.windows[start].key else 0
         return result
 
 

@@ -22,7 +22,7 @@ ZONES = ['UTC', 'Asia/Kolkata', 'America/Phoenix']
 
 # a roll-up is held by a lock on a table that it is about to write to, and the server killed
 HELD_CRASHES = {'crash as an hour begins': 'region_hour', 'crash before a step is committed': 'rollup_log',
-                'crash between two commits': 'bill_window', 'crash before a window is committed': 'sealed_window',
+                'crash between two commits': 'bill_window', 'crash before a window is committed': 'incomplete',
                 'crash of a server process': 'rollup_log'}
 CRASHES = [*HELD_CRASHES, 'crash right after a roll-up', 'crash during COPY', 'crash at a random moment']
 
@@ -39,9 +39,10 @@ REQUIRED = [
     'key changed', 'reading interval changed', 'bill window changed', 'zone changed', 'change taken back',
     'region moved', 'tariff changed', 'meter began', 'meter ended', 'meter ended in the past',
     'duplicate in a batch', 'duplicate before sealing', 'duplicate after sealing',
-    'file loaded twice at once', 'file loaded twice later', 'resend from the gap',
+    'file loaded twice at once', 'file loaded twice later', 'resend from the gap', 'resend of what was lost',
     'reading of a sealed hour in an open window', 'reading of a sealed window', 'carried reading',
     'reading before the start dropped', 'reading expired', 'region hour below min_meters', 'too few readings for a total',
+    'reading destroyed and listed', 'reading asked for late', 'hour without readings waits for newer ones', 'meter registered late',
     'total under another key than its window', 'reading under another key than its hour',
     'hour waits for lost readings', 'window waits for lost readings', *(f'refused: {reason}' for reason in REFUSALS)]
 
@@ -75,7 +76,8 @@ class Scenario:
         self.falls_behind = self.hours > 50 and seed % 5 < 3
         self.readings_expire = seed % 5 == 0
         self.min_meters = draw.choice([2, 2, 3, 4])
-        self.min_readings = draw.choice([2, 2, 2, 3])
+        self.min_share = draw.choice([Decimal('0.1'), Decimal('0.5'), Decimal('0.34'), Decimal('1')])
+        self.backup_interval = draw.choice([0, 6 * HOUR, 48 * HOUR])
 
     @staticmethod
     def pick(choices, number):
