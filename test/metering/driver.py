@@ -308,8 +308,6 @@ class Run:
 
     def crash(self):
         kind = self.crashes[0]
-        if self.model.grace != LONG_GRACE:
-            self.set_grace(LONG_GRACE)
         before, under_way = self.model.sealed_until, kind in HELD_CRASHES
         if under_way and not self.hold_rollup(HELD_CRASHES[kind]):
             self.crashes.append(self.crashes.pop(0))
@@ -351,6 +349,8 @@ class Run:
         self.comparison.connect(self.server.admin, self.server.collector)
         self.model.crash(self.comparison.progress_on_disk(), *self.comparison.log_on_disk(),
                          self.clock if under_way else None, time.time())
+        if self.model.grace != LONG_GRACE:
+            self.set_grace(LONG_GRACE)
         self.collector.accepted &= self.model.received
         self.comparison.everything()
         self.patience = self.draw.randrange(1, 5)
@@ -417,7 +417,8 @@ class Run:
         for _ in range(2):
             self.collector.resend(self.collected, 1)
             self.roll_up()
-        missing = [reading for reading in self.collector.missing(self.collected) if reading not in self.model.partial]
+        underway = {*self.model.partial, *(copy.reading for copy in self.model.staged_copies())}
+        missing = [reading for reading in self.collector.missing(self.collected) if reading not in underway]
         same('what is missing after it was sent again', missing, [])
         self.clock = self.model.window_of(self.model.window_of(self.clock).end).end
         self.collect(careful=True)
