@@ -120,12 +120,10 @@ typedef struct PaillierKey
 	uint8		id[PAILLIER_KEY_ID_LENGTH];
 	bool		registered;		/* seen in the registry */
 	paillier_public pub;
-	int			powers;			/* levels made of the table below */
+	MemoryContext memory;		/* what is made of the key on demand; goes with it */
+	int			powers;			/* levels made of the table below (pg_radix.c) */
 	mp_limb_t  *power[13];		/* R^(d·32^i + 1) mod n² for d = 1 … 31, residues */
-	uint64		blinded;		/* factors made so far */
-	paillier_blinder blinder;
-	uint64		blinded_now;	/* by factors of this transaction */
-	paillier_stock stock;
+	struct PaillierBlinding *blinding;	/* pg_blind.c */
 } PaillierKey;
 
 /* The registered key with an id: from the cache, NULL where it is not there … */
@@ -144,11 +142,18 @@ extern PaillierKey *paillier_key_of(const PaillierPublicKey *value);
 /* The same for a ciphertext; checks that its length is that of the key and its value below n². */
 extern PaillierKey *paillier_key_of_ciphertext(FunctionCallInfo fcinfo, const PaillierCiphertext *ct);
 
+/* Scratch for one call into the core, PAILLIER_BLIND_SCRATCH limbs for any key in use. */
+extern mp_limb_t *paillier_scratch(const PaillierKey *key);
+
+/* ---- lost factors (pg_radix.c) ---- */
+
 /* limbs = the residue a times R^lost, below n² */
 extern void paillier_key_restore(PaillierKey *key, mp_limb_t *limbs, const mp_limb_t *a, uint64 lost);
 
 /* out = the residue a times R^lost, in Montgomery form; out may be a */
 extern void paillier_key_enter(PaillierKey *key, mp_limb_t *out, const mp_limb_t *a, uint64 lost);
+
+/* ---- blinding (pg_blind.c) ---- */
 
 /*
  * paillier_encrypt() and paillier_rerandomize() for one ciphertext.  Tables are
@@ -157,9 +162,6 @@ extern void paillier_key_enter(PaillierKey *key, mp_limb_t *out, const mp_limb_t
  */
 extern paillier_result paillier_key_encrypt(PaillierKey *key, mp_limb_t *c, const paillier_plaintext *m);
 extern paillier_result paillier_key_rerandomize(PaillierKey *key, mp_limb_t *c);
-
-/* Scratch for one call into the core, PAILLIER_BLIND_SCRATCH limbs for any key in use. */
-extern mp_limb_t *paillier_scratch(const PaillierKey *key);
 
 /* ---- numbers (pg_numeric.c) ---- */
 
