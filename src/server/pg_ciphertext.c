@@ -77,6 +77,17 @@ paillier_check_same_key(const uint8 *a, const uint8 *b)
 }
 
 void
+paillier_check_same_slots(int a_bits, int a_slots, int b_bits, int b_slots)
+{
+	if (unlikely(a_bits != b_bits || a_slots != b_slots))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("cannot add ciphertexts whose slots differ"),
+				 errdetail("One has %d slots of %d bits, another %d slots of %d bits.",
+						   a_slots, a_bits, b_slots, b_bits)));
+}
+
+void
 paillier_check_width(int width)
 {
 	if (width < 1 || width > PAILLIER_MAX_BITS)

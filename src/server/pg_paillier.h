@@ -198,5 +198,6 @@ extern int	paillier_check_scale(int64 scale);
 extern void paillier_check_width(int width);
 extern void paillier_check_bound(const PaillierKey *key, paillier_bound bound);
 extern void paillier_check_same_key(const uint8 *a, const uint8 *b);
+extern void paillier_check_same_slots(int a_bits, int a_slots, int b_bits, int b_slots);
 
 #endif

@@ -198,12 +198,6 @@ paillier_sum_resize(const PaillierSum *sum, Size body_words)
 	return copy;
 }
 
-void
-paillier_sum_settle(FunctionCallInfo fcinfo, PaillierSum *sum)
-{
-	REQUIRE(!sum->pending);
-}
-
 PaillierKey *
 paillier_key_lookup(FunctionCallInfo fcinfo, const uint8 *id)
 {
@@ -241,7 +235,8 @@ call(Datum (*function) (FunctionCallInfo), Datum argument)
 static void
 check_sum(PaillierSum *sum)
 {
-	REQUIRE(sum->version == SUM_VERSION && sum->form == SUM_NARROW && !sum->pending);
+	REQUIRE(sum->version == SUM_VERSION && sum->form == SUM_NARROW && !sum->pending && sum->reserved == 0);
+	REQUIRE(sum->format == PAILLIER_FORMAT_LIMBS && sum->slot_bits == 0 && sum->slots == 0);
 	REQUIRE(sum->count <= MAX_TERMS && sum->rows <= PG_INT64_MAX && sum->rows_at_scale <= sum->rows);
 	REQUIRE(sum->rows > 0 || sum->count == 0);
 	REQUIRE(sum->words <= PAILLIER_MAX_LIMBS && (sum->words > 0 || sum->count == 0));
