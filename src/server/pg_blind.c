@@ -99,7 +99,7 @@ set_table(PaillierKey *key, const paillier_comb *comb)
 	paillier_blinder with_table;
 
 	paillier_require(paillier_blinder_init(&with_table, &key->pub, comb, table, paillier_server_random, NULL,
-										   paillier_scratch(key)), "blinding table");
+										   paillier_scratch(key)), THING_BLINDING_TABLE);
 	*blinder = with_table;
 	if (before != NULL)
 		pfree(before);

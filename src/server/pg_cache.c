@@ -201,8 +201,8 @@ paillier_key_of_ciphertext(FunctionCallInfo fcinfo, const PaillierCiphertext *ct
 	PaillierKey *key = paillier_key_lookup(fcinfo, ct->header.key_id);
 
 	if (unlikely(CIPHERTEXT_LIMBS(ct) != key->pub.n2.limbs))
-		paillier_raise(PAILLIER_ERR_KEY_LENGTH, "ciphertext");
+		paillier_raise(PAILLIER_ERR_KEY_LENGTH, THING_CIPHERTEXT);
 	if (unlikely(!below(ct->c, key->pub.n2.m, key->pub.n2.limbs)))
-		paillier_raise(PAILLIER_ERR_TOO_LARGE, "ciphertext");
+		paillier_raise(PAILLIER_ERR_TOO_LARGE, THING_CIPHERTEXT);
 	return key;
 }

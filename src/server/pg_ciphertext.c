@@ -107,11 +107,11 @@ read_wire(const uint8 *bytes, size_t len, int parse_sqlstate)
 	paillier_result result;
 
 	if (limbs == 0)
-		paillier_raise_parse(PAILLIER_ERR_LENGTH, "ciphertext", parse_sqlstate);
+		paillier_raise_parse(PAILLIER_ERR_LENGTH, THING_CIPHERTEXT, parse_sqlstate);
 	ct = alloc_ciphertext(limbs);
 	result = paillier_wire_read(&ct->header, ct->c, bytes, len);
 	if (result != PAILLIER_OK)
-		paillier_raise_parse(result, "ciphertext", parse_sqlstate);
+		paillier_raise_parse(result, THING_CIPHERTEXT, parse_sqlstate);
 	return ct;
 }
 
@@ -129,9 +129,9 @@ paillier_ciphertext_in(PG_FUNCTION_ARGS)
 	uint8		bytes[PAILLIER_WIRE_LENGTH(PAILLIER_MAX_CIPHERTEXT_LIMBS)];
 
 	if (len > MAX_TEXT_LENGTH)
-		paillier_raise(PAILLIER_ERR_LENGTH, "ciphertext");
+		paillier_raise(PAILLIER_ERR_LENGTH, THING_CIPHERTEXT);
 	if (!paillier_base64_decode(bytes, text, len))
-		paillier_raise(PAILLIER_ERR_BASE64, "ciphertext");
+		paillier_raise(PAILLIER_ERR_BASE64, THING_CIPHERTEXT);
 	PG_RETURN_POINTER(read_wire(bytes, PAILLIER_BASE64_DECODED(len), ERRCODE_INVALID_TEXT_REPRESENTATION));
 }
 
@@ -211,8 +211,8 @@ paillier_ciphertext_raw(PG_FUNCTION_ARGS)
 	key = paillier_key_lookup(fcinfo, id);
 	ct = paillier_ciphertext_make(key, scale, paillier_bound_from_width(width));
 	if (!paillier_be_read(ct->c, key->pub.n2.limbs, (const uint8 *) VARDATA_ANY(raw), VARSIZE_ANY_EXHDR(raw)))
-		paillier_raise(PAILLIER_ERR_TOO_LARGE, "ciphertext");
-	paillier_require(paillier_check(&key->pub, ct->c, paillier_scratch(key)), "ciphertext");
+		paillier_raise(PAILLIER_ERR_TOO_LARGE, THING_CIPHERTEXT);
+	paillier_require(paillier_check(&key->pub, ct->c, paillier_scratch(key)), THING_CIPHERTEXT);
 	PG_RETURN_POINTER(ct);
 }
 

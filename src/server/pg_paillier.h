@@ -57,19 +57,33 @@ extern int	paillier_server_random(void *state, void *out, size_t len);
 
 /* ---- errors (pg_error.c) ---- */
 
+/* What was read or computed, as messages name it. */
+typedef enum PaillierThing
+{
+	THING_CIPHERTEXT,
+	THING_SUMMAND,				/* a ciphertext that is in a sum already */
+	THING_SUM,
+	THING_PUBLIC_KEY,
+	THING_PRIVATE_KEY,
+	THING_NUMBER,
+	THING_WEIGHT,
+	THING_PLAINTEXT,
+	THING_BLINDING_TABLE
+} PaillierThing;
+
 /*
- * Raise the error of a result code; `what` names the thing that was read or
- * computed.  Input functions name the SQLSTATE of what they cannot parse.
+ * Raise the error of a result code.  Input functions name the SQLSTATE of what they
+ * cannot parse.
  */
-extern void paillier_raise_parse(paillier_result result, const char *what, int parse_sqlstate)
+extern void paillier_raise_parse(paillier_result result, PaillierThing thing, int parse_sqlstate)
 			pg_attribute_noreturn();
-extern void paillier_raise(paillier_result result, const char *what) pg_attribute_noreturn();
+extern void paillier_raise(paillier_result result, PaillierThing thing) pg_attribute_noreturn();
 
 static inline void
-paillier_require(paillier_result result, const char *what)
+paillier_require(paillier_result result, PaillierThing thing)
 {
 	if (unlikely(result != PAILLIER_OK))
-		paillier_raise(result, what);
+		paillier_raise(result, thing);
 }
 
 /* Key ids for messages: palloc'd text. */
@@ -99,7 +113,7 @@ extern void paillier_check_key_bits(int bits);
  * palloc'd.  Errors never show the text.  With `pub` not NULL the text is a
  * private key, and *pub receives the members of its "pub".
  */
-extern void paillier_jwk_parse(const char *text, size_t len, paillier_jwk *jwk, paillier_jwk *pub, const char *what);
+extern void paillier_jwk_parse(const char *text, size_t len, paillier_jwk *jwk, paillier_jwk *pub);
 
 /* Overwrite and free the strings. */
 extern void paillier_jwk_wipe(paillier_jwk *jwk);

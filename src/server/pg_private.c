@@ -185,7 +185,7 @@ prepare(PreparedKey *prepared)
 	if (result != PAILLIER_OK)
 	{
 		MemoryContextDelete(prepared->context);
-		paillier_raise(result, "private key");
+		paillier_raise(result, THING_PRIVATE_KEY);
 	}
 }
 
@@ -260,7 +260,7 @@ paillier_private_key_in(PG_FUNCTION_ARGS)
 	paillier_jwk pub;
 	paillier_result result;
 
-	paillier_jwk_parse(text, strlen(text), &jwk, &pub, "private key");
+	paillier_jwk_parse(text, strlen(text), &jwk, &pub);
 	workspace_open(&work, paillier_jwk_scratch());
 	result = paillier_jwk_read_private(work.key, paillier_kernel_in_use, &jwk, &pub, PAILLIER_MIN_BITS,
 									   interruptible_random, NULL, work.scratch);
@@ -270,7 +270,7 @@ paillier_private_key_in(PG_FUNCTION_ARGS)
 		value = make_value(work.key);
 	workspace_close(&work);
 	CHECK_FOR_INTERRUPTS();
-	paillier_require(result, "private key");
+	paillier_require(result, THING_PRIVATE_KEY);
 	PG_RETURN_POINTER(value);
 }
 
@@ -307,12 +307,12 @@ paillier_private_key_recv(PG_FUNCTION_ARGS)
 	paillier_result result = PAILLIER_ERR_KEY_SIZE;
 
 	if (version != PRIVATE_KEY_VERSION)
-		paillier_raise_parse(PAILLIER_ERR_VERSION, "private key", ERRCODE_INVALID_BINARY_REPRESENTATION);
+		paillier_raise_parse(PAILLIER_ERR_VERSION, THING_PRIVATE_KEY, ERRCODE_INVALID_BINARY_REPRESENTATION);
 	if (djn > 1 || p_len == 0 || q_len <= 0)
-		paillier_raise_parse(PAILLIER_ERR_HEADER, "private key", ERRCODE_INVALID_BINARY_REPRESENTATION);
+		paillier_raise_parse(PAILLIER_ERR_HEADER, THING_PRIVATE_KEY, ERRCODE_INVALID_BINARY_REPRESENTATION);
 	bytes = (const uint8 *) pq_getmsgbytes(buf, p_len + q_len);
 	if (bytes[0] == 0 || bytes[p_len] == 0)
-		paillier_raise_parse(PAILLIER_ERR_HEADER, "private key", ERRCODE_INVALID_BINARY_REPRESENTATION);
+		paillier_raise_parse(PAILLIER_ERR_HEADER, THING_PRIVATE_KEY, ERRCODE_INVALID_BINARY_REPRESENTATION);
 
 	workspace_open(&work, paillier_jwk_scratch());
 	p = work.scratch;
@@ -326,7 +326,7 @@ paillier_private_key_recv(PG_FUNCTION_ARGS)
 		value = make_value(work.key);
 	workspace_close(&work);
 	CHECK_FOR_INTERRUPTS();
-	paillier_require(result, "private key");
+	paillier_require(result, THING_PRIVATE_KEY);
 	PG_RETURN_POINTER(value);
 }
 
@@ -388,7 +388,7 @@ paillier_keygen_bits(PG_FUNCTION_ARGS)
 		value = make_value(work.key);
 	workspace_close(&work);
 	CHECK_FOR_INTERRUPTS();
-	paillier_require(result, "private key");
+	paillier_require(result, THING_PRIVATE_KEY);
 	PG_RETURN_POINTER(value);
 }
 
@@ -485,7 +485,7 @@ take_plain(DecryptBatch *batch, int i, PaillierInteger *plain, const paillier_de
 	if (result == PAILLIER_OK)
 		batch->out[i] = paillier_integer_to_numeric(plain);
 	else if (!batch->try)
-		paillier_raise(result, result == PAILLIER_ERR_BOUND ? "plaintext" : "ciphertext");
+		paillier_raise(result, result == PAILLIER_ERR_BOUND ? THING_PLAINTEXT : THING_CIPHERTEXT);
 }
 
 static void

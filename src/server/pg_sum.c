@@ -97,7 +97,7 @@ row_rescale(Row *row, int scale)
 		/* the product stays within the limbs of n: its bound has been checked */
 		for (int i = row->scale; i < scale; i++)
 			if (mpn_mul_1(row->weight.mag, row->weight.mag, row->weight.limbs, 10) != 0)
-				paillier_raise(PAILLIER_ERR_RANGE, "weight");
+				paillier_raise(PAILLIER_ERR_RANGE, THING_WEIGHT);
 	}
 	row->scale = scale;
 }
@@ -461,6 +461,6 @@ paillier_sum_final(PG_FUNCTION_ARGS)
 	/* 1 mod n is a sum of nothing but zero weights; 0 mod n is the work of a forged summand */
 	result = paillier_check(&key->pub, out->c, paillier_scratch(key));
 	if (result != PAILLIER_ERR_UNBLINDED)
-		paillier_require(result == PAILLIER_ERR_ZERO ? PAILLIER_ERR_NOT_UNIT : result, "ciphertext in sum");
+		paillier_require(result == PAILLIER_ERR_ZERO ? PAILLIER_ERR_NOT_UNIT : result, THING_SUMMAND);
 	PG_RETURN_POINTER(out);
 }

@@ -12,7 +12,7 @@ maker_of(const PaillierSum *sum)
 	const paillier_kernel *maker = paillier_kernel_of_format(sum->format);
 
 	if (maker == NULL)
-		paillier_raise(PAILLIER_ERR_VERSION, "sum");
+		paillier_raise(PAILLIER_ERR_VERSION, THING_SUM);
 	return maker;
 }
 
@@ -102,7 +102,7 @@ paillier_sum_narrow(PaillierKey *key, PaillierSum *sum)
 	if (sum->form == SUM_NARROW && paillier_sum_native(key, sum))
 		return sum;
 	if (sum->format == PAILLIER_FORMAT_LIMBS && sum->words != n2->limbs && sum->count > 0)
-		paillier_raise(PAILLIER_ERR_KEY_LENGTH, "sum");
+		paillier_raise(PAILLIER_ERR_KEY_LENGTH, THING_SUM);
 	copy = paillier_sum_resize(sum, (sum->form == SUM_NARROW ? sum->count : 1) * TERM_WORDS(n2->words));
 	copy->form = SUM_NARROW;
 	copy->format = n2->kernel->format;

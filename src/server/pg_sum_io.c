@@ -94,17 +94,17 @@ sum_deserialize(StringInfo buf, int parse_sqlstate)
 	PaillierSum *sum;
 
 	if (len < SUM_WIRE_HEADER)
-		paillier_raise_parse(PAILLIER_ERR_LENGTH, "sum", parse_sqlstate);
+		paillier_raise_parse(PAILLIER_ERR_LENGTH, THING_SUM, parse_sqlstate);
 	header.version = pq_getmsgbyte(buf);
 	if (header.version != SUM_VERSION)
-		paillier_raise_parse(PAILLIER_ERR_VERSION, "sum", parse_sqlstate);
+		paillier_raise_parse(PAILLIER_ERR_VERSION, THING_SUM, parse_sqlstate);
 	if (!read_header(&header, buf))
-		paillier_raise_parse(PAILLIER_ERR_HEADER, "sum", parse_sqlstate);
+		paillier_raise_parse(PAILLIER_ERR_HEADER, THING_SUM, parse_sqlstate);
 
 	len -= SUM_WIRE_HEADER;
 	limbs = header.count == 0 ? 0 : len / 8 / header.count - 1;
 	if (limbs > PAILLIER_MAX_LIMBS || len != 8 * (limbs + 1) * header.count || (header.count > 0 && limbs < 1))
-		paillier_raise_parse(PAILLIER_ERR_LENGTH, "sum", parse_sqlstate);
+		paillier_raise_parse(PAILLIER_ERR_LENGTH, THING_SUM, parse_sqlstate);
 	header.format = PAILLIER_FORMAT_LIMBS;
 	header.words = limbs;
 	sum = paillier_sum_resize(&header, header.count * TERM_WORDS(limbs));
@@ -114,7 +114,7 @@ sum_deserialize(StringInfo buf, int parse_sqlstate)
 
 		term->weight = pq_getmsgint64(buf);
 		if (term->weight == 0 || term->weight == PG_INT64_MIN)
-			paillier_raise_parse(PAILLIER_ERR_HEADER, "sum", parse_sqlstate);
+			paillier_raise_parse(PAILLIER_ERR_HEADER, THING_SUM, parse_sqlstate);
 		(void) paillier_be_read(term->product, limbs, (const uint8 *) pq_getmsgbytes(buf, 8 * limbs), 8 * limbs);
 	}
 	return sum;
@@ -133,11 +133,11 @@ paillier_sum_in(PG_FUNCTION_ARGS)
 	StringInfoData buf;
 
 	if (len > PAILLIER_BASE64_LENGTH(MAX_SUM_WIRE))
-		paillier_raise(PAILLIER_ERR_LENGTH, "sum");
+		paillier_raise(PAILLIER_ERR_LENGTH, THING_SUM);
 	initStringInfo(&buf);
 	enlargeStringInfo(&buf, PAILLIER_BASE64_DECODED(len));
 	if (!paillier_base64_decode((uint8 *) buf.data, text, len))
-		paillier_raise(PAILLIER_ERR_BASE64, "sum");
+		paillier_raise(PAILLIER_ERR_BASE64, THING_SUM);
 	buf.len = PAILLIER_BASE64_DECODED(len);
 	PG_RETURN_POINTER(sum_deserialize(&buf, ERRCODE_INVALID_TEXT_REPRESENTATION));
 }

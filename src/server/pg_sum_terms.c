@@ -226,7 +226,7 @@ paillier_sum_total(PaillierKey *key, mp_limb_t *limbs, const PaillierSum *sum)
 
 			total_of_sign(key, quotient, copy, true);
 			paillier_require(paillier_negate_var(&key->pub, quotient, quotient, paillier_scratch(key)),
-							 "ciphertext in sum");
+							 THING_SUMMAND);
 			paillier_add(&key->pub, limbs, limbs, quotient, paillier_scratch(key));
 			break;
 		}

@@ -170,17 +170,17 @@ pg_detoast_datum(struct varlena *datum)
 static jmp_buf refused;
 
 void
-paillier_raise_parse(paillier_result result, const char *what, int parse_sqlstate)
+paillier_raise_parse(paillier_result result, PaillierThing thing, int parse_sqlstate)
 {
 	REQUIRE(result > PAILLIER_OK && result < PAILLIER_RESULTS);
-	REQUIRE(strcmp(what, "sum") == 0 && parse_sqlstate != 0);
+	REQUIRE(thing == THING_SUM && parse_sqlstate != 0);
 	longjmp(refused, 1);
 }
 
 void
-paillier_raise(paillier_result result, const char *what)
+paillier_raise(paillier_result result, PaillierThing thing)
 {
-	paillier_raise_parse(result, what, ERRCODE_INVALID_TEXT_REPRESENTATION);
+	paillier_raise_parse(result, thing, ERRCODE_INVALID_TEXT_REPRESENTATION);
 }
 
 /* ---- states and keys: the limbs that were read are those of the key ---- */
