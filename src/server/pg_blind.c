@@ -43,7 +43,7 @@ wipe_stock(struct PaillierBlinding *blinding)
 
 /* Factors that were made ahead do not outlive their transaction … */
 static void
-at_transaction_end(XactEvent event, void *arg)
+at_transaction_end(XactEvent event, void *arg pg_attribute_unused())
 {
 	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PARALLEL_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
 		return;

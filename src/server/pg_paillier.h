@@ -214,4 +214,25 @@ extern void paillier_check_bound(const PaillierKey *key, paillier_bound bound);
 extern void paillier_check_same_key(const uint8 *a, const uint8 *b);
 extern void paillier_check_same_slots(int a_bits, int a_slots, int b_bits, int b_slots);
 
+/* ---- decryption (pg_private.c) ---- */
+
+#define PAILLIER_TOGETHER 8
+
+/* Ciphertexts that are decrypted together, with a private key that only pg_private.c looks into. */
+typedef struct PaillierDecryption
+{
+	struct PaillierPreparedKey *key;
+	uint8		key_id[PAILLIER_KEY_ID_LENGTH];
+	bool		try;			/* NULL for what is no ciphertext or lies outside its bound, instead of an error */
+	int			count;
+	PaillierCiphertext *ct[PAILLIER_TOGETHER];
+	Numeric		out[PAILLIER_TOGETHER];	/* NULL where there is no value */
+} PaillierDecryption;
+
+/* Begin with no ciphertexts and the private key that is argument i; an error where the key is too short to be used. */
+extern void paillier_decryption_begin(PaillierDecryption *batch, FunctionCallInfo fcinfo, int i, bool try);
+
+/* Decrypt `count` ciphertexts, all under the key. */
+extern void paillier_decrypt_together(PaillierDecryption *batch);
+
 #endif
