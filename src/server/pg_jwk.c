@@ -14,7 +14,9 @@
 #define MAX_JWK_LENGTH 65536
 
 /*
- * jsonb_in, with its errors replaced: they quote the line they stumbled over.
+ * jsonb_in, with its errors replaced: they quote the line they stumbled over.  To
+ * catch them takes no subtransaction: jsonb_in holds nothing but memory.  Cancelled
+ * queries and a lack of memory are errors as ever.
  */
 static Jsonb *
 parse_quietly(const char *text, PaillierThing thing)

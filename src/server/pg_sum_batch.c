@@ -300,7 +300,8 @@ paillier_sum_defer(FunctionCallInfo fcinfo, SumBatch *batch, PaillierKey *key, P
 	{
 		batch->lane[batch->count] = (Lane) {sum, 0};
 		sum->pending = ++batch->count;
-		for (int i = 0; i < sum->words; i += 8)
+		/* the states of a hash table lie apart: this one has come into the cache when its rows are multiplied */
+		for (int i = 0; i < sum->words; i += LINE_WORDS)
 			__builtin_prefetch(paillier_sum_term(sum, 0)->product + i, 1);
 	}
 	lane = &batch->lane[sum->pending - 1];

@@ -132,6 +132,10 @@ hide(PaillierTableScan *scan, Oid index)
 	}
 }
 
+/*
+ * systable_beginscan() serves tables that are none of the catalogs as well: it looks
+ * at the heap and a btree index by the given snapshot, and needs no executor.
+ */
 static void
 begin_scan(PaillierTableScan *scan, Relation table, text *key, bool hidden)
 {
