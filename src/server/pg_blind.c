@@ -77,8 +77,8 @@ begin_blinding(PaillierKey *key)
 	if (!registered)
 		RegisterXactCallback(at_transaction_end, NULL);
 	registered = true;
-	(void) paillier_blinder_init(&blinding->blinder, &key->pub, &paillier_comb_small, NULL, paillier_server_random, NULL,
-								 NULL);
+	(void) paillier_blinder_init(&blinding->blinder, &key->pub, &paillier_comb_small, NULL, paillier_server_random,
+								 NULL, NULL);
 	blinding->djn = key->pub.djn;
 	blinding->callback.func = forget_blinding;
 	blinding->callback.arg = blinding;
