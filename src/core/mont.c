@@ -31,9 +31,12 @@ paillier_kernel_named(const char *name)
 }
 
 const paillier_kernel *
-paillier_kernel_of_digits(int digit_bits)
+paillier_kernel_of_format(int format)
 {
-	return kernels[0]->digit_bits == digit_bits ? kernels[0] : kernels[1];
+	for (int i = 0; i < 2; i++)
+		if (kernels[i]->format == format)
+			return kernels[i];
+	return NULL;
 }
 
 /* ---- preparation ---- */
@@ -156,21 +159,21 @@ from_digits(mp_limb_t *number, int size, const mp_limb_t *digits, int count, int
 }
 
 void
-paillier_mont_import_var(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *digits, int words, int digit_bits,
-						 mp_limb_t *scratch)
+paillier_mont_import_var(const paillier_mont *ctx, mp_limb_t *out, const paillier_kernel *maker,
+						 const mp_limb_t *residue, int words, mp_limb_t *scratch)
 {
-	int			count = words / paillier_kernel_of_digits(digit_bits)->numbers;
-	int			part = count * digit_bits / 64 + 2;
+	int			count = words / maker->numbers;
+	int			part = paillier_kernel_radix_bits(maker, words) / 64 + 2;
 	int			size = part + ctx->root_limbs;
 	mp_limb_t  *sum = scratch;	/* size */
 	mp_limb_t  *number = sum + size;	/* part */
 	mp_limb_t  *rest = number + part;
 
-	from_digits(number, part, digits, count, digit_bits);
+	from_digits(number, part, residue, count, maker->digit_bits);
 	mpn_zero(sum, size);
 	if (count < words)
 	{
-		from_digits(rest, part, digits + count, count, digit_bits);
+		from_digits(rest, part, residue + count, count, maker->digit_bits);
 		mpn_mul(sum, rest, part, ctx->root, ctx->root_limbs);
 	}
 	(void) mpn_add(sum, sum, size, number, part);

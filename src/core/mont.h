@@ -60,12 +60,19 @@ typedef struct paillier_mont
 /* ---- kernels ---- */
 
 /*
- * What a kernel must do; scratch is that of the wrappers below.  "Eight" forms
- * work on eight residues at once, in an order of the kernel's own.
+ * What a kernel is and must do; scratch is that of the wrappers below.  "Eight"
+ * forms work on eight residues at once, in an order of the kernel's own.
+ *
+ * The format says how digits make residues and in which order eight of them
+ * stand: two kernels with the same number read each other's.  It is stored with
+ * residues.  A number MUST NOT change its meaning.
  */
+#define PAILLIER_FORMAT_LIMBS	1	/* one number in limbs; eight stand one behind the other */
+
 struct paillier_kernel
 {
 	const char *name;
+	int			format;
 	int			digit_bits;
 	int			numbers;		/* in a residue */
 	bool		(*available) (void);
@@ -94,8 +101,15 @@ extern const paillier_kernel *paillier_kernel_best(void);
 /* The kernel of that name where the processor has it, NULL otherwise. */
 extern const paillier_kernel *paillier_kernel_named(const char *name);
 
-/* The kernel that makes digits of so many bits, whether the processor has it or not. */
-extern const paillier_kernel *paillier_kernel_of_digits(int digit_bits);
+/* A kernel of that format, whether the processor has it or not; NULL for a number that none has. */
+extern const paillier_kernel *paillier_kernel_of_format(int format);
+
+/* log2 R for residues of so many words. */
+static inline int
+paillier_kernel_radix_bits(const paillier_kernel *kernel, int words)
+{
+	return words / kernel->numbers * kernel->digit_bits;
+}
 
 /* ---- one residue ---- */
 
@@ -134,11 +148,11 @@ extern bool paillier_mont_remainder_var(const paillier_mont *ctx, mp_limb_t *out
 										mp_limb_t *scratch);
 
 /*
- * out = what a residue of the same modulus stands for, whose digits any kernel
- * made on any processor.  Variable time.
+ * out = what a residue of the same modulus stands for, in the format of `maker`,
+ * which this processor need not have.  Variable time.
  */
-extern void paillier_mont_import_var(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *digits, int words,
-									 int digit_bits, mp_limb_t *scratch);
+extern void paillier_mont_import_var(const paillier_mont *ctx, mp_limb_t *out, const paillier_kernel *maker,
+									 const mp_limb_t *residue, int words, mp_limb_t *scratch);
 
 /* out = a·b/R.  out may be a or b. */
 extern void paillier_mont_mul(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b,

@@ -225,6 +225,7 @@ sqr8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, mp_limb_t *
 
 const paillier_kernel paillier_kernel_generic = {
 	.name = "generic",
+	.format = PAILLIER_FORMAT_LIMBS,
 	.digit_bits = 64,
 	.numbers = 1,
 	.available = available,

@@ -536,6 +536,7 @@ IFMA_END
 
 const paillier_kernel paillier_kernel_avx512ifma = {
 	.name = "avx512ifma",
+	.format = FORMAT_PAIRS,
 	.digit_bits = DIGIT_BITS,
 	.numbers = 2,
 	.available = available,
@@ -563,6 +564,7 @@ available(void)
 
 const paillier_kernel paillier_kernel_avx512ifma = {
 	.name = "avx512ifma",
+	.format = FORMAT_PAIRS,
 	.digit_bits = DIGIT_BITS,
 	.numbers = 2,
 	.available = available,

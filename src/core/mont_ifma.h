@@ -35,6 +35,7 @@
 
 #include "mont.h"
 
+#define FORMAT_PAIRS	2		/* two numbers in digits of 52 bits; eight stand in vectors of the same digit */
 #define DIGIT_BITS	52
 #define LANES		8
 

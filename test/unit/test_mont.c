@@ -506,8 +506,9 @@ test_choice(void)
 	check_int(paillier_kernel_generic.numbers, 1, "numbers in a residue");
 	check_int(paillier_kernel_avx512ifma.digit_bits, 52, "bits of a digit");
 	check_int(paillier_kernel_avx512ifma.numbers, 2, "numbers in a residue");
-	check(paillier_kernel_of_digits(64) == &paillier_kernel_generic, "the kernel of 64 bits");
-	check(paillier_kernel_of_digits(52) == &paillier_kernel_avx512ifma, "the kernel of 52 bits");
+	check(paillier_kernel_of_format(1) == &paillier_kernel_generic, "the kernel of format 1");
+	check(paillier_kernel_of_format(2) == &paillier_kernel_avx512ifma, "the kernel of format 2");
+	check(paillier_kernel_of_format(0) == NULL && paillier_kernel_of_format(3) == NULL, "a kernel for no format");
 	group_end();
 }
 
