@@ -52,7 +52,7 @@ BEGIN
 			'EXECUTE ON FUNCTION metering.moving_average(int)',
 			'EXECUTE ON FUNCTION metering.calendar_regression(int, boolean, int)',
 			'EXECUTE ON FUNCTION metering.holt_winters(float8, float8, float8, int, int, int, int)',
-			'EXECUTE ON FUNCTION metering.forecast(int, timestamptz, text)',
+			'EXECUTE ON FUNCTION metering.forecast(int, timestamptz, text, text)',
 			'EXECUTE ON FUNCTION metering.decrypted_load(@paillier@.paillier_private_key, timestamptz, timestamptz, text)',
 			'EXECUTE ON FUNCTION metering.region_statistics(@paillier@.paillier_private_key, timestamptz, timestamptz, text)',
 			'EXECUTE ON FUNCTION metering.region_quantiles(@paillier@.paillier_private_key, timestamptz, timestamptz, text, numeric[])',

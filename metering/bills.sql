@@ -24,14 +24,18 @@ CREATE VIEW metering.bill AS
 		FROM (
 			SELECT b.meter_id, p.period, c.tariff, b.key_id, c.account, c.flow, p.rounding, s.unit_kwh, p.price,
 				@paillier@.sum(b.total) AS energy, count(b.total) AS windows,
-				sum(b.readings) AS readings, sum(b.carried) AS carried, COALESCE(sum(i.missing), 0) AS missing,
+				sum(b.readings) AS readings, sum(b.carried) AS carried, sum(b.missing) AS missing,
 				count(p.standing) FILTER (WHERE b.expected > 0) AS days,
 				sum(p.standing) FILTER (WHERE b.expected > 0) AS standing
-			FROM metering.bill_window b
+			FROM (
+				SELECT w.slot, w.window_start, w.meter_id, w.key_id, w.total, w.readings, w.carried, w.expected, 0 AS missing
+				FROM metering.bill_window w
+				UNION ALL
+				SELECT g.slot, g.window_start, i.meter_id, g.key_id, NULL, 0, 0, 0, i.missing
+				FROM metering.incomplete i JOIN metering.sealed_window g ON g.window_start = i.window_start) AS b
 			CROSS JOIN metering.setting s
 			JOIN metering.contract c ON c.meter_id = b.meter_id AND b.window_start >= c.since AND b.window_start < c.until
 			JOIN price p ON p.slot = b.slot AND p.window_start = b.window_start AND p.tariff = c.tariff AND p.flow = c.flow
-			LEFT JOIN metering.incomplete i ON i.meter_id = b.meter_id AND i.window_start = b.window_start AND b.key_id = p.key_id
 			GROUP BY b.meter_id, p.period, c.tariff, b.key_id, c.account, c.flow, p.rounding, s.unit_kwh, p.price) AS y
 		GROUP BY y.meter_id, y.period, y.tariff, y.key_id, y.account, y.flow, y.rounding, y.unit_kwh) AS x;
 

@@ -1,7 +1,8 @@
 -- Hours without a total are left out of both the sum and the divisor.  A model is used
 -- if the weights of the missing hours, all taken as positive, are at most half of its
 -- divisor, under one key.  Otherwise last_week is used, or else last_day.
-CREATE FUNCTION metering.forecast(hours int DEFAULT 24, as_of timestamptz DEFAULT NULL, with_model text DEFAULT NULL)
+CREATE FUNCTION metering.forecast(hours int DEFAULT 24, as_of timestamptz DEFAULT NULL, with_model text DEFAULT NULL,
+		of_region text DEFAULT NULL)
 	RETURNS TABLE (region text, hour timestamptz, forecast @paillier@.paillier_ciphertext, divisor numeric, model text,
 		hours_used int, hours_missing int, key_id text)
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET jit = off
@@ -22,7 +23,7 @@ BEGIN
 	WITH place AS MATERIALIZED (
 		SELECT r.region, COALESCE(with_model, m.model, 'seasonal') AS model
 		FROM (SELECT DISTINCT h.region FROM metering.region_hour h
-			WHERE h.hour >= origin - interval '7 days' AND h.hour < origin) AS r
+			WHERE h.hour >= origin - interval '7 days' AND h.hour < origin AND (of_region IS NULL OR h.region = of_region)) AS r
 		LEFT JOIN metering.region_model m ON m.region = r.region
 	), candidate AS MATERIALIZED (
 		SELECT region, model, 1 AS choice FROM place
@@ -55,7 +56,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.forecast(int, timestamptz, text) IS 'encrypted load of the next hours, from the last sealed hour or an earlier time on, of every region with an hour in the week before, by its model or a given one';
+COMMENT ON FUNCTION metering.forecast(int, timestamptz, text, text) IS 'encrypted load of the next hours, from the last sealed hour or an earlier time on, of every region with an hour in the week before or of one, by its model or a given one';
 
 CREATE VIEW metering.region_forecast AS
 	SELECT region, hour, forecast, divisor, model, hours_used, hours_missing, key_id FROM metering.forecast();

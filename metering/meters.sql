@@ -47,7 +47,44 @@ COMMENT ON TABLE metering.contract_history IS 'earlier values of tariff, account
 
 SELECT pg_catalog.pg_extension_config_dump('metering.contract_history', '');
 
-CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.meter
+-- Sessions that send readings remember meters.  Those that have changed since are listed
+-- here, in the order of commits: writers take turns.
+CREATE TABLE metering.meter_change (
+	version  bigint PRIMARY KEY,
+	meter_id text
+);
+
+COMMENT ON TABLE metering.meter_change IS 'the latest changes of metering.meter, from which sessions learn which meters to read again';
+COMMENT ON COLUMN metering.meter_change.version IS 'number of the change';
+COMMENT ON COLUMN metering.meter_change.meter_id IS 'the meter; NULL: many meters';
+
+SELECT pg_catalog.pg_extension_config_dump('metering.meter_change', '');
+
+CREATE FUNCTION metering.note_meter_change() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	latest bigint;
+BEGIN
+	LOCK TABLE metering.meter_turn IN EXCLUSIVE MODE;
+	SELECT COALESCE(max(c.version), 0) INTO latest FROM metering.meter_change c;
+	INSERT INTO metering.meter_change (version, meter_id)
+	SELECT latest + row_number() OVER (), c.meter_id
+	FROM (SELECT DISTINCT CASE WHEN (SELECT count(*) FROM changed) <= 100 THEN x.meter_id END AS meter_id FROM changed x) AS c;
+	DELETE FROM metering.meter_change c WHERE c.version <= latest - 1000;
+	RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION metering.note_meter_change() IS 'lists meters that have changed';
+
+CREATE TRIGGER note_update AFTER UPDATE ON metering.meter REFERENCING OLD TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION metering.note_meter_change();
+CREATE TRIGGER note_delete AFTER DELETE ON metering.meter REFERENCING OLD TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION metering.note_meter_change();
+CREATE TRIGGER announce AFTER TRUNCATE ON metering.meter
+	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce();
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.meter_change
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce();
 
 -- In each hour a meter counts in one region, and in each window it has one tariff.

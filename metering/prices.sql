@@ -60,12 +60,14 @@ COMMENT ON VIEW metering.tariff_in_use IS 'the tariffs that meters are billed by
 -- Problems of tariffs in the coming year.  A price that changes within a bill window
 -- takes effect with the next window.
 CREATE VIEW metering.tariff_problem AS
+	WITH rates AS MATERIALIZED (SELECT * FROM metering.rate)
 	SELECT u.tariff, format('no %s price on %s days of the coming year, the first of them %s', u.flow, count(*), min(d.day)) AS problem
 	FROM metering.tariff_in_use AS u
 	JOIN metering.tariff t ON t.tariff = u.tariff
 	CROSS JOIN LATERAL (
 		SELECT ((now() AT TIME ZONE t.zone)::date + i) AS day FROM generate_series(0, 364) AS i) AS d
-	WHERE metering.price(u.tariff, u.flow, d.day) IS NULL
+	WHERE NOT EXISTS (SELECT FROM rates r WHERE r.tariff = u.tariff AND r.charge = u.flow AND r.valid @> d.day
+		AND EXTRACT(isodow FROM d.day)::int = ANY (r.weekdays) AND EXTRACT(month FROM d.day)::int = ANY (r.months))
 	GROUP BY u.tariff, u.flow
 	UNION ALL
 	SELECT b.tariff, format('%s is within a bill window in %s months of the year', b.from_time, count(*))
@@ -76,7 +78,7 @@ CREATE VIEW metering.tariff_problem AS
 			now() AT TIME ZONE 'UTC' + interval '11 months', interval '1 month') AS d (day)
 		CROSS JOIN LATERAL (
 			SELECT time '00:00' AS from_time
-			UNION SELECT r.from_time FROM metering.rate r
+			UNION SELECT r.from_time FROM rates r
 			WHERE r.tariff = t.tariff AND r.valid @> d.day::date AND EXTRACT(month FROM d.day)::int = ANY (r.months)) AS x
 		WHERE EXISTS (SELECT FROM metering.tariff_in_use u WHERE u.tariff = t.tariff)) AS b
 	CROSS JOIN metering.setting s

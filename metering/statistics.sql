@@ -13,21 +13,10 @@ COMMENT ON COLUMN metering.region_load.expected IS 'readings that the meters of 
 -- a combination of these totals.  Only views run as their owner here.  Ciphertexts
 -- under two keys are never added: each key has a row.
 
--- Days, weeks and months.  region_day, region_week and region_month show one unit
--- each.
-CREATE VIEW metering.region_period AS
-	SELECT u.unit, h.region, pg_catalog.date_trunc(u.unit, h.hour AT TIME ZONE s.zone)::date AS starts_on,
-		@paillier@.sum(h.total) AS total, count(h.total)::int AS hours, (count(*) - count(h.total))::int AS hours_suppressed,
-		COALESCE(sum(h.meters) FILTER (WHERE h.total IS NOT NULL), 0) AS meter_hours,
-		COALESCE(sum(h.readings) FILTER (WHERE h.total IS NOT NULL), 0) AS readings,
-		COALESCE(sum(h.expected) FILTER (WHERE h.total IS NOT NULL), 0) AS expected, h.key_id
-	FROM metering.region_total h
-	CROSS JOIN metering.setting s
-	CROSS JOIN (VALUES ('day'), ('week'), ('month')) AS u (unit)
-	GROUP BY u.unit, h.region, starts_on, h.key_id;
-
-COMMENT ON VIEW metering.region_period IS 'totals of days, weeks and months, from which region_day, region_week and region_month are made';
-
+-- Days, weeks and months.  Each view lists the periods first, and reads the hours of a
+-- period by an index: so a condition on the period, or on the region, reads only its
+-- hours.  A clock may change at midnight: so the range of hours is wider than the
+-- period, and each hour is looked at.
 DO $do$
 DECLARE
 	unit text;
@@ -35,8 +24,22 @@ BEGIN
 	FOREACH unit IN ARRAY ARRAY['day', 'week', 'month'] LOOP
 		EXECUTE format($sql$
 			CREATE VIEW metering.region_%1$s AS
-				SELECT region, starts_on AS %1$s, total, hours, hours_suppressed, meter_hours, readings, expected, key_id
-				FROM metering.region_period WHERE unit = '%1$s' AND total IS NOT NULL;
+				SELECT h.region, p.%1$s, @paillier@.sum(h.total) AS total, count(h.total)::int AS hours,
+					(count(*) - count(h.total))::int AS hours_suppressed,
+					COALESCE(sum(h.meters) FILTER (WHERE h.total IS NOT NULL), 0) AS meter_hours,
+					COALESCE(sum(h.readings) FILTER (WHERE h.total IS NOT NULL), 0) AS readings,
+					COALESCE(sum(h.expected) FILTER (WHERE h.total IS NOT NULL), 0) AS expected, h.key_id
+				FROM (
+					SELECT d.starts::date AS %1$s, d.starts, s.zone, d.starts AT TIME ZONE s.zone - interval '3 hours' AS since,
+						(d.starts + interval '1 %1$s') AT TIME ZONE s.zone + interval '3 hours' AS until
+					FROM metering.setting s
+					CROSS JOIN LATERAL (SELECT min(x.hour) AS first, max(x.hour) AS last FROM metering.region_hour x) AS x
+					CROSS JOIN LATERAL generate_series(date_trunc('%1$s', x.first AT TIME ZONE s.zone), x.last AT TIME ZONE s.zone,
+						interval '1 %1$s') AS d (starts)) AS p
+				JOIN metering.region_total h ON h.hour >= p.since AND h.hour < p.until
+					AND date_trunc('%1$s', h.hour AT TIME ZONE p.zone) = p.starts
+				GROUP BY h.region, p.%1$s, h.key_id
+				HAVING count(h.total) > 0;
 
 			COMMENT ON VIEW metering.region_%1$s IS 'encrypted energy of each region and %1$s; decrypt total with @paillier@.paillier_decrypt()';
 			COMMENT ON COLUMN metering.region_%1$s.%1$s IS 'its first day, in the time zone of the settings';

@@ -151,6 +151,34 @@ check_ciphertext(Oid function, const PaillierCiphertext *energy)
 	paillier_require(paillier_check(&key->pub, energy->c, paillier_scratch(key)), THING_CIPHERTEXT);
 }
 
+/* Whether the present transaction has sent readings. */
+static bool door_ran = false;
+
+/* A prepared transaction would keep staging locked for as long as somebody likes. */
+static void
+refuse_prepare(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_PREPARE && door_ran)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a transaction that has sent readings cannot be prepared"),
+				 errhint("Use COMMIT.")));
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		door_ran = false;
+}
+
+/* Note that the transaction sends readings. */
+static void
+note_transaction(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+		RegisterXactCallback(refuse_prepare, NULL);
+	registered = true;
+	door_ran = true;
+}
+
 /* Readings come back from reading_kept, accepted once: see restore_kept_readings(). */
 static bool coming_back = false;
 
@@ -174,6 +202,7 @@ paillier_metering_accept(PG_FUNCTION_ARGS)
 
 	if (coming_back)
 		PG_RETURN_BOOL(true);
+	note_transaction();
 	rules = paillier_metering_rules(function);
 	period = period_at(rules, read_at);
 	check_time(rules, period, read_at);

@@ -4,9 +4,10 @@
  *
  * The door asks for every reading that enters, so the answers are cached in the
  * backend.  Triggers on the tables behind them announce changes as invalidations of
- * those relations, which empty the cache in every backend; what is loaded again is
- * read with a fresh snapshot.  Roles are cached by name and looked up again when any
- * role has changed.
+ * those relations; what is loaded again is read with a fresh snapshot.  A change of
+ * settings empties the cache.  Changes of meters are listed in metering.meter_change,
+ * from which each session reads what it has not seen yet, and drops these meters only.
+ * Roles are cached by name and looked up again when any role has changed.
  */
 #include "pg_metering.h"
 #include "pg_table.h"
@@ -14,6 +15,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -37,24 +39,45 @@ typedef struct Collector
 
 typedef struct CachedMeter
 {
-	char		id[MAX_METER_ID];	/* hash key, zero-padded */
+	const char *id;				/* hash key; the string lies in the cache's memory */
 	MeteringMeter meter;
 	Collector  *collector;		/* NULL: any collector may send its readings */
+	uint32		hash;
+	char		status;
 } CachedMeter;
 
-/* Meters that are remembered; beyond it the cache starts afresh.  About 25 MB. */
-#define MAX_METERS 250000
+#define SH_PREFIX meters
+#define SH_ELEMENT_TYPE CachedMeter
+#define SH_KEY_TYPE const char *
+#define SH_KEY id
+#define SH_HASH_KEY(table, key) hash_bytes((const unsigned char *) (key), (int) strlen(key))
+#define SH_EQUAL(table, a, b) (strcmp(a, b) == 0)
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, entry) (entry)->hash
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* Meters that are remembered; beyond it the cache starts afresh.  About 70 bytes each. */
+#define MAX_METERS 2000000
 
 static MemoryContext rules_context = NULL;
 static MeteringRules *rules = NULL;
-static HTAB *meters = NULL;
+static meters_hash *meters = NULL;
+static int	meters_stored = 0;	/* ids in the cache's memory, also of meters that were dropped since */
 static HTAB *collectors = NULL;
 
 /* The tables whose changes matter, and a count of these changes. */
 static Oid	setting_table = InvalidOid;
 static Oid	setting_history_table = InvalidOid;
 static Oid	meter_table = InvalidOid;
+static Oid	meter_change_table = InvalidOid;
 static uint64 changes = 0;
+
+/* The changes of meters that this session knows of, and whether there may be newer ones. */
+static int64 seen_version = 0;
+static bool meters_changed = false;
 
 /* A count of the changes of roles. */
 static uint64 role_changes = 1;
@@ -62,6 +85,12 @@ static uint64 role_changes = 1;
 static void
 forget_tables(Datum arg pg_attribute_unused(), Oid relid)
 {
+	if (relid == meter_change_table && relid != InvalidOid)
+	{
+		meters_changed = true;
+		changes++;
+		return;
+	}
 	if (relid != InvalidOid && relid != setting_table && relid != setting_history_table && relid != meter_table)
 		return;
 	rules = NULL;
@@ -89,44 +118,87 @@ paillier_metering_announce(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(NULL);
 }
 
-static HTAB *
-make_table(const char *name, Size key_size, Size entry_size)
+/*
+ * Read the changes of meters that this session has not seen.  Returns false if they
+ * concern all meters, or if older ones are not listed any more.
+ */
+static bool
+read_changes(Oid schema)
+{
+	PaillierTableScan scan;
+	int64		oldest = PG_INT64_MAX;
+	int64		newest = seen_version;
+	bool		single = true;
+
+	meters_changed = false;
+	paillier_table_begin(&scan, schema, "meter_change", NULL);
+	while (paillier_table_next(&scan))
+	{
+		bool		isnull;
+		int64		version = DatumGetInt64(paillier_table_column(&scan, "version", INT8OID, &isnull));
+		Datum		id = paillier_table_column(&scan, "meter_id", TEXTOID, &isnull);
+
+		oldest = Min(oldest, version);
+		newest = Max(newest, version);
+		if (version <= seen_version)
+			continue;
+		if (isnull)
+			single = false;
+		else if (meters != NULL)
+			meters_delete(meters, TextDatumGetCString(id));
+	}
+	paillier_table_end(&scan);
+	if (newest > seen_version && oldest > seen_version + 1)
+		single = false;
+	seen_version = newest;
+	return single;
+}
+
+/* An empty cache. */
+static void
+make_cache(Oid schema)
 {
 	HASHCTL		info = {0};
 
-	info.keysize = key_size;
-	info.entrysize = entry_size;
-	info.hcxt = rules_context;
-	return hash_create(name, 256, &info, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
-/* An empty cache where there is none, or one that is full or out of date. */
-static void
-open_cache(Oid function)
-{
-	static bool registered = false;
-	Oid			schema;
-
-	if (meters != NULL && hash_get_num_entries(meters) < MAX_METERS)
-		return;
-	if (!registered)
+	if (rules_context == NULL)
 	{
 		CacheRegisterRelcacheCallback(forget_tables, (Datum) 0);
 		CacheRegisterSyscacheCallback(AUTHOID, forget_roles, (Datum) 0);
-		registered = true;
-	}
-	if (rules_context == NULL)
 		rules_context = AllocSetContextCreate(TopMemoryContext, "paillier metering", ALLOCSET_DEFAULT_SIZES);
+	}
 	rules = NULL;
 	meters = NULL;
 	collectors = NULL;
 	MemoryContextReset(rules_context);
-	schema = get_func_namespace(function);
 	setting_table = get_relname_relid("setting", schema);
 	setting_history_table = get_relname_relid("setting_history", schema);
 	meter_table = get_relname_relid("meter", schema);
-	collectors = make_table("paillier metering collectors", sizeof(NameData), sizeof(Collector));
-	meters = make_table("paillier metering meters", MAX_METER_ID, sizeof(CachedMeter));
+	meter_change_table = get_relname_relid("meter_change", schema);
+	info.keysize = sizeof(NameData);
+	info.entrysize = sizeof(Collector);
+	info.hcxt = rules_context;
+	collectors = hash_create("paillier metering collectors", 64, &info, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	meters = meters_create(rules_context, 256, NULL);
+	meters_stored = 0;
+}
+
+/* The cache, without what has changed; an empty one where there is none, or where it is full. */
+static void
+open_cache(Oid function)
+{
+	Oid			schema;
+
+	if (meters != NULL && !meters_changed && meters_stored < MAX_METERS)
+		return;
+	schema = get_func_namespace(function);
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (meters == NULL || meters_stored >= MAX_METERS)
+			make_cache(schema);
+		if (!read_changes(schema))
+			meters = NULL;
+	} while (meters == NULL || meters_changed);
 }
 
 /* ---- settings ---- */
@@ -311,13 +383,37 @@ is_collector(Collector *collector)
 	return has_privs_of_role(GetUserId(), collector->role);
 }
 
-/* Read a meter into the cache; NULL where there is none. */
-static CachedMeter *
-load_meter(Oid function, const char *key, text *id)
+/* A meter of the cache; false where it has none of that id. */
+static bool
+find_cached(const char *id, CachedMeter *meter)
 {
-	CachedMeter *entry = NULL;
+	CachedMeter *entry = meters_lookup(meters, id);
 
-	while (entry == NULL)
+	if (entry != NULL)
+		*meter = *entry;
+	return entry != NULL;
+}
+
+/* Put a meter into the cache. */
+static void
+store_meter(const char *id, const MeteringMeter *meter, Name collector)
+{
+	CachedMeter *entry;
+	bool		found;
+
+	entry = meters_insert(meters, MemoryContextStrdup(rules_context, id), &found);
+	entry->meter = *meter;
+	entry->collector = collector != NULL ? find_collector(collector) : NULL;
+	meters_stored++;
+}
+
+/* Read a meter into the cache; false where there is none. */
+static bool
+load_meter(Oid function, const char *id)
+{
+	bool		loaded = false;
+
+	while (!loaded)
 	{
 		PaillierTableScan scan;
 		uint64		before;
@@ -329,7 +425,7 @@ load_meter(Oid function, const char *key, text *id)
 		CHECK_FOR_INTERRUPTS();
 		open_cache(function);
 		before = changes;
-		paillier_table_begin(&scan, get_func_namespace(function), "meter", id);
+		paillier_table_begin(&scan, get_func_namespace(function), "meter", cstring_to_text(id));
 		found = paillier_table_next(&scan);
 		if (found)
 		{
@@ -345,12 +441,11 @@ load_meter(Oid function, const char *key, text *id)
 		if (before != changes)
 			continue;
 		if (!found)
-			return NULL;
-		entry = hash_search(meters, key, HASH_ENTER, NULL);
-		entry->meter = meter;
-		entry->collector = restricted ? find_collector(&name) : NULL;
+			return false;
+		store_meter(id, &meter, restricted ? &name : NULL);
+		loaded = true;
 	}
-	return entry;
+	return true;
 }
 
 bool
@@ -358,17 +453,16 @@ paillier_metering_find_meter(Oid function, text *id, MeteringMeter *meter)
 {
 	char		key[MAX_METER_ID] = {0};
 	int			len = VARSIZE_ANY_EXHDR(id);
-	CachedMeter *entry;
+	CachedMeter cached;
 
 	if (len >= MAX_METER_ID)
 		return false;
 	memcpy(key, VARDATA_ANY(id), len);
 	open_cache(function);
-	entry = hash_search(meters, key, HASH_FIND, NULL);
-	if (entry == NULL)
-		entry = load_meter(function, key, id);
-	if (entry == NULL || (entry->collector != NULL && !is_collector(entry->collector)))
+	if (!find_cached(key, &cached) && !(load_meter(function, key) && find_cached(key, &cached)))
 		return false;
-	*meter = entry->meter;
+	if (cached.collector != NULL && !is_collector(cached.collector))
+		return false;
+	*meter = cached.meter;
 	return true;
 }

@@ -80,7 +80,7 @@ SELECT ok(count(*) >= 9, count(*) || ' columns of ciphertexts') FROM attack;
 
 -- every function: what it gives, as numbers that must be multiples up to what rounding takes
 INSERT INTO attack SELECT function::regprocedure, 'INSERT INTO evidence ' || format(query, function) FROM (VALUES
-	('metering.forecast(int, timestamptz, text)', $$SELECT '%s ' || m, paillier_decrypt(forecast, private_key) FROM fixture_key,
+	('metering.forecast(int, timestamptz, text, text)', $$SELECT '%s ' || m, paillier_decrypt(forecast, private_key) FROM fixture_key,
 		unnest(ARRAY['seasonal', 'last_week', 'last_day', 'one', 'difference', 'fraction', 'regression']) m, LATERAL metering.forecast(168, NULL, m) WHERE name = 'small' AND forecast IS NOT NULL$$),
 	('metering.decrypted_load(paillier_private_key, timestamptz, timestamptz, text)', $$SELECT '%s', energy FROM fixture_key, metering.decrypted_load(private_key) WHERE name = 'small'$$),
 	('metering.region_statistics(paillier_private_key, timestamptz, timestamptz, text)', $$SELECT '%s', v, t FROM fixture_key, (SELECT hour, hour + h * interval '1 hour' AS ends FROM metering.region_load, unnest('{1, 2, 24}'::int[]) h WHERE region = 'edge' LIMIT 60) x,
@@ -91,7 +91,7 @@ INSERT INTO attack SELECT function::regprocedure, 'INSERT INTO evidence ' || for
 	('metering.moving_average(int)', $$SELECT NULL, NULL WHERE '%s' = ''$$), ('metering.calendar_regression(int, boolean, int)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
 	('metering.holt_winters(float8, float8, float8, int, int, int, int)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
 	('metering.bits(bigint)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
-	('metering.reading_bit(timestamptz, int)', $$SELECT NULL, NULL WHERE '%s' = ''$$), ('metering.slot(timestamptz)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
+	('metering.minute_bit(timestamptz)', $$SELECT NULL, NULL WHERE '%s' = ''$$), ('metering.slot(timestamptz)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
 	('metering.utc_hour(timestamptz)', $$SELECT NULL, NULL WHERE '%s' = ''$$), ('metering.window_label(timestamptz, text, interval)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
 	('metering.window_of(timestamptz)', $$SELECT NULL, NULL WHERE '%s' = ''$$)) v (function, query);
 SELECT is((SELECT string_agg(p.oid::regprocedure::text, ', ') FROM pg_proc p WHERE pronamespace = 'metering'::regnamespace AND has_function_privilege('groups_analyst', oid, 'EXECUTE')
