@@ -1,5 +1,6 @@
 -- metering_place.sql
---	Another place, silent hours, and steps that take several passes.
+--	Another place, silent hours, steps that take several passes, and sessions that
+--	block the roll-up.
 
 \ir fixture.psql
 \ir ../t/metering.psql
@@ -142,5 +143,30 @@ CALL metering.rollup(at(:'h', '5 hours'));
 SELECT is_empty('SELECT wrong_regions() UNION ALL SELECT wrong_meters()', 'five passes give the same totals as one');
 SELECT is((SELECT sum(readings) || ' ' || count(*) FROM metering.bill_window), '56 14', 'all of them');
 SELECT is((SELECT sum(duplicates)::int FROM metering.rollup_log), 3, 'and find what was sent twice');
+
+-- ---- a session that holds a lock on staging ----
+
+SELECT begin_metering($$reading_interval = '30 min', patience = '1 hour'$$) \g /dev/null
+SELECT add_meters('m', 2, 'one') \g /dev/null
+SELECT send('m.', :'h', at(:'h', '2 hours')) \g /dev/null
+\setenv PGDATABASE :DBNAME
+\setenv PGAPPNAME holder
+\! psql -XAtq -c BEGIN -c 'LOCK TABLE metering.partial IN ACCESS SHARE MODE' -c 'SELECT pg_sleep(90)' >/dev/null 2>&1 &
+CREATE FUNCTION held() RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+	WHERE relation = 'metering.partial'::regclass AND application_name = 'holder' $$;
+DO $$ BEGIN FOR i IN 1 .. 300 LOOP EXIT WHEN held() > 0; PERFORM pg_sleep(0.1); END LOOP; END $$;
+SELECT is(held(), 1::bigint, 'another session holds a lock');
+CALL metering.rollup(at(:'h', '3 hours'));
+SELECT is((SELECT billed_until FROM metering.progress), :'h'::timestamptz, 'a window waits for it');
+SELECT matches((SELECT blocked_by FROM metering.health), '^session \d+ of role ".+" \(holder\)$', 'health names it');
+SELECT matches((SELECT problems::text FROM metering.health), 'could not lock staging since .* because of session', 'as a problem');
+SELECT is(held(), 1::bigint, 'within the patience it goes on');
+UPDATE metering.setting SET patience = '1 s';
+SELECT pg_sleep(1.1) \g /dev/null
+CALL metering.rollup(at(:'h', '3 hours'));
+SELECT is((SELECT billed_until FROM metering.progress), at(:'h', '2 hours'), 'after it, it is ended');
+SELECT is((SELECT format('%s %s', blocked_since, blocked_by) FROM metering.progress) || held(), ' 0', 'and nothing is blocked any more');
+SELECT is_empty('SELECT wrong_meters()', 'the total is exact');
 
 SELECT * FROM finish();
