@@ -23,16 +23,17 @@ COMMENT ON FUNCTION metering.move_start(timestamptz) IS 'moves the start of mete
 
 -- Empties a partition of months that lies before the start of metering as a whole.
 CREATE FUNCTION metering.forget_slot(slot int) RETURNS boolean
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
+	LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
 	AS $$
 DECLARE
-	partition regclass := ('metering.bill_window_' || to_char(slot, 'FM00'))::regclass;
+	partition regclass;
 	newest    timestamptz;
 BEGIN
 	IF slot NOT BETWEEN 0 AND metering.month_slots() - 1 THEN
 		RAISE EXCEPTION 'bill windows have no partition %', slot
 			USING ERRCODE = 'invalid_parameter_value', HINT = format('Partitions are numbered from 0 to %s.', metering.month_slots() - 1);
 	END IF;
+	partition := ('metering.bill_window_' || to_char(slot, 'FM00'))::regclass;
 	EXECUTE format('SELECT max(b.window_start) FROM %s b', partition) INTO newest;
 	IF newest IS NULL OR newest >= COALESCE((SELECT s.starts_at FROM metering.setting s), '-infinity') THEN
 		RETURN false;
@@ -53,19 +54,19 @@ CREATE FUNCTION metering.forget_rows(regions boolean) RETURNS void
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	starts timestamptz := (SELECT s.starts_at FROM metering.setting s);
+	before timestamptz := (SELECT s.starts_at FROM metering.setting s);
 	rows   bigint;
 BEGIN
-	DELETE FROM metering.incomplete i WHERE i.window_start < starts;
-	DELETE FROM metering.window_grid w WHERE w.window_end <= starts
+	DELETE FROM metering.incomplete i WHERE i.window_start < before;
+	DELETE FROM metering.window_grid w WHERE w.window_end <= before
 		AND NOT EXISTS (SELECT FROM metering.bill_window b WHERE (b.slot, b.window_start) = (w.slot, w.window_start));
-	DELETE FROM metering.rollup_log l WHERE l.finished_at < starts;
-	DELETE FROM metering.uncounted u WHERE u.hour < starts;
-	DELETE FROM metering.lost l WHERE l.until < starts;
+	DELETE FROM metering.rollup_log l WHERE l.finished_at < before;
+	DELETE FROM metering.uncounted u WHERE u.hour < before;
+	DELETE FROM metering.lost l WHERE l.until < before;
 	IF regions THEN
-		DELETE FROM metering.region_hour r WHERE r.hour < starts;
+		DELETE FROM metering.region_hour r WHERE r.hour < before;
 		GET DIAGNOSTICS rows = ROW_COUNT;
-		DELETE FROM metering.voided_region_hour r WHERE r.hour < starts;
+		DELETE FROM metering.voided_region_hour r WHERE r.hour < before;
 		RAISE NOTICE '% regional hours: forgotten', rows;
 	END IF;
 END

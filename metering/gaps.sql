@@ -61,6 +61,7 @@ CREATE FUNCTION metering.expect_readings() RETURNS trigger
 	AS $$
 DECLARE
 	earlier tstzrange := 'empty';
+	asked   tstzrange;
 	present tstzrange;
 	billed  timestamptz;
 	since   timestamptz;
@@ -77,26 +78,30 @@ BEGIN
 	IF lower_inf(present) AND NOT lower_inf(earlier) THEN
 		present := present * tstzrange(CASE WHEN isempty(earlier) THEN billed ELSE lower(earlier) END, NULL);
 	END IF;
+	-- a meter that had no begin may not have been asked
+	asked := CASE WHEN lower_inf(earlier) AND NOT lower_inf(present) THEN 'empty' ELSE earlier END;
 	SELECT greatest(s.starts_at, now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision))
 	INTO since FROM metering.setting s;
 	FOR w IN
-		SELECT x.*, metering.expected_minutes(present, x.window_start, x.window_end, metering.minutes(x.reading_interval)) AS expected
+		SELECT x.window_start, x.key_id, x.slot, e.expected, metering.missing_minutes(e.expected, e.asked) AS added
 		FROM metering.sealed_window x
-		WHERE x.window_end > since
-			AND metering.expected_minutes(present, x.window_start, x.window_end, metering.minutes(x.reading_interval))
-				<> metering.expected_minutes(earlier, x.window_start, x.window_end, metering.minutes(x.reading_interval))
+		CROSS JOIN LATERAL (
+			SELECT metering.expected_minutes(present, x.window_start, x.window_end, metering.minutes(x.reading_interval)) AS expected,
+				metering.expected_minutes(earlier, x.window_start, x.window_end, metering.minutes(x.reading_interval)) AS earlier,
+				metering.expected_minutes(asked, x.window_start, x.window_end, metering.minutes(x.reading_interval)) AS asked) AS e
+		WHERE x.window_end > since AND (e.expected <> e.earlier OR e.expected <> e.asked)
 	LOOP
 		UPDATE metering.incomplete i SET expected = w.expected
 		WHERE (i.meter_id, i.window_start) = (NEW.meter_id, w.window_start);
 		CONTINUE WHEN FOUND;
 		-- a row that is there already belongs to a window that is complete
 		INSERT INTO metering.bill_window (slot, window_start, meter_id, key_id, expected)
-		SELECT w.slot, w.window_start, NEW.meter_id, w.key_id, metering.count_minutes(w.expected)
-		WHERE metering.count_minutes(w.expected) > 0
+		SELECT w.slot, w.window_start, NEW.meter_id, w.key_id, metering.count_minutes(w.added)
+		WHERE metering.count_minutes(w.added) > 0
 		ON CONFLICT DO NOTHING;
 		IF FOUND THEN
 			INSERT INTO metering.incomplete (meter_id, window_start, expected, received)
-			VALUES (NEW.meter_id, w.window_start, w.expected, '{}');
+			VALUES (NEW.meter_id, w.window_start, w.added, '{}');
 		END IF;
 	END LOOP;
 	RETURN NULL;

@@ -100,7 +100,12 @@ BEGIN
 	INTO moved FROM metering.place() AS p;
 	SELECT * INTO staged FROM metering.staging_since;
 	IF moved OR staged.epoch <> g.epoch THEN
-		RETURN CASE WHEN metering.change_place() THEN (SELECT x.since FROM metering.staging_since x) END;
+		-- not in one expression: a table that it reads cannot be truncated in it
+		IF metering.change_place() THEN
+			SELECT * INTO staged FROM metering.staging_since;
+			RETURN staged.since;
+		END IF;
+		RETURN NULL;
 	ELSIF staged.epoch IS NULL THEN
 		INSERT INTO metering.staging_since (since, epoch) VALUES (clock_timestamp(), g.epoch) RETURNING * INTO staged;
 		INSERT INTO metering.lost (since, until, reason)

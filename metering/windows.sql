@@ -10,6 +10,7 @@ CREATE TABLE metering.window_grid (
 );
 
 COMMENT ON TABLE metering.window_grid IS 'the bill windows, each written when it opens';
+COMMENT ON COLUMN metering.window_grid.window_end IS 'where the next window starts';
 COMMENT ON COLUMN metering.window_grid.key_id IS 'key that its readings are encrypted under';
 COMMENT ON COLUMN metering.window_grid.reading_interval IS 'time between two of its readings';
 COMMENT ON COLUMN metering.window_grid.slot IS 'partition of metering.bill_window that holds its totals';
@@ -23,6 +24,8 @@ CREATE VIEW metering.sealed_window AS
 	WHERE w.window_start < (SELECT g.billed_until FROM metering.progress g);
 
 COMMENT ON VIEW metering.sealed_window IS 'the bill windows that are sealed';
+COMMENT ON COLUMN metering.sealed_window.window_end IS 'where the next window starts';
+COMMENT ON COLUMN metering.sealed_window.reading_interval IS 'time between two of its readings';
 COMMENT ON COLUMN metering.sealed_window.slot IS 'partition of metering.bill_window that holds its totals';
 
 -- A window that is not open yet begins where the last open one ends.

@@ -84,7 +84,7 @@ SELECT throws_ok($$ INSERT INTO metering.meter (meter_id, region, flow) VALUES (
 
 -- ---- bills of all meters and of all regions ----
 
-SELECT begin_metering($$reading_interval = '15 min', min_readings = 3$$) \g /dev/null
+SELECT begin_metering($$reading_interval = '15 min', min_share = 0.375$$) \g /dev/null
 SELECT add_meters('m', 3, 'one'), add_meters('n', 2, 'two') \g /dev/null
 CREATE TEMPORARY VIEW reconciled AS SELECT (window_start - :'h')::text AS window, readings::int, decrypted(difference) AS difference, reason FROM metering.reconciliation;
 -- complete; one reading never comes; one comes late within its window; one in the next; both of one meter wait; a meter goes; a region is small

@@ -39,14 +39,19 @@ SELECT bag_eq('SELECT * FROM metering.region_history', format($$ VALUES ('m1', %
 
 -- ---- active range ----
 
-SELECT begin_metering() \g /dev/null
+SELECT begin_metering('min_share = 0.25') \g /dev/null
 SELECT add_meters('m', 3, 'one') \g /dev/null
 UPDATE metering.meter SET active = tstzrange(NULL, at(:'h', '30 min')) WHERE meter_id = 'm1';
 UPDATE metering.meter SET active = tstzrange(at(:'h', '90 min'), NULL) WHERE meter_id = 'm2';
 SELECT send('m3', :'h', at(:'h', '2 hours')), send('m1', :'h', at(:'h', '30 min')), send('m2', at(:'h', '90 min'), at(:'h', '2 hours')) \g /dev/null
-SELECT is((SELECT count(*) FROM metering.gap WHERE read_at < at(:'h', '2 hours')), 0::bigint, 'nothing is expected outside of the active range');
 CALL metering.rollup(at(:'h', '3 hours'));
-SELECT bag_eq('SELECT meter_id, readings, expected, counted, received FROM metering.bill_window', $$ VALUES ('m1', 6, 6, 6, '{63,0}'::bigint[]), ('m2', 6, 6, 6, '{0,4032}'), ('m3', 24, 24, 24, '{4095,4095}') $$, 'nor in a bill window');
+SELECT is((SELECT count(*) FROM metering.gap), 0::bigint, 'nothing is expected outside of the active range');
+SELECT bag_eq('SELECT meter_id, readings, expected FROM metering.bill_window', $$ VALUES ('m1', 6, 6), ('m2', 6, 6), ('m3', 24, 24) $$, 'nor in a bill window');
+-- bits of the first half of the first hour, and of the second half of the second
+SELECT bag_eq('SELECT meter_id, expected, received, missing FROM metering.incomplete', $$
+	SELECT m, ARRAY[CASE h WHEN 1 THEN b ELSE 0 END, CASE h WHEN 2 THEN b ELSE 0 END], metering.hour_minutes(h, b), 0 FROM (
+		SELECT m, h, bit_or(1::bigint << i) AS b FROM (VALUES ('m1', 1, 0), ('m2', 2, 30)) v (m, h, since), generate_series(since, since + 25, 5) i GROUP BY m, h) AS x (m, h, b) $$,
+	'the bitmaps say which readings are expected and received');
 SELECT is_empty('SELECT wrong_regions() UNION ALL SELECT wrong_meters()', 'all totals are exact');
 SELECT is((SELECT problems FROM metering.health WHERE gaps > 0), NULL, 'nothing is missing');
 -- a meter that is gone when its readings are rolled up
@@ -106,9 +111,10 @@ SELECT send('m1', at(:'h', '1 hour'), at(:'h', '105 min'), 'second', true), send
 SELECT send('m1', at(:'h', '1 hour'), at(:'h', '2 hours'), 'first', true), send('m2', at(:'h', '3 hours'), at(:'h', '4 hours'), 'second') \g /dev/null
 CALL metering.rollup(at(:'h', '5 hours'));
 SELECT is_empty('SELECT wrong_meters()', 'bills are exact under two keys');
-SELECT bag_eq($$ SELECT window_start, name, readings, carried, expected, counted, received FROM metering.bill_window JOIN pipeline_key ON id = key_id WHERE meter_id = 'm1' $$,
-	format($$ VALUES (%1$L::timestamptz, 'first', 4, 0, 8, 8, '{15,15}'::bigint[]), (%2$L, 'first', 6, 1, 8, 8, '{15,15}'), (%2$L, 'second', 6, 3, 0, 0, '{}') $$, :'h', at(:'h', '2 hours')),
-	'a total for each key; the bitmap is with the key of the time');
+SELECT bag_eq($$ SELECT window_start, name, readings, carried, expected FROM metering.bill_window JOIN pipeline_key ON id = key_id WHERE meter_id = 'm1' $$,
+	format($$ VALUES (%1$L::timestamptz, 'first', 4, 0, 8), (%2$L, 'first', 6, 1, 8), (%2$L, 'second', 6, 3, 0) $$, :'h', at(:'h', '2 hours')),
+	'a total for each key; what is expected is with the key of the time');
+SELECT is_empty('SELECT * FROM metering.incomplete', 'the windows are complete under two keys together');
 SELECT is((SELECT string_agg(format('%s %s %s', hour - :'h', meters, readings), ', ' ORDER BY hour) FROM metering.region_hour), '00:00:00 3 12, 01:00:00 2 8, 02:00:00 3 12, 03:00:00 3 9', 'regional hours hold readings under one key');
 SELECT is_empty('SELECT wrong_regions()', 'exactly');
 SELECT is((SELECT count(*) FROM metering.gap WHERE read_at < at(:'h', '4 hours')) + (SELECT count(*) FROM metering.reading), 0::bigint, 'nothing is missing, nothing left');

@@ -41,7 +41,7 @@ CREATE FUNCTION unqualified(body text) RETURNS SETOF text LANGUAGE sql AS $$
 	WITH bare AS (
 		SELECT regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(body,
 			'--[^\n]*', '', 'g'), '''[^'']*''', '''''', 'g'), 'OPERATOR\(pg_catalog\.[^)]+\)', ' ', 'gi'),
-			'::(pg_catalog\."?\w+"?|(int|integer|bigint|smallint|numeric|boolean|double precision|interval|timestamp|bit)\M)', ' ', 'gi'), 'AT TIME ZONE|FOREACH \w+ IN|:=|\(\*\)|SELECT \*|\.\*', ' ', 'gi') AS body)
+			'::(pg_catalog\."?\w+"?|(int|integer|bigint|smallint|numeric|boolean|double precision|interval|timestamp|bit)\M)', ' ', 'gi'), 'AT TIME ZONE|FOR(EACH)? \w+ IN|:=|\(\*\)|SELECT \*|\.\*', ' ', 'gi') AS body)
 	SELECT 'operator ' || m[1] FROM bare, regexp_matches(body, '(::|[-+*/<>=~!@#%^&|]+)', 'g') m
 	UNION SELECT 'function ' || m[1] FROM bare, regexp_matches(body, '(?:^|[^\w.])([a-z_]\w*)\s*\(', 'gi') m WHERE lower(m[1]) NOT IN (
 		'coalesce', 'greatest', 'least', 'extract', 'values', 'any', 'all', 'exists', 'and', 'or', 'not', 'as', 'from', 'on', 'by', 'filter', 'over',

@@ -93,7 +93,10 @@ INSERT INTO attack SELECT function::regprocedure, 'INSERT INTO evidence ' || for
 	('metering.bits(bigint)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
 	('metering.minute_bit(timestamptz)', $$SELECT NULL, NULL WHERE '%s' = ''$$), ('metering.slot(timestamptz)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
 	('metering.utc_hour(timestamptz)', $$SELECT NULL, NULL WHERE '%s' = ''$$), ('metering.window_label(timestamptz, text, interval)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
-	('metering.window_of(timestamptz)', $$SELECT NULL, NULL WHERE '%s' = ''$$)) v (function, query);
+	('metering.window_of(timestamptz)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
+	('metering.minutes(interval)', $$SELECT NULL, NULL WHERE '%s' = ''$$), ('metering.month_slot(timestamptz)', $$SELECT NULL, NULL WHERE '%s' = ''$$),
+	('metering.missing_minutes(bigint[], bigint[])', $$SELECT NULL, NULL WHERE '%s' = ''$$),
+	('metering.count_minutes(bigint[])', $$SELECT NULL, NULL WHERE '%s' = ''$$)) v (function, query);
 SELECT is((SELECT string_agg(p.oid::regprocedure::text, ', ') FROM pg_proc p WHERE pronamespace = 'metering'::regnamespace AND has_function_privilege('groups_analyst', oid, 'EXECUTE')
 		AND NOT EXISTS (SELECT FROM attack WHERE function = p.oid)), NULL, 'every function that an analyst may call is tried here');
 SELECT is((SELECT string_agg(function::text, ', ') FROM attack WHERE NOT has_function_privilege('groups_analyst', function, 'EXECUTE')), NULL, 'and no other');
@@ -120,17 +123,18 @@ SELECT is((SELECT string_agg(DISTINCT relname, ', ') FROM pg_class c JOIN pg_att
 CREATE ROLE groups_collector;
 CREATE ROLE groups_operator;
 CREATE ROLE groups_biller;
-SELECT count(metering.grant_access(format('groups_%s', level)::name, level)) AS x FROM unnest(ARRAY['collector', 'operator', 'biller']) level \gset
+CREATE ROLE groups_monitor;
+SELECT count(metering.grant_access(format('groups_%s', level)::name, level)) AS x FROM unnest(ARRAY['collector', 'operator', 'biller', 'monitor']) level \gset
 SELECT is((SELECT string_agg(object, ', ') FROM (
 	SELECT relname::text AS object FROM pg_class WHERE relnamespace = 'metering'::regnamespace AND (relname ~ '^region' OR relname ~ '^forecast')
 		AND has_table_privilege(role, oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
 	UNION SELECT function::text FROM attack WHERE function::text ~ 'key|forecast|moving|regression|holt' AND has_function_privilege(role, function, 'EXECUTE')) x), NULL, role || ' has no right to it')
-FROM unnest(ARRAY['groups_collector', 'groups_operator', 'groups_biller']) role;
+FROM unnest(ARRAY['groups_collector', 'groups_operator', 'groups_biller', 'groups_monitor']) role;
 SET ROLE groups_biller;
 SELECT throws_ok('SELECT * FROM metering.region_forecast', '42501', NULL, 'a biller forecasts nothing');
 SELECT throws_ok('SELECT * FROM metering.region_statistics(NULL)', '42501', NULL, 'and has no statistics');
 RESET ROLE;
 
-DROP OWNED BY groups_analyst, groups_collector, groups_operator, groups_biller;
-DROP ROLE groups_analyst, groups_collector, groups_operator, groups_biller;
+DROP OWNED BY groups_analyst, groups_collector, groups_operator, groups_biller, groups_monitor;
+DROP ROLE groups_analyst, groups_collector, groups_operator, groups_biller, groups_monitor;
 SELECT * FROM finish();

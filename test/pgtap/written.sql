@@ -1,6 +1,6 @@
 -- written.sql
---	What was written down is read, and not computed again: bill windows that are
---	sealed stay as they are when the rules of a time zone change under them.
+--	What was written down is read, and not computed again: bill windows that have
+--	opened stay as they are when the rules of a time zone change under them.
 
 \ir fixture.psql
 \ir ../t/metering.psql
@@ -46,8 +46,15 @@ SELECT is_empty($$ SELECT b.* FROM billed b LEFT JOIN metering.bill_window w
 	ON (w.meter_id, w.window_start, paillier_bytes(w.total)) = (b.meter_id, b.window_start, b.total) WHERE w.meter_id IS NULL $$,
 	'no total has changed');
 SELECT is((SELECT bool_and(before IS NULL OR before = window_start) FROM (
-	SELECT window_start, lag(window_end) OVER (ORDER BY window_start) AS before FROM metering.sealed_window) w), true,
+	SELECT window_start, lag(window_end) OVER (ORDER BY window_start) AS before FROM metering.window_grid) w), true,
 	'windows follow each other without gap or overlap');
-SELECT is((SELECT count(*) > 4 AND max(window_end) = at(:'h', '11 hours') FROM metering.sealed_window), true, 'up to now');
+SELECT is((SELECT count(*) || ' ' || max(window_end) - :'h' FROM metering.sealed_window), '5 10:00:00',
+	'windows that were open are sealed as they were when they opened');
+SELECT is((SELECT window_start FROM metering.window_of(g.opens)), g.opens, 'windows that open later begin where the last one ends')
+FROM (SELECT max(window_end) AS opens FROM metering.window_grid) g;
+SELECT is((SELECT window_end FROM metering.window_of(g.opens)), g.opens + interval '1 hour', 'and follow the new rules')
+FROM (SELECT max(window_end) AS opens FROM metering.window_grid) g;
+SELECT is((SELECT (window_start, window_end) FROM metering.window_of(g.opens + interval '90 min')),
+	(g.opens + interval '1 hour', g.opens + interval '3 hours'), 'one after the other') FROM (SELECT max(window_end) AS opens FROM metering.window_grid) g;
 
 SELECT * FROM finish();
