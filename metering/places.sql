@@ -100,7 +100,10 @@ BEGIN
 	INTO moved FROM metering.place() AS p;
 	SELECT * INTO staged FROM metering.staging_since;
 	IF moved OR staged.epoch <> g.epoch THEN
-		RETURN CASE WHEN metering.change_place() THEN (SELECT x.since FROM metering.staging_since x) END;
+		IF NOT metering.change_place() THEN
+			RETURN NULL;
+		END IF;
+		SELECT * INTO staged FROM metering.staging_since;
 	ELSIF staged.epoch IS NULL THEN
 		INSERT INTO metering.staging_since (since, epoch) VALUES (clock_timestamp(), g.epoch) RETURNING * INTO staged;
 		INSERT INTO metering.lost (since, until, reason)
