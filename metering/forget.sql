@@ -23,7 +23,7 @@ COMMENT ON FUNCTION metering.move_start(timestamptz) IS 'moves the start of mete
 
 -- Empties a partition of months that lies before the start of metering as a whole.
 CREATE FUNCTION metering.forget_slot(slot int) RETURNS boolean
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
+	LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
 	AS $$
 DECLARE
 	partition regclass := ('metering.bill_window_' || to_char(slot, 'FM00'))::regclass;
