@@ -55,7 +55,7 @@ COMMENT ON COLUMN metering.acknowledged.until IS 'start of a bill window; readin
 -- Meters that come late, or whose active range changes, lack readings of windows that
 -- are sealed.  A meter that has no begin is not asked for readings from before it was
 -- registered.  It runs at COMMIT: no window is sealed between it and the end of the
--- transaction.
+-- transaction.  While a dump is restored it does nothing: its rows are in the dump.
 CREATE FUNCTION metering.expect_readings() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -67,7 +67,9 @@ DECLARE
 	since   timestamptz;
 	w       record;
 BEGIN
-	SELECT g.billed_until INTO billed FROM metering.progress g FOR SHARE;
+	SELECT g.billed_until INTO billed FROM metering.progress g
+	WHERE (g.system_identifier, g.database) = (SELECT p.system_identifier, p.database FROM metering.place() AS p)
+	FOR SHARE OF g;
 	SELECT m.active INTO present FROM metering.meter m WHERE m.meter_id = NEW.meter_id;
 	IF billed IS NULL OR NOT FOUND THEN
 		RETURN NULL;

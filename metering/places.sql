@@ -101,11 +101,10 @@ BEGIN
 	SELECT * INTO staged FROM metering.staging_since;
 	IF moved OR staged.epoch <> g.epoch THEN
 		-- not in one expression: a table that it reads cannot be truncated in it
-		IF metering.change_place() THEN
-			SELECT * INTO staged FROM metering.staging_since;
-			RETURN staged.since;
+		IF NOT metering.change_place() THEN
+			RETURN NULL;
 		END IF;
-		RETURN NULL;
+		SELECT * INTO staged FROM metering.staging_since;
 	ELSIF staged.epoch IS NULL THEN
 		INSERT INTO metering.staging_since (since, epoch) VALUES (clock_timestamp(), g.epoch) RETURNING * INTO staged;
 		INSERT INTO metering.lost (since, until, reason)

@@ -19,7 +19,8 @@ CREATE TABLE metering.progress (
 	database          oid,
 	timeline          int,
 	blocked_since     timestamptz,
-	blocked_by        text
+	blocked_by        text,
+	blocked_table     text
 );
 
 COMMENT ON TABLE metering.progress IS 'progress of the roll-up, one row; a roll-up holds a lock on it';
@@ -31,6 +32,7 @@ COMMENT ON COLUMN metering.progress.database IS 'its database';
 COMMENT ON COLUMN metering.progress.timeline IS 'its timeline';
 COMMENT ON COLUMN metering.progress.blocked_since IS 'since when the roll-up could not lock staging; NULL if it is not blocked';
 COMMENT ON COLUMN metering.progress.blocked_by IS 'the sessions and prepared transactions that held the lock';
+COMMENT ON COLUMN metering.progress.blocked_table IS 'the staging table that it could not lock';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.progress', 'WHERE only_row');
 

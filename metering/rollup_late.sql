@@ -1,5 +1,6 @@
 -- In how many slices of the meters a step adds up, so that the states of its groups fit
--- into rollup_memory.  A state takes about three times the bytes of a ciphertext.
+-- into rollup_memory.  A state takes about three times the bytes of a ciphertext.  The
+-- executor allows for SSPACE of the aggregate at least, and the row of the group.
 CREATE FUNCTION metering.slices(groups bigint, source regclass) RETURNS int
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -10,7 +11,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT pg_column_size(%I) FROM %s LIMIT 1', amount, source) INTO bytes;
 	PERFORM set_config('work_mem', memory::text, true);
-	RETURN least(1000, greatest(1, ceil(groups * 3.0 * COALESCE(bytes, 0) / 1024 / memory)));
+	RETURN least(1000, greatest(1, ceil(groups * greatest(3.0 * COALESCE(bytes, 0) + 300, 1024) / 1024 / memory)));
 END
 $$;
 

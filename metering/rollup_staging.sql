@@ -4,16 +4,18 @@ CREATE FUNCTION metering.staging_users(staging_table regclass)
 	RETURNS TABLE (pid int, began timestamptz, who text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
+		WITH locks AS MATERIALIZED (SELECT * FROM pg_locks k WHERE k.granted AND k.pid IS DISTINCT FROM pg_backend_pid())
 		SELECT l.pid, a.xact_start,
 			CASE WHEN l.pid IS NULL THEN format('prepared transaction "%s" of role "%s"', x.gid, x.owner)
 				ELSE format('session %s of role "%s"%s', l.pid, a.usename, ' (' || NULLIF(a.application_name, '') || ')') END
 		FROM (
-			SELECT DISTINCT k.pid, k.virtualtransaction FROM pg_locks k
-			WHERE k.granted AND k.locktype = 'relation' AND k.pid IS DISTINCT FROM pg_backend_pid()
-				AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+			SELECT DISTINCT k.pid, k.virtualtransaction FROM locks k
+			WHERE k.locktype = 'relation' AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 				AND (k.relation = $1 OR k.relation IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = $1))) AS l
 		LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-		LEFT JOIN pg_prepared_xacts x ON l.pid IS NULL AND l.virtualtransaction = '-1/' || x.transaction
+		LEFT JOIN locks t ON l.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid'
+			AND t.virtualtransaction = l.virtualtransaction
+		LEFT JOIN pg_prepared_xacts x ON x.transaction = t.transactionid
 	$$;
 
 COMMENT ON FUNCTION metering.staging_users(regclass) IS 'sessions and prepared transactions that hold a lock on a staging table or its partitions';
@@ -44,11 +46,14 @@ DECLARE
 	ended boolean := false;
 BEGIN
 	IF metering.try_lock(staging_table, lock_mode) THEN
-		UPDATE metering.progress SET blocked_since = NULL, blocked_by = NULL WHERE blocked_since IS NOT NULL;
+		-- other tables may be free while one is blocked
+		UPDATE metering.progress SET blocked_since = NULL, blocked_by = NULL, blocked_table = NULL
+		WHERE blocked_table = staging_table::text;
 		RETURN true;
 	END IF;
 	SELECT string_agg(x.who, ', ' ORDER BY x.began) INTO users FROM metering.staging_users(staging_table) AS x;
-	UPDATE metering.progress g SET blocked_since = COALESCE(g.blocked_since, clock_timestamp()), blocked_by = users
+	UPDATE metering.progress g
+	SET blocked_since = COALESCE(g.blocked_since, clock_timestamp()), blocked_by = users, blocked_table = staging_table::text
 	RETURNING g.blocked_since INTO since;
 	IF since > clock_timestamp() - (SELECT s.patience FROM metering.setting s) THEN
 		RAISE NOTICE '% is in use by %', staging_table, users;
@@ -67,7 +72,7 @@ BEGIN
 	END IF;
 	PERFORM set_config('lock_timeout', '10s', true);
 	IF metering.try_lock(staging_table, lock_mode) THEN
-		UPDATE metering.progress SET blocked_since = NULL, blocked_by = NULL;
+		UPDATE metering.progress SET blocked_since = NULL, blocked_by = NULL, blocked_table = NULL;
 		RETURN true;
 	END IF;
 	RETURN false;

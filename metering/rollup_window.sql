@@ -15,7 +15,7 @@ COMMENT ON FUNCTION metering.partial_hours() IS 'the hours of partial totals, an
 -- Records carried readings, whose total is in a later window than their own, in the
 -- bitmaps of their own windows.
 CREATE FUNCTION metering.record_carried(starts timestamptz) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET work_mem = '256MB'
 	AS $$
 BEGIN
 	INSERT INTO metering.incomplete AS i (meter_id, window_start, expected, received)
@@ -45,7 +45,7 @@ COMMENT ON FUNCTION metering.record_carried(timestamptz) IS 'records carried rea
 
 -- Notes windows of meters that have not received every reading.
 CREATE FUNCTION metering.record_incomplete(starts timestamptz, ends timestamptz, reading_interval interval) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET work_mem = '256MB'
 	AS $$
 DECLARE
 	whole bigint[] := metering.expected_minutes('(,)', starts, ends, metering.minutes(reading_interval));
@@ -73,7 +73,7 @@ COMMENT ON FUNCTION metering.record_incomplete(timestamptz, timestamptz, interva
 -- the next window, but not longer than backup_interval if it can bring none to join them:
 -- the meter has ended, or the key is not in use any more; and not longer than retention.
 CREATE FUNCTION metering.keep_partials(window_key text, ends timestamptz, needed int) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET work_mem = '256MB'
 	AS $$
 BEGIN
 	INSERT INTO metering.partial_kept

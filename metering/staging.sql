@@ -83,7 +83,7 @@ $$;
 -- Reads catalogs only: a lock would last until the end of the caller's transaction,
 -- and delay the roll-up.
 CREATE FUNCTION metering.staging_relations() RETURNS TABLE (staging_table regclass, persistence "char", kind "char")
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql STABLE ROWS 60 SET search_path = pg_catalog, pg_temp
 	AS $$
 		WITH RECURSIVE member AS (
 			SELECT c.oid, c.relname, c.relkind, c.relpersistence FROM pg_class c

@@ -71,6 +71,10 @@ CREATE FUNCTION metering.open_windows(t timestamptz) RETURNS void
 DECLARE
 	opens timestamptz := (SELECT max(w.window_end) FROM metering.window_grid w);
 BEGIN
+	IF t > clock_timestamp() + interval '1 year' THEN
+		RAISE EXCEPTION 'bill windows up to % cannot be opened', t
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'They are opened as time goes on.';
+	END IF;
 	WHILE opens <= t LOOP
 		INSERT INTO metering.window_grid AS g (window_start, window_end, key_id, reading_interval, slot)
 		SELECT w.window_start, w.window_end, w.key_id, w.reading_interval, metering.month_slot(w.window_start)

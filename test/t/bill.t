@@ -96,7 +96,18 @@ past = f'''
     INSERT INTO metering.contract_history VALUES ('garage', '{moved}', 'flat', NULL), ('garage', '{turned}', 'tou', NULL);
 '''
 quarter = timedelta(minutes=15)
-Row = namedtuple('Row', 'meter window total readings carried expected counted')
+Row = namedtuple('Row', 'meter window total readings carried expected counted due')
+
+
+def bitmap(window, times):
+    """An array as metering.incomplete has it: bit m of element h for minute m of hour h."""
+    hours = [0] * ((window.end - window.start) // timedelta(hours=1))
+    for time in times:
+        hour, rest = divmod(time - window.start, timedelta(hours=1))
+        hours[hour] |= 1 << rest // timedelta(minutes=1)
+    return '{' + ','.join(map(str, hours)) + '}'
+
+
 rows = []
 for name, meter in meters.items():
     for window in windows:
@@ -107,12 +118,14 @@ for name, meter in meters.items():
         missing = expected if draw.random() < meter.missing / 2 else sum(draw.random() < meter.missing for _ in range(expected))
         readings = expected - missing
         carried = draw.randrange(3) if readings and meter.missing else 0
+        due = [a + i * quarter for i in range(expected)]
+        draw.shuffle(due)
         # energies of half a cent at the prices there are, and of all sizes
         total = None if readings == 0 else draw.choice([0, 20, 50, draw.randrange(3000), draw.randrange(3000), draw.randrange(100000)])
-        rows.append(Row(name, window, total, readings + carried, carried, expected, readings))
+        rows.append(Row(name, window, total, readings + carried, carried, expected, readings, due))
         # readings that were sent under the other key have a row of their own, of which nothing is expected
         if name == 'home' and window.key == 'first' and draw.random() < 0.1:
-            rows.append(Row(name, window._replace(key='second'), draw.randrange(3000), 2, 0, 0, 0))
+            rows.append(Row(name, window._replace(key='second'), draw.randrange(3000), 2, 0, 0, 0, []))
 
 # ---- the database ----
 
@@ -126,10 +139,19 @@ for name, meter in meters.items():
 admin.run(past)
 admin.copy_in('COPY plain FROM STDIN', ''.join('\t'.join('\\N' if value is None else str(value) for value in
     (r.meter, r.window.start, r.window.key, r.total, r.readings, r.carried, r.expected, r.counted)) + '\n' for r in rows).encode())
-for window in windows:
-    admin.run("INSERT INTO metering.sealed_window SELECT $1, $2, id, '15 min' FROM pipeline_key WHERE name = $3", window.start, window.end, window.key)
-admin.run('''INSERT INTO metering.bill_window SELECT meter_id, window_start, id, paillier_encrypt(total, public), readings, carried, expected, counted
-             FROM plain JOIN pipeline_key ON name = key_name; ANALYZE''')
+admin.run('CREATE TABLE year (starts timestamptz, ends timestamptz, key_name text)')
+admin.copy_in('COPY year FROM STDIN', ''.join(f'{w.start}\t{w.end}\t{w.key}\n' for w in windows).encode())
+admin.run(f'''
+    INSERT INTO metering.window_grid (window_start, window_end, key_id, reading_interval, slot)
+        SELECT starts, ends, id, '15 min', metering.month_slot(starts) FROM year JOIN pipeline_key ON name = key_name;
+    UPDATE metering.progress SET sealed_until = '{windows[-1].end}', billed_until = '{windows[-1].end}';
+    INSERT INTO metering.bill_window (slot, window_start, meter_id, key_id, total, readings, carried, expected)
+        SELECT metering.month_slot(window_start), window_start, meter_id, id, paillier_encrypt(total, public), readings, carried, expected
+        FROM plain JOIN pipeline_key ON name = key_name''')
+admin.copy_in('COPY metering.incomplete (meter_id, window_start, expected, received) FROM STDIN', ''.join(
+    f'{r.meter}\t{r.window.start}\t{bitmap(r.window, r.due)}\t{bitmap(r.window, r.due[:r.counted])}\n' for r in rows if r.counted < len(r.due)).encode())
+admin.run('ANALYZE')
+is_(int(admin.one('SELECT sum(missing) FROM metering.window_grid')), sum(r.expected - r.counted for r in rows), 'what windows lack is counted')
 is_(int(admin.one('SELECT count(*) FROM metering.sealed_window')), 365 * 12, 'every day has twelve windows')
 is_(admin.rows("SELECT window_end - window_start, count(*) FROM metering.sealed_window GROUP BY 1 ORDER BY 1"), [('01:00:00', '1'), ('02:00:00', '4378'), ('03:00:00', '1')], 'one is shorter and one longer')
 
@@ -220,7 +242,8 @@ ok(not wrong, 'to the cent', '\n'.join(wrong[:10]))
 # half a cent, either way
 admin.run('''INSERT INTO metering.tariff VALUES ('half', NULL, 'Europe/Berlin'); INSERT INTO metering.rate VALUES ('half', '00:00', 0.005, 'import'), ('half', '00:00', 0.005, 'export');
     INSERT INTO metering.meter (meter_id, region, tariff, flow) VALUES ('half in', 'import', 'half', 'import'), ('half out', 'export', 'half', 'export');
-    INSERT INTO metering.bill_window SELECT m, '2024-12-31 23:00Z', id, paillier_encrypt(3000, public), 1, 0, 8, 1 FROM pipeline_key, unnest(ARRAY['half in', 'half out']) m WHERE name = 'first' ''')
+    INSERT INTO metering.bill_window (slot, window_start, meter_id, key_id, total, readings, expected)
+        SELECT metering.month_slot('2024-12-31 23:00Z'), '2024-12-31 23:00Z', m, id, paillier_encrypt(3000, public), 1, 8 FROM pipeline_key, unnest(ARRAY['half in', 'half out']) m WHERE name = 'first' ''')
 first = admin.one("SELECT private FROM pipeline_key WHERE name = 'first'")
 is_(admin.rows("SELECT account, amount_due FROM metering.invoice($1, '2025-01-01') WHERE account LIKE 'half%' ORDER BY 1", first), [('half in', '0.02'), ('half out', '-0.02')],
     'half a cent is rounded away from zero')

@@ -6,9 +6,9 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 here=$(dirname "${BASH_SOURCE[0]}")
-own_server "deadlock_timeout = 100ms" "log_lock_waits = on" "max_connections = 60"
+own_server "deadlock_timeout = 100ms" "log_lock_waits = on" "max_connections = 60" "max_prepared_transactions = 5"
 # no statement waits for ever
-export PGOPTIONS='-c paillier.min_key_bits=128 -c statement_timeout=30s'
+export PGOPTIONS='-c paillier.min_key_bits=128 -c jit=off -c statement_timeout=60s'
 fresh concurrency_test 'paillier_metering CASCADE'
 psql -Xq -v ON_ERROR_STOP=1 -f "$here/metering.psql"
 
@@ -49,7 +49,7 @@ def rollup(minutes):
     return f"CALL metering.rollup('{at(minutes)}')"
 
 
-def waits(session, seconds=10):
+def waits(session, seconds=30):
     """Wait until a session waits for a lock; the processes that it waits for."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -101,7 +101,7 @@ collector.run('ROLLBACK')
 # ---- settings that change while readings are on their way ----
 
 history = "SELECT count(*), min(until) > now(), bool_and(until = (SELECT window_end FROM metering.window_of(until - interval '1 min'))) FROM metering.setting_history"
-admin.run("SELECT begin_metering(); SELECT add_meters('m', 3, 'r')")
+admin.run("SELECT begin_metering($$backup_interval = '0'$$); SELECT add_meters('m', 3, 'r')")
 collector.run('BEGIN')
 collector.run(f"SELECT send('m.', '{h}', '{at(60)}')")
 second.start("UPDATE metering.setting SET reading_interval = '15 min'")
@@ -110,9 +110,12 @@ collector.run('COMMIT')
 second.finish()
 is_(admin.rows(history), [('1', 't', 't')], 'and holds from the end of the window that is open')
 first.run(rollup(140))
+is_(steps(), ['hour 0'], 'an hour that nobody has sent a reading of waits for newer ones')
+collector.run(f"SELECT send('m.', '{at(120)}', '{at(125)}')")
+first.run(rollup(140))
 is_(admin.one("SELECT count(*) FROM metering.gap WHERE read_at >= $1 AND read_at < $1::timestamptz + interval '1 hour'", at(60)), '36',
     'the readings that are missing are asked for as they were to be sent')
-is_(admin.one('SELECT min(until) FROM metering.acknowledged'), at(60), 'and no meter may forget them')
+is_(admin.rows('SELECT DISTINCT until FROM metering.acknowledged'), [(at(0),)], 'and no meter may forget them')
 is_(wrong(), [], 'what came is counted')
 admin.run("SELECT begin_metering(); SELECT add_meters('m', 3, 'r')")
 admin.run(f"SELECT send('m.', '{h}', '{at(60)}')")
@@ -208,7 +211,8 @@ first.run(rollup(75))
 late('m1', 5, 11)
 admin.run(f"SELECT metering.seal_hour('{at(60)}')")
 first.run(rollup(136))
-is_(admin.rows("SELECT meter_id, readings, carried, counted FROM metering.bill_window ORDER BY 1"), [('m1', '24', '0', '24'), ('m2', '23', '0', '23')], 'a reading that comes after its hour is in its window')
+is_(admin.rows("SELECT meter_id, readings, carried, missing FROM metering.bill_window LEFT JOIN metering.incomplete USING (meter_id, window_start) ORDER BY 1"),
+    [('m1', '24', '0', None), ('m2', '23', '0', '1')], 'a reading that comes after its hour is in its window')
 is_(wrong(), [], 'and not in the hour')
 begin(hours=4)
 forget('m1', 5)
@@ -218,8 +222,9 @@ is_(admin.rows(f"SELECT step FROM metering.next_step('{at(300)}')"), [('window',
 late('m1', 5, 11)
 admin.run(f"SELECT metering.seal_window('{h}')")
 first.run(rollup(300))
-is_(admin.rows("SELECT readings, carried, counted FROM metering.bill_window WHERE meter_id = 'm1' ORDER BY window_start LIMIT 2"), [('23', '0', '24'), ('25', '1', '24')],
+is_(admin.rows("SELECT readings, carried FROM metering.bill_window WHERE meter_id = 'm1' ORDER BY window_start LIMIT 2"), [('23', '0'), ('25', '1')],
     'one that comes when its window is being sealed is in the next')
+is_(admin.rows("SELECT * FROM metering.incomplete WHERE meter_id = 'm1' AND window_start = $1", h), [], 'and its own window lacks nothing any more')
 is_(wrong(), [], 'exactly once')
 
 # ---- where a roll-up cannot commit ----
@@ -276,7 +281,7 @@ for kind in ('hour', 'window'):
         second.run('BEGIN; ' + HOLD)
         victim = Session()
         if how == 'timed out':
-            victim.run("SET statement_timeout = '400ms'")
+            victim.run("SET statement_timeout = '4s'")
         victim.start(rollup(300))
         is_(waits(victim), {second.pid}, f'{kind}: a roll-up that has almost sealed it')
         if how == 'cancelled':
@@ -293,31 +298,122 @@ for kind in ('hour', 'window'):
 
 # ---- somebody who reads and forgets to commit ----
 
+# one session for each, with a cursor that is open all the time
 begin(hours=4)
+forget('m1', 5)
+first.run(rollup(195))
+readers = []
+for view in ('gap', 'health', 'acknowledged', 'progress', 'rollup_log', 'bill', 'region_load', 'staging_table', 'staging_grant'):
+    reader = Session()
+    reader.run(f'BEGIN; DECLARE c CURSOR FOR SELECT * FROM metering.{view}; FETCH 1 FROM c')
+    readers.append(reader)
+is_(admin.rows("""SELECT DISTINCT l.relation::regclass FROM pg_locks l JOIN metering.staging_table s ON s.staging_table = l.relation WHERE l.pid <> pg_backend_pid()"""), [],
+    'whoever reads gaps, health and totals locks nothing of staging')
+first.run("SET lock_timeout = '500ms'")
+first.notices.clear()
+is_(failure(first.run, rollup(300)), None, 'and does not hold up sealing')
+is_([notice for notice in first.notices if 'in use' in notice or 'next roll-up' in notice], [], 'not even for a moment')
+is_((steps()[-3:], wrong()), (['hour 120', 'hour 180', 'window 120'], []), 'all that is due is sealed')
+for reader in readers:
+    is_(failure(reader.run, 'FETCH ALL FROM c; COMMIT'), None, 'a reader goes on')
+    reader.close()
+first.run('RESET lock_timeout')
+
+# the other way round: health is there while an hour is sealed and a partition is being emptied
+begin()
+admin.run(f"SELECT metering.next_step('{at(300)}')")
+first.run('BEGIN')
+first.run(f"SELECT metering.seal_hour('{h}')")
+second.run("SET lock_timeout = '500ms'")
+for view in ('gap', 'health', 'acknowledged', 'progress', 'rollup_log'):
+    is_(sqlstate(second.rows, f'SELECT * FROM metering.{view}'), 'none', f'{view} is read while an hour is sealed')
+second.run('RESET lock_timeout')
+first.run('ROLLBACK')
+
+# ---- sessions that use staging, and stay ----
+
+admin.run('CREATE ROLE stranger LOGIN')
+for what, role, table, statement in [
+        ('a session that reads staging', 'postgres', 'hour', 'SELECT count(*) FROM metering.reading'),
+        ('one that reads partial totals', 'postgres', 'window', 'SELECT count(*) FROM metering.partial'),
+        ('a role without rights that asks for the partitions', 'stranger', 'hour', 'SELECT count(*) FROM pg_partition_tree({tree})')]:
+    begin("patience = '8 s'", hours=4)
+    first.run(rollup(75))
+    if table == 'window':
+        admin.run(f"SELECT metering.seal_hour('{at(60)}')")
+    before = steps()
+    idle = Session(user=role, options='-c application_name=idle -c jit=off')
+    idle.run('BEGIN; ' + statement.format(tree=admin.one("SELECT 'metering.reading'::regclass::oid")))
+    first.notices.clear()
+    is_(failure(first.run, rollup(300)), None, f'a roll-up does not wait for {what}')
+    ok(any(f'session {idle.pid} of role "{role}" (idle)' in notice for notice in first.notices), 'and says who it is', first.notices)
+    is_(steps(), before, 'and leaves the rest to the next one')
+    is_(sqlstate(collector.rows, INSERT, 'm1', at(65), 1), 'none', 'readings come in')
+    is_(admin.rows("SELECT blocked_by, blocked_since <= now(), problems::text LIKE '%could not lock staging%' FROM metering.health"),
+        [(f'session {idle.pid} of role "{role}" (idle)', 't', 't')], 'health names the session')
+    is_(admin.rows('SELECT blocked_by, blocked_since FROM metering.progress'), admin.rows('SELECT blocked_by, blocked_since FROM metering.health'), 'so does progress')
+    is_(sqlstate(idle.run, 'SELECT 1'), 'none', 'whose time is not over yet')
+    time.sleep(8)
+    first.notices.clear()
+    is_(failure(first.run, rollup(300)), None, 'when it is over')
+    ok(any(f'session {idle.pid} of role "{role}" (idle) was ended' in notice for notice in first.notices), 'the session is ended, and the roll-up says so', first.notices)
+    is_(sqlstate(idle.run, 'SELECT 1'), '57P01', 'by an administrator\'s command')
+    is_([step for step in steps() if step != 'late'][:3], ['hour 0', 'hour 60', 'window 0'], 'and the roll-up goes on')
+    is_((wrong(), admin.rows('SELECT blocked_by, blocked_since FROM metering.health')), ([], [(None, None)]), 'with exact totals, and health has nothing to say of it')
+    idle.close()
+
+# prepared transactions cannot be ended: they are named
+begin("patience = '1 s'", hours=4)
 first.run(rollup(75))
-second.run('BEGIN')
-second.run('SELECT count(*) FROM metering.gap')
-first.notices.clear()
-first.run("SET statement_timeout = '10s'")
-is_(failure(first.run, rollup(300)), None, 'a roll-up does not wait for a reader that holds an hour')
-ok(any('sealed by the next roll-up' in notice for notice in first.notices), 'and says so', first.notices)
-is_(sqlstate(collector.rows, INSERT, 'm1', at(65), 1), 'none', 'readings come in')
-second.run('ROLLBACK')
-admin.run(f"SELECT metering.seal_hour('{at(60)}')")
-second.run('BEGIN')
-second.run('SELECT count(*) FROM metering.gap')
-first.notices.clear()
-is_(failure(first.run, rollup(300)), None, 'a roll-up does not wait for a reader that holds partial totals')
-ok(any('sealed by the next roll-up' in notice for notice in first.notices), 'and says so', first.notices)
-second.run('ROLLBACK')
+second.run("BEGIN; SELECT count(*) FROM metering.reading; PREPARE TRANSACTION 'forgotten'")
 first.run(rollup(300))
-is_(wrong(), [], 'both are sealed when the reader has gone')
-is_(steps()[:3], ['hour 0', 'hour 60', 'window 0'], 'in order')
+time.sleep(1)
+first.notices.clear()
+first.run(rollup(300))
+ok(any('by prepared transaction "forgotten" of role "postgres"' in notice for notice in first.notices), 'a prepared transaction is named', first.notices)
+is_((steps(), admin.one('SELECT blocked_by FROM metering.health')), (['hour 0'], 'prepared transaction "forgotten" of role "postgres"'), 'and holds the roll-up up')
+second.run("ROLLBACK PREPARED 'forgotten'")
+first.run(rollup(300))
+is_((steps()[:3], wrong(), admin.one('SELECT blocked_by FROM metering.health')), (['hour 0', 'hour 60', 'window 0'], [], None), 'until it is gone')
+
+# ---- somebody who looks every 100 ms ----
+
+begin(hours=6)
+looking, looks = threading.Event(), []
+looking.set()
+
+
+def look():
+    session = Session(options='-c jit=off -c statement_timeout=60s')
+    while looking.is_set():
+        began = time.monotonic()
+        for view in ('health', 'progress', 'rollup_log', 'gap', 'acknowledged', 'staging_table', 'lost'):
+            session.rows(f'SELECT * FROM metering.{view}')
+        looks.append(time.monotonic() - began)
+        time.sleep(0.1)
+    session.close()
+
+
+monitors = [threading.Thread(target=look) for _ in range(2)]
+for thread in monitors:
+    thread.start()
+first.notices.clear()
+# one hour after the other, so that it takes a while
+for minutes in range(75, 500, 30):
+    first.run(rollup(minutes))
+    time.sleep(0.1)
+looking.clear()
+for thread in monitors:
+    thread.join()
+is_([notice for notice in first.notices if 'in use' in notice or 'next roll-up' in notice], [], 'monitoring holds nothing up')
+is_((steps()[:6], wrong()), (['hour 0', 'hour 60', 'window 0', 'hour 120', 'hour 180', 'window 120'], []), 'everything is sealed')
+ok(len(looks) > 10, f'{len(looks)} looks, of which the longest took {max(looks):.2f} s')
 
 # ---- all at once ----
 
 COLLECTORS, METERS, HOURS = 10, 4, 8
-admin.run("SELECT begin_metering('scale = 0'); CREATE TABLE truth (meter_id text, read_at timestamptz, value numeric, is_late boolean)")
+# late readings of the last hour are enough for a total
+admin.run("SELECT begin_metering('scale = 0, min_share = 0.05'); CREATE TABLE truth (meter_id text, read_at timestamptz, value numeric, is_late boolean)")
 admin.run(f"INSERT INTO metering.meter (meter_id, region) SELECT format('c%s-%s', c, m), 'region ' || m % 2 FROM generate_series(0, {COLLECTORS - 1}) c, generate_series(1, {METERS}) m")
 admin.run(f'''INSERT INTO truth SELECT format('c%s-%s', c, m), '{h}'::timestamptz + i * interval '5 min', (c * 7919 + m * 104729 + i * 31) % 5000, m = 1 AND i % 5 = 2
     FROM generate_series(0, {COLLECTORS - 1}) c, generate_series(1, {METERS}) m, generate_series(0, {12 * HOURS - 1}) i''')
@@ -450,6 +546,9 @@ is_([row for row in ingest if row[3] not in ('rollup', 'reader', 'collector')], 
 is_([row for row in waiting if row[3] == 'collector' and row[0] == 'collector'], [], 'collectors do not wait for each other')
 
 first.run(f"CALL metering.rollup('{h}'::timestamptz + {HOURS} * interval '1 hour' + interval '15 min')")
+# nobody has sent a reading of the hours of the next window
+for hour in HOURS, HOURS + 1:
+    admin.run(f"SELECT metering.seal_hour('{at(60 * hour)}')")
 first.run(f"CALL metering.rollup('{h}'::timestamptz + {HOURS + 3} * interval '1 hour')")
 is_(admin.one(f"SELECT count(*) FROM metering.region_hour WHERE hour < '{h}'::timestamptz + {HOURS} * interval '1 hour'"), str(2 * HOURS), 'every hour is sealed')
 is_(staged(), 0, 'nothing is left')
@@ -459,7 +558,7 @@ is_(admin.rows('''SELECT region, hour, total, expected FROM (SELECT region, hour
 is_(admin.rows('''SELECT meter_id, b.total, e.total, b.readings, e.readings FROM (SELECT meter_id, sum(decrypted(total)) AS total, sum(readings) AS readings FROM metering.bill_window GROUP BY 1) b
     FULL JOIN (SELECT meter_id, sum(value) AS total, count(*) AS readings FROM truth GROUP BY 1) e USING (meter_id) WHERE (b.total, b.readings) IS DISTINCT FROM (e.total, e.readings)'''), [],
     'every bill is exact: everything, once')
-is_(admin.rows("SELECT sum(expected - counted), (SELECT sum(late) > 0 FROM metering.rollup_log WHERE step <> 'window') FROM metering.bill_window WHERE window_start < $1",
+is_(admin.rows("SELECT sum(missing), (SELECT sum(late) > 0 FROM metering.rollup_log WHERE step <> 'window') FROM metering.window_grid WHERE window_start < $1",
                at(60 * HOURS)), [('0', 't')], 'nothing is missing, and some was late')
 is_(int(admin.one('SELECT sum(duplicates) FROM metering.rollup_log')) > len(lines[1]), True, 'and much came twice')
 with open(os.environ['SERVER_LOG']) as file:

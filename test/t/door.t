@@ -19,10 +19,10 @@ from client import Error, Session, failure, finish, is_, ok, sqlstate
 
 admin = Session()
 admin.run('''
-    CREATE ROLE collector LOGIN; CREATE ROLE other LOGIN; CREATE ROLE operator LOGIN; CREATE ROLE analyst LOGIN; CREATE ROLE biller LOGIN; CREATE ROLE nobody LOGIN;
+    CREATE ROLE collector LOGIN; CREATE ROLE other LOGIN; CREATE ROLE operator LOGIN; CREATE ROLE analyst LOGIN; CREATE ROLE biller LOGIN; CREATE ROLE monitor LOGIN; CREATE ROLE nobody LOGIN;
     CREATE ROLE team; CREATE ROLE member LOGIN IN ROLE team; CREATE ROLE guest LOGIN NOINHERIT IN ROLE team;
     SELECT metering.grant_access(r::name, l) FROM (VALUES ('collector', 'collector'), ('other', 'collector'), ('team', 'collector'), ('guest', 'collector'),
-        ('operator', 'operator'), ('analyst', 'analyst'), ('biller', 'biller')) v (r, l);
+        ('operator', 'operator'), ('analyst', 'analyst'), ('biller', 'biller'), ('monitor', 'monitor')) v (r, l);
     GRANT SELECT ON pipeline_key TO PUBLIC;
 ''')
 collector = Session(user='collector')
@@ -278,7 +278,7 @@ collector.run('DEALLOCATE send')
 # without the extension, and with it again
 admin.run('SELECT begin_metering()')
 is_(send('a1'), '42501', 'rights end with the extension')
-admin.run("SELECT metering.grant_access(r::name, r) FROM unnest(ARRAY['collector', 'operator', 'analyst', 'biller']) r; SELECT metering.grant_access(r::name, 'collector') FROM unnest(ARRAY['other', 'team', 'guest']) r;")
+admin.run("SELECT metering.grant_access(r::name, r) FROM unnest(ARRAY['collector', 'operator', 'analyst', 'biller', 'monitor']) r; SELECT metering.grant_access(r::name, 'collector') FROM unnest(ARRAY['other', 'team', 'guest']) r;")
 is_(send('a1'), '23503', 'a session that knew the meters of the one before does not now')
 admin.copy_in('COPY metering.meter FROM STDIN', meters)
 is_(send('a1'), 'none', 'until they are there')
@@ -289,8 +289,13 @@ member, guest = Session(user='member'), Session(user='guest')
 is_([send('t1', session=s) for s in (member, guest, collector, admin)], ['none', '23503', '23503', 'none'], 'members of a group that are its heirs may send for it, and a superuser')
 gap_meters = lambda session: {row[0] for row in session.rows(f"SELECT DISTINCT meter_id FROM metering.gap")}
 common = {'a1', 'm' * 63, 'ключ "1"'}
-admin.run(f"SELECT metering.next_step('{base}')")
-admin.run(f"TRUNCATE metering.reading; UPDATE metering.meter SET active = '(,)' WHERE meter_id = 'a2'")
+admin.run("TRUNCATE metering.reading; UPDATE metering.meter SET active = '(,)' WHERE meter_id = 'a2'")
+for hour in range(-6, 1):
+    send('a1', at(f'{hour} hours'), admin)
+is_(gap_meters(admin), set(), 'nothing is asked for before a bill window is sealed')
+admin.run(f"CALL metering.rollup('{base}')")
+is_(admin.rows('SELECT * FROM metering.acknowledged'), [], 'nothing is acknowledged that backups may lack')
+admin.run("UPDATE metering.setting SET backup_interval = '0'")
 is_(gap_meters(collector), common | {'a2', 'a3'}, 'a collector sees the gaps of its own meters and of those of all')
 is_(gap_meters(other), common | {'a2', 'b1'}, 'another one its own')
 is_(gap_meters(member), common | {'a2', 't1'}, 'a member those of its group')
@@ -301,18 +306,22 @@ for meter in common | {'a2', 'a3', 'b1', 't1'}:
 admin.run("DELETE FROM metering.reading WHERE meter_id = 'b1'")
 admin.run('UPDATE metering.setting SET grace = \'0\'')
 admin.run(f"CALL metering.rollup('{at('1 hour')}')")
-is_(operator.rows('SELECT gaps, meters_with_gaps FROM metering.health'), admin.rows('SELECT gaps, meters_with_gaps FROM metering.health'), 'health counts the gaps of all, when an operator asks too')
+is_(operator.rows('SELECT gaps FROM metering.health'), admin.rows('SELECT count(*) FROM metering.gap_of_all'), 'health counts the gaps of all, when an operator asks too')
+is_(admin.one('SELECT count(*) > count(DISTINCT meter_id) AND count(DISTINCT meter_id) = 7 FROM metering.gap_of_all'), 't', 'of which there are many')
+is_(admin.rows("SELECT r.rolname, unnest(d.setconfig) FROM pg_db_role_setting d JOIN pg_roles r ON r.oid = d.setrole ORDER BY 1"),
+    [(role, 'idle_in_transaction_session_timeout=1min') for role in ('collector', 'guest', 'other', 'team')], 'collectors may not stay in a transaction for long, unless they change that themselves')
 admin.run('DROP OWNED BY other')
 other.close()
 admin.run('DROP ROLE other')
 is_(sqlstate(collector.rows, 'SELECT * FROM metering.gap'), 'none', 'gaps are there when the role of a collector is gone')
 is_(sqlstate(operator.rows, 'SELECT * FROM metering.health'), 'none', 'and health')
+is_(sqlstate(Session(user='monitor').rows, 'SELECT * FROM metering.health, metering.progress'), 'none', 'whoever monitors sees health too')
 is_([send('b1'), send('b1', session=admin)], ['23503', 'none'], 'whose meters nobody may send for')
 
 # ---- levels: what each may do with each table and function ----
 
 # somebody who may create tables has no need of rights on metering
-sessions = {name: Session(user=name) for name in ('collector', 'operator', 'analyst', 'biller', 'nobody')}
+sessions = {name: Session(user=name) for name in ('collector', 'operator', 'analyst', 'biller', 'monitor', 'nobody')}
 relations = [row[0] for row in admin.rows("SELECT relname FROM pg_class WHERE relnamespace = 'metering'::regnamespace AND relkind IN ('r', 'p', 'v', 'S') ORDER BY 1")]
 first_column = dict(admin.rows("SELECT relname, attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE relnamespace = 'metering'::regnamespace AND attnum = 1"))
 commands = {
@@ -320,13 +329,14 @@ commands = {
     'DELETE': 'EXPLAIN DELETE FROM metering.{0}', 'TRUNCATE': 'TRUNCATE metering.{0}', 'REFERENCES': 'CREATE TABLE pg_temp.t (LIKE metering.{0})',
     'LOCK': 'LOCK TABLE metering.{0} IN ACCESS EXCLUSIVE MODE'}
 allowed = {
-    'collector': {'INSERT reading', 'INSERT register_read', 'SELECT gap', 'SELECT acknowledged'},
+    'collector': {'INSERT reading', 'INSERT register_read', 'SELECT gap', 'SELECT acknowledged', 'SELECT lost'},
     'operator': {f'{c} {t}' for c in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'LOCK') for t in ('meter', 'tariff', 'rate')}
         | {f'SELECT {t}' for t in ('setting', 'gap', 'acknowledged', 'health', 'progress', 'rollup_log', 'setting_period', 'contract', 'tariff_problem', 'reconciliation',
-            'voided_region_hour')} | {'UPDATE setting', 'LOCK setting'},
+            'voided_region_hour', 'uncounted', 'lost', 'window_grid', 'incomplete', 'tariff_in_use')} | {'UPDATE setting', 'LOCK setting'},
     'analyst': {'SELECT region_load', 'SELECT region_hour', 'SELECT region_total', 'SELECT voided_region_hour'},
-    'biller': {f'SELECT {t}' for t in ('bill', 'account_bill', 'bill_window', 'sealed_window', 'meter', 'contract', 'tariff', 'rate', 'window_price',
+    'biller': {f'SELECT {t}' for t in ('bill', 'account_bill', 'bill_window', 'incomplete', 'sealed_window', 'meter', 'contract', 'tariff', 'rate', 'window_price',
         'register_check', 'reconciliation')},
+    'monitor': {f'SELECT {t}' for t in ('health', 'progress', 'rollup_log', 'lost')},
     'nobody': set()}
 models = {'region', 'region_model', 'forecast_model', 'forecast_weight'}
 allowed['analyst'] |= {f'{c} {t}' for c in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'LOCK') for t in models} | {f'SELECT {t}' for t in (
@@ -350,10 +360,12 @@ for role, session in sessions.items():
 functions = admin.rows('''SELECT p.proname, CASE prokind WHEN 'p' THEN format('CALL metering.%I(NULL)', p.proname)
         ELSE format('SELECT metering.%I(%s) FROM (SELECT %s OFFSET 0) a', p.proname, (SELECT string_agg('a' || i, ', ') FROM generate_series(1, pronargs) i),
             (SELECT string_agg(format('NULL::%s AS a%s', t::regtype, i), ', ') FROM unnest(proargtypes) WITH ORDINALITY a (t, i))) END
-    FROM pg_proc p WHERE pronamespace = 'metering'::regnamespace AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) ORDER BY 1''')
-everybody = {'bits', 'reading_bit', 'slot', 'utc_hour', 'window_label', 'window_of'}
-may_call = {'collector': everybody | {'accept'}}
-may_call['operator'] = everybody | {'rollup', 'next_step', 'late_slots', 'sweep', 'seal_hour', 'seal_window', 'price', 'void_region_hour', 'staging_relations', 'staging_is_published'}
+    FROM pg_proc p WHERE pronamespace = 'metering'::regnamespace AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND prokind <> 'a' ORDER BY 1''')
+everybody = {'bits', 'minute_bit', 'minutes', 'missing_minutes', 'count_minutes', 'month_slot', 'slot', 'utc_hour', 'window_label', 'window_of'}
+may_call = {'collector': everybody | {'accept', 'own_roles'}}
+may_call['operator'] = everybody | {'rollup', 'next_step', 'late_slots', 'sweep', 'seal_hour', 'seal_window', 'price', 'void_region_hour', 'staging_relations', 'staging_is_published',
+    'staged_bytes', 'own_roles', 'restored', 'forget', 'move_start', 'month_slots', 'forget_slot', 'forget_rows'}
+may_call['monitor'] = everybody | {'staging_relations', 'staging_is_published', 'staged_bytes', 'price'}
 may_call['biller'] = everybody | {'price', 'invoice', 'known_charge'}
 may_call['nobody'] = set()
 may_call['analyst'] = everybody | {'moving_average', 'calendar_regression', 'holt_winters', 'forecast', 'decrypted_load', 'region_statistics', 'region_quantiles', 'backtest'}

@@ -22,7 +22,7 @@ admin.run('''
 
 
 def begin():
-    admin.run('''SELECT begin_metering();
+    admin.run('''SELECT begin_metering($$backup_interval = '0'$$);
         SELECT metering.grant_access(r::name, 'collector') FROM unnest(ARRAY['mine', 'other']) r;
         SELECT metering.grant_access('operator', 'operator');
         INSERT INTO metering.meter (meter_id, region, collector) VALUES ('m1', 'r', 'mine'), ('m2', 'r', 'other'), ('m3', 'r', NULL)''')
