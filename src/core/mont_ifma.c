@@ -536,8 +536,11 @@ IFMA_END
 
 const paillier_kernel paillier_kernel_avx512ifma = {
 	.name = "avx512ifma",
+	.format = FORMAT_PAIRS,
 	.digit_bits = DIGIT_BITS,
 	.numbers = 2,
+	.nearly_reduced = true,
+	.fast_powers = true,
 	.available = available,
 	.init = init,
 	.load = load,
@@ -563,8 +566,11 @@ available(void)
 
 const paillier_kernel paillier_kernel_avx512ifma = {
 	.name = "avx512ifma",
+	.format = FORMAT_PAIRS,
 	.digit_bits = DIGIT_BITS,
 	.numbers = 2,
+	.nearly_reduced = true,
+	.fast_powers = true,
 	.available = available,
 	.scatter8 = paillier_ifma_scatter8,
 };

@@ -35,6 +35,7 @@
 
 #include "mont.h"
 
+#define FORMAT_PAIRS	2		/* two numbers in digits of 52 bits; eight stand in vectors of the same digit */
 #define DIGIT_BITS	52
 #define LANES		8
 
@@ -46,7 +47,11 @@ extern void paillier_ifma_scatter8(int words, mp_limb_t *const *residues, const 
 #include <immintrin.h>
 
 #define DIGIT_MASK	((UINT64_C(1) << DIGIT_BITS) - 1)
-#define MAX_VECTORS (PAILLIER_MAX_WORDS / 2 / LANES)
+#define MAX_VECTORS 20			/* of a number for the largest modulus */
+
+_Static_assert(2 * LANES * MAX_VECTORS <= PAILLIER_MAX_WORDS, "residues fit");
+_Static_assert(6 * LANES * MAX_VECTORS + 4 * 64 * (MAX_VECTORS + 1) + 7 <= PAILLIER_MONT_OWN,
+			   "what is kept of a modulus fits");
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 

@@ -23,8 +23,7 @@ typedef struct paillier_prime
 	mp_limb_t	h[PAILLIER_MAX_N_LIMBS];	/* (-n/p)^-1 mod p */
 	int			square_limbs;
 	mp_limb_t	square[2 * PAILLIER_MAX_N_LIMBS];
-	bool		vectors;		/* the kernel does better than GMP: mont is set */
-	paillier_mont mont;			/* modulo the square */
+	paillier_mont mont;			/* modulo the square, for a kernel with fast powers */
 } paillier_prime;
 
 typedef struct paillier_private
