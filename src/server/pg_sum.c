@@ -122,7 +122,7 @@ sum_start(const Row *row, bool moving)
 {
 	const paillier_mont *n2 = &row->key->pub.n2;
 	PaillierSum *sum = moving ? paillier_sum_queue(row->key)
-		: paillier_sum_alloc(row->key->id, n2->kernel->digit_bits, n2->words, TERM_WORDS(n2->words));
+		: paillier_sum_alloc(row->key->id, n2->kernel->format, n2->words, TERM_WORDS(n2->words));
 
 	sum->scale = row->scale;
 	return sum;

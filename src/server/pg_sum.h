@@ -41,7 +41,7 @@ typedef struct PaillierSum
 	uint8		version;
 	uint8		scale;
 	uint8		form;
-	uint8		digit_bits;		/* of residues */
+	uint8		format;			/* of residues */
 	uint16		words;			/* of a residue */
 	uint8		count;
 	uint8		pending;		/* rows wait in a batch (pg_sum_batch.c) */
@@ -120,13 +120,13 @@ paillier_sum_bound(const PaillierSum *sum)
 static inline bool
 paillier_sum_native(const PaillierKey *key, const PaillierSum *sum)
 {
-	return sum->digit_bits == key->pub.n2.kernel->digit_bits && sum->words == key->pub.n2.words;
+	return sum->format == key->pub.n2.kernel->format && sum->words == key->pub.n2.words;
 }
 
 /* ---- states (pg_sum_state.c) ---- */
 
 /* A state of no rows, the body of which is zero. */
-extern PaillierSum *paillier_sum_alloc(const uint8 *key_id, int digit_bits, int words, Size body_words);
+extern PaillierSum *paillier_sum_alloc(const uint8 *key_id, int format, int words, Size body_words);
 
 /* A copy of the header with a body of another size, which is zero. */
 extern PaillierSum *paillier_sum_resize(const PaillierSum *sum, Size body_words);

@@ -54,8 +54,8 @@ sum_serialize(FunctionCallInfo fcinfo, PaillierSum *sum)
 }
 
 /*
- * Products from outside are plain limbs: residues of the generic kernel, which
- * others convert when they meet them.
+ * Products from outside are plain limbs: residues of one format, which
+ * kernels of others convert when they meet them.
  */
 static PaillierSum *
 sum_deserialize(StringInfo buf, int parse_sqlstate)
@@ -89,7 +89,7 @@ sum_deserialize(StringInfo buf, int parse_sqlstate)
 	if (limbs > PAILLIER_MAX_LIMBS || len != 8 * (limbs + 1) * header.count || (header.count > 0 && limbs < 1))
 		paillier_raise_parse(PAILLIER_ERR_LENGTH, "sum", parse_sqlstate);
 	header.version = SUM_VERSION;
-	header.digit_bits = paillier_kernel_generic.digit_bits;
+	header.format = PAILLIER_FORMAT_LIMBS;
 	header.words = limbs;
 	sum = paillier_sum_resize(&header, header.count * TERM_WORDS(limbs));
 	for (int i = 0; i < header.count; i++)

@@ -10,14 +10,14 @@
 /* ---- making states ---- */
 
 PaillierSum *
-paillier_sum_alloc(const uint8 *key_id, int digit_bits, int words, Size body_words)
+paillier_sum_alloc(const uint8 *key_id, int format, int words, Size body_words)
 {
 	Size		size = offsetof(PaillierSum, body) + body_words * sizeof(mp_limb_t);
 	PaillierSum *sum = palloc0(size);
 
 	SET_VARSIZE(sum, size);
 	sum->version = SUM_VERSION;
-	sum->digit_bits = digit_bits;
+	sum->format = format;
 	sum->words = words;
 	memcpy(sum->key_id, key_id, PAILLIER_KEY_ID_LENGTH);
 	return sum;
@@ -26,7 +26,7 @@ paillier_sum_alloc(const uint8 *key_id, int digit_bits, int words, Size body_wor
 PaillierSum *
 paillier_sum_resize(const PaillierSum *sum, Size body_words)
 {
-	PaillierSum *copy = paillier_sum_alloc(sum->key_id, sum->digit_bits, sum->words, body_words);
+	PaillierSum *copy = paillier_sum_alloc(sum->key_id, sum->format, sum->words, body_words);
 	int32		vl_len = copy->vl_len_;
 
 	memcpy(copy, sum, offsetof(PaillierSum, body));
@@ -217,21 +217,32 @@ paillier_sum_rescale(PaillierKey *key, PaillierSum *sum, int scale)
 
 /* ---- from one form to another ---- */
 
+/* A kernel that reads the residues of the state. */
+static const paillier_kernel *
+paillier_sum_maker(const PaillierSum *sum)
+{
+	const paillier_kernel *maker = paillier_kernel_of_format(sum->format);
+
+	if (maker == NULL)
+		elog(ERROR, "sum has residues of format %d", sum->format);
+	return maker;
+}
+
 /*
- * A residue of any kernel, by the bits of its digits, with R^lost missing for the
- * R of that kernel: as a residue of this key's kernel.
+ * A residue of any kernel, with R^lost missing for the R of that kernel: as a
+ * residue of this key's kernel.
  */
 static void
-convert_residue(PaillierKey *key, mp_limb_t *out, const mp_limb_t *digits, int words, int digit_bits, uint64 lost)
+convert_residue(PaillierKey *key, mp_limb_t *out, const PaillierSum *sum, const mp_limb_t *digits, uint64 lost)
 {
 	const paillier_mont *n2 = &key->pub.n2;
+	const paillier_kernel *maker = paillier_sum_maker(sum);
 	mp_limb_t  *scratch = paillier_scratch(key);
 	mp_limb_t	power[PAILLIER_MAX_WORDS] = {2};
 	mp_limb_t	exponent[2];
 
-	paillier_mont_import_var(n2, out, digits, words, digit_bits, scratch);
-	exponent[1] = mpn_mul_1(exponent, &(mp_limb_t) {lost}, 1,
-							words / paillier_kernel_of_digits(digit_bits)->numbers * digit_bits);
+	paillier_mont_import_var(n2, out, maker, digits, sum->words, scratch);
+	exponent[1] = mpn_mul_1(exponent, &(mp_limb_t) {lost}, 1, paillier_kernel_radix_bits(maker, sum->words));
 	paillier_mont_enter(n2, power, power, scratch);
 	paillier_mont_pow(n2, power, power, exponent, 2, scratch);
 	paillier_mont_mul(n2, out, out, power, scratch);
@@ -246,7 +257,7 @@ take_residue(PaillierKey *key, PaillierSum *copy, int64 weight, const PaillierSu
 
 	if (paillier_sum_native(key, sum))
 		return paillier_sum_multiply(key, copy, weight, digits, lost);
-	convert_residue(key, residue, digits, sum->words, sum->digit_bits, lost);
+	convert_residue(key, residue, sum, digits, lost);
 	return paillier_sum_multiply(key, copy, weight, residue, 0);
 }
 
@@ -254,7 +265,7 @@ take_residue(PaillierKey *key, PaillierSum *copy, int64 weight, const PaillierSu
 static PaillierSum *
 take_wide(PaillierKey *key, PaillierSum *copy, PaillierSum *sum)
 {
-	const paillier_kernel *maker = paillier_kernel_of_digits(sum->digit_bits);
+	const paillier_kernel *maker = paillier_sum_maker(sum);
 	mp_limb_t	residue[PAILLIER_MAX_WORDS];
 	mp_limb_t  *lane[LANES];
 
@@ -282,11 +293,11 @@ paillier_sum_narrow(PaillierKey *key, PaillierSum *sum)
 
 	if (sum->form == SUM_NARROW && paillier_sum_native(key, sum))
 		return sum;
-	if (sum->digit_bits == paillier_kernel_generic.digit_bits && sum->words != n2->limbs && sum->count > 0)
+	if (sum->format == PAILLIER_FORMAT_LIMBS && sum->words != n2->limbs && sum->count > 0)
 		paillier_raise(PAILLIER_ERR_KEY_LENGTH, "sum");
 	copy = paillier_sum_resize(sum, (sum->form == SUM_NARROW ? sum->count : 1) * TERM_WORDS(n2->words));
 	copy->form = SUM_NARROW;
-	copy->digit_bits = n2->kernel->digit_bits;
+	copy->format = n2->kernel->format;
 	copy->words = n2->words;
 	copy->count = 0;
 	if (sum->form == SUM_WIDE)

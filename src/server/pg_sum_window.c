@@ -50,7 +50,7 @@ PaillierSum *
 paillier_sum_queue(const PaillierKey *key)
 {
 	const paillier_mont *n2 = &key->pub.n2;
-	PaillierSum *sum = paillier_sum_alloc(key->id, n2->kernel->digit_bits, n2->words,
+	PaillierSum *sum = paillier_sum_alloc(key->id, n2->kernel->format, n2->words,
 										  QUEUE_WORDS(n2->words, FIRST_ROOM));
 
 	sum->form = SUM_QUEUE;
