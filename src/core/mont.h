@@ -28,6 +28,7 @@
 #include <stddef.h>
 
 #include "mont_kernels.h"
+#include "platform.h"
 
 /* ---- sizes: the largest that a kernel needs ---- */
 
