@@ -97,6 +97,8 @@ CREATE FUNCTION paillier_ciphertext_send(paillier_ciphertext) RETURNS bytea
 
 COMMENT ON FUNCTION paillier_ciphertext_send(paillier_ciphertext) IS 'I/O';
 
+-- EXTERNAL, for nothing compresses a ciphertext; 8 bytes of alignment, for its limbs
+-- are multiplied where they stand
 CREATE TYPE paillier_ciphertext (
 	INPUT     = paillier_ciphertext_in,
 	OUTPUT    = paillier_ciphertext_out,
@@ -349,6 +351,13 @@ COMMENT ON FUNCTION paillier_sum_final(paillier_sum) IS 'sum(paillier_ciphertext
 
 -- ---- aggregates ----
 
+-- SSPACE is the state of a group of few rows under a key of 2048 bits, of which a
+-- hash table may hold millions.  A state that has taken 1024 rows takes 9 kB, and
+-- stands for 500 kB of rows, so that it still is the cheapest plan by far to hash
+-- them; weights add up to 32 products, 20 kB.  What all states really take is
+-- counted by the executor, which spills rows of further groups when it is too much.
+-- MSSPACE is the queue of a window's frame of 16 rows.
+
 CREATE AGGREGATE sum(paillier_ciphertext) (
 	SFUNC       = paillier_sum_accum,
 	STYPE       = paillier_sum,
@@ -382,6 +391,11 @@ CREATE AGGREGATE sum(paillier_ciphertext, weight numeric) (
 COMMENT ON AGGREGATE sum(paillier_ciphertext, numeric) IS 'the sum of encrypted numbers times public weights, itself encrypted; rows where either is NULL are passed over';
 
 -- ---- operators ----
+
+-- There is no equality and no order: two ciphertexts of one number differ, and
+-- nothing tells without the private key that they are of one number.  So there is
+-- no operator class either, and DISTINCT, GROUP BY, joins and unique indexes on a
+-- ciphertext are errors instead of answers without a meaning.
 
 CREATE OPERATOR + (
 	LEFTARG = paillier_ciphertext,

@@ -133,7 +133,7 @@ encrypt_batch(const void *context, void *own, cli_batch *batch)
 		cli_batch_copy(batch, CLI_COPY, &next, i < batch->end ? i : batch->end);
 	}
 	batch->out.len = batch->complete;
-	explicit_bzero(w->values, sizeof(w->values));
+	paillier_wipe(w->values, sizeof(w->values));
 }
 
 /* ---- the command ---- */

@@ -66,7 +66,7 @@ parse_json(const cli_buffer *text, const char *name)
 	{
 		int			line = error.line;
 
-		explicit_bzero(&error, sizeof(error));
+		paillier_wipe(&error, sizeof(error));
 		cli_fail("%s: line %d: not valid JSON", name, line);
 	}
 	if (!json_is_object(json))

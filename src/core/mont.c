@@ -10,30 +10,46 @@
 
 /* ---- kernels ---- */
 
-static const paillier_kernel *const kernels[] = {
-	&paillier_kernel_avx512ifma,
-	&paillier_kernel_generic,
-};
+#define ENTRY_ADDRESS(name, words, own, scratch, scratch8, rest) &paillier_kernel_##name, rest
+
+static const paillier_kernel *const kernels[] = {PAILLIER_KERNELS(ENTRY_ADDRESS, 0,)};
+
+const paillier_kernel *
+paillier_kernel_at(int index)
+{
+	return index < (int) (sizeof(kernels) / sizeof(kernels[0])) ? kernels[index] : NULL;
+}
 
 const paillier_kernel *
 paillier_kernel_best(void)
 {
-	return kernels[0]->available() ? kernels[0] : kernels[1];
+	int			i = 0;
+
+	while (!kernels[i]->available())
+		i++;
+	return kernels[i];
 }
 
 const paillier_kernel *
 paillier_kernel_named(const char *name)
 {
-	for (int i = 0; i < 2; i++)
-		if (strcmp(kernels[i]->name, name) == 0)
-			return kernels[i]->available() ? kernels[i] : NULL;
+	const paillier_kernel *kernel;
+
+	for (int i = 0; (kernel = paillier_kernel_at(i)) != NULL; i++)
+		if (strcmp(kernel->name, name) == 0)
+			return kernel->available() ? kernel : NULL;
 	return NULL;
 }
 
 const paillier_kernel *
-paillier_kernel_of_digits(int digit_bits)
+paillier_kernel_of_format(int format)
 {
-	return kernels[0]->digit_bits == digit_bits ? kernels[0] : kernels[1];
+	const paillier_kernel *kernel;
+
+	for (int i = 0; (kernel = paillier_kernel_at(i)) != NULL; i++)
+		if (kernel->format == format)
+			return kernel;
+	return NULL;
 }
 
 /* ---- preparation ---- */
@@ -96,13 +112,11 @@ paillier_mont_store_var(const paillier_mont *ctx, mp_limb_t *limbs, const mp_lim
 	mp_limb_t  *number = scratch;
 
 	ctx->kernel->join(ctx, number, a, number + size);
-	if (ctx->kernel->numbers == 1)
+	if (!ctx->kernel->nearly_reduced)
 	{
 		mpn_tdiv_qr(number + size, limbs, 0, number, size, ctx->m, ctx->limbs);
 		return;
 	}
-
-	/* x0 + x1·n is a few times m at most */
 	while (number[ctx->limbs] != 0 || mpn_cmp(number, ctx->m, ctx->limbs) >= 0)
 		number[ctx->limbs] -= mpn_sub_n(number, number, ctx->m, ctx->limbs);
 	mpn_copyi(limbs, number, ctx->limbs);
@@ -156,21 +170,21 @@ from_digits(mp_limb_t *number, int size, const mp_limb_t *digits, int count, int
 }
 
 void
-paillier_mont_import_var(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *digits, int words, int digit_bits,
-						 mp_limb_t *scratch)
+paillier_mont_import_var(const paillier_mont *ctx, mp_limb_t *out, const paillier_kernel *maker,
+						 const mp_limb_t *residue, int words, mp_limb_t *scratch)
 {
-	int			count = words / paillier_kernel_of_digits(digit_bits)->numbers;
-	int			part = count * digit_bits / 64 + 2;
+	int			count = words / maker->numbers;
+	int			part = paillier_kernel_radix_bits(maker, words) / 64 + 2;
 	int			size = part + ctx->root_limbs;
 	mp_limb_t  *sum = scratch;	/* size */
 	mp_limb_t  *number = sum + size;	/* part */
 	mp_limb_t  *rest = number + part;
 
-	from_digits(number, part, digits, count, digit_bits);
+	from_digits(number, part, residue, count, maker->digit_bits);
 	mpn_zero(sum, size);
-	if (count < words)
+	if (maker->numbers == 2)
 	{
-		from_digits(rest, part, digits + count, count, digit_bits);
+		from_digits(rest, part, residue + count, count, maker->digit_bits);
 		mpn_mul(sum, rest, part, ctx->root, ctx->root_limbs);
 	}
 	(void) mpn_add(sum, sum, size, number, part);

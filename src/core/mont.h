@@ -3,15 +3,11 @@
  *		Montgomery arithmetic modulo the square of an odd number: the only place
  *		that multiplies modulo n², p² or q².
  *
- * The modulus is m = n² for an odd root n >= 3.  Residues modulo m are held in a
- * form that belongs to the kernel in use, arrays of `words` 64-bit words:
- *
- *	-	generic: one number x in digits of 64 bits;
- *	-	avx512ifma: two numbers in digits of 52 bits, half of the words each, for
- *		x0 + x1·n.
- *
- * R = 2^radix_bits depends on the kernel too.  A number x is in Montgomery form
- * when the residue stands for x·R.
+ * The modulus is m = n² for an odd root n >= 3.  Residues modulo m are arrays of
+ * `words` 64-bit words in the format of the kernel in use: one number x, or two
+ * numbers, half of the words each, for x0 + x1·n.  A number has `count` digits,
+ * one a word, the lowest first, and R = 2^(count·digit_bits).  A number x is in
+ * Montgomery form when the residue stands for x·R.
  *
  * A residue may exceed m (by less than R allows); paillier_mont_store_var() and
  * paillier_mont_store_sec() give the unique number below m.  Everything that is
@@ -31,10 +27,38 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* n² of the largest key, 8192 bits, in limbs; a residue; what a kernel keeps of a modulus */
+#include "mont_kernels.h"
+#include "platform.h"
+
+/* ---- sizes: the largest that a kernel needs ---- */
+
+#define PAILLIER_LARGER(a, b)	((a) > (b) ? (a) : (b))
+#define PAILLIER_ENTRY_WORDS(name, words, own, scratch, scratch8, rest)	PAILLIER_LARGER(words, rest)
+#define PAILLIER_ENTRY_OWN(name, words, own, scratch, scratch8, rest)	PAILLIER_LARGER(own, rest)
+#define PAILLIER_ENTRY_SCRATCH(name, words, own, scratch, scratch8, rest)	PAILLIER_LARGER(scratch, rest)
+#define PAILLIER_ENTRY_SCRATCH8(name, words, own, scratch, scratch8, rest)	PAILLIER_LARGER(scratch8, rest)
+
+/* Words of a residue, for a modulus m of so many limbs: what to reserve. */
+#define PAILLIER_MONT_WORDS(limbs)	PAILLIER_KERNELS(PAILLIER_ENTRY_WORDS, limbs, 0)
+
+/* n² of the largest key, 8192 bits, in limbs; a residue modulo it; what a kernel keeps of it */
 #define PAILLIER_MAX_LIMBS	256
-#define PAILLIER_MAX_WORDS	320
-#define PAILLIER_MONT_OWN	(6 * PAILLIER_MAX_WORDS / 2 + 4 * 64 * (PAILLIER_MAX_WORDS / 16 + 1) + 8)
+
+enum
+{
+	PAILLIER_MAX_WORDS = PAILLIER_MONT_WORDS(PAILLIER_MAX_LIMBS),
+	PAILLIER_MONT_OWN = PAILLIER_KERNELS(PAILLIER_ENTRY_OWN, PAILLIER_MAX_LIMBS, 0),
+	PAILLIER_SCRATCH_RESIDUES = PAILLIER_KERNELS(PAILLIER_ENTRY_SCRATCH, PAILLIER_MAX_LIMBS, 0),
+	PAILLIER_SCRATCH8_RESIDUES = PAILLIER_KERNELS(PAILLIER_ENTRY_SCRATCH8, PAILLIER_MAX_LIMBS, 0)
+};
+
+/*
+ * Limbs of scratch that each function below may overwrite, for the words of a
+ * residue; for the eight forms and for powers.
+ */
+#define PAILLIER_MONT_SCRATCH(words)		(PAILLIER_SCRATCH_RESIDUES * (words) + 512)
+#define PAILLIER_MONT_SCRATCH8(words)		(PAILLIER_SCRATCH8_RESIDUES * (words) + 512)
+#define PAILLIER_MONT_POW_SCRATCH(words)	(33 * (words) + PAILLIER_MONT_SCRATCH(words))
 
 typedef struct paillier_kernel paillier_kernel;
 
@@ -60,14 +84,23 @@ typedef struct paillier_mont
 /* ---- kernels ---- */
 
 /*
- * What a kernel must do; scratch is that of the wrappers below.  "Eight" forms
- * work on eight residues at once, in an order of the kernel's own.
+ * What a kernel is and must do; scratch is that of the wrappers below.  "Eight"
+ * forms work on eight residues at once, in an order of the kernel's own.
+ *
+ * The format says how digits make residues and in which order eight of them
+ * stand: two kernels with the same number read each other's.  It is stored with
+ * residues.  A number MUST NOT change its meaning.
  */
+#define PAILLIER_FORMAT_LIMBS	1	/* one number in limbs; eight stand one behind the other */
+
 struct paillier_kernel
 {
 	const char *name;
-	int			digit_bits;
-	int			numbers;		/* in a residue */
+	int			format;
+	int			digit_bits;		/* even */
+	int			numbers;		/* in a residue: 1 or 2 */
+	bool		nearly_reduced; /* join() gives a few times m at most */
+	bool		fast_powers;	/* powers take less time than those of GMP's mpn_sec_powm() */
 	bool		(*available) (void);
 	void		(*init) (paillier_mont *ctx, mp_limb_t *scratch);	/* words, radix_bits, neg_inv, own */
 	void		(*load) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs, mp_limb_t *scratch);
@@ -85,8 +118,13 @@ struct paillier_kernel
 	void		(*sqr8) (const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, mp_limb_t *scratch);
 };
 
-extern const paillier_kernel paillier_kernel_generic;
-extern const paillier_kernel paillier_kernel_avx512ifma;
+#define PAILLIER_ENTRY_DECLARATION(name, words, own, scratch, scratch8, rest) \
+	extern const paillier_kernel paillier_kernel_##name; rest
+
+PAILLIER_KERNELS(PAILLIER_ENTRY_DECLARATION, PAILLIER_MAX_LIMBS,)
+
+/* The kernels of the table by index, from 0 on; NULL behind the last. */
+extern const paillier_kernel *paillier_kernel_at(int index);
 
 /* The fastest kernel that the processor has. */
 extern const paillier_kernel *paillier_kernel_best(void);
@@ -94,21 +132,17 @@ extern const paillier_kernel *paillier_kernel_best(void);
 /* The kernel of that name where the processor has it, NULL otherwise. */
 extern const paillier_kernel *paillier_kernel_named(const char *name);
 
-/* The kernel that makes digits of so many bits, whether the processor has it or not. */
-extern const paillier_kernel *paillier_kernel_of_digits(int digit_bits);
+/* A kernel of that format, whether the processor has it or not; NULL for a number that none has. */
+extern const paillier_kernel *paillier_kernel_of_format(int format);
+
+/* log2 R for residues of so many words. */
+static inline int
+paillier_kernel_radix_bits(const paillier_kernel *kernel, int words)
+{
+	return words / kernel->numbers * kernel->digit_bits;
+}
 
 /* ---- one residue ---- */
-
-/*
- * Limbs of scratch that each function below may overwrite, for the words of a
- * residue; for the eight forms and for powers.
- */
-#define PAILLIER_MONT_SCRATCH(words)		(14 * (words) + 512)
-#define PAILLIER_MONT_SCRATCH8(words)		(34 * (words) + 512)
-#define PAILLIER_MONT_POW_SCRATCH(words)	(33 * (words) + PAILLIER_MONT_SCRATCH(words))
-
-/* Words of a residue in any kernel, for a modulus m of so many limbs: what to reserve. */
-#define PAILLIER_MONT_WORDS(limbs)			(8 * ((limbs) < 7 ? 2 : (32 * (limbs) + 225) / 208))
 
 /* -1/m modulo 2^64 for an odd m. */
 extern mp_limb_t paillier_mont_negative_inverse(mp_limb_t m);
@@ -134,11 +168,11 @@ extern bool paillier_mont_remainder_var(const paillier_mont *ctx, mp_limb_t *out
 										mp_limb_t *scratch);
 
 /*
- * out = what a residue of the same modulus stands for, whose digits any kernel
- * made on any processor.  Variable time.
+ * out = what a residue of the same modulus stands for, in the format of `maker`,
+ * which this processor need not have.  Variable time.
  */
-extern void paillier_mont_import_var(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *digits, int words,
-									 int digit_bits, mp_limb_t *scratch);
+extern void paillier_mont_import_var(const paillier_mont *ctx, mp_limb_t *out, const paillier_kernel *maker,
+									 const mp_limb_t *residue, int words, mp_limb_t *scratch);
 
 /* out = a·b/R.  out may be a or b. */
 extern void paillier_mont_mul(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b,

@@ -18,7 +18,7 @@ power(const paillier_private *key, const paillier_prime *prime, mp_limb_t *x, co
 	mp_bitcnt_t bits = mpn_sizeinbase(prime->p, prime->limbs, 2);
 
 	x[2 * prime->limbs - 1] = 0;
-	if (prime->vectors)
+	if (key->pub.n2.kernel->fast_powers)
 	{
 		const paillier_mont *square = &prime->mont;
 		mp_limb_t  *base = scratch;
@@ -189,7 +189,7 @@ decrypt_lanes(const paillier_private *key, paillier_decrypted *const *out, const
 		x_q[i] = x_p[i] + 2 * key->p.limbs;
 		rest = x_q[i] + 2 * key->q.limbs;
 	}
-	if (key->p.vectors && count >= ENOUGH_FOR_EIGHT)
+	if (key->pub.n2.kernel->fast_powers && count >= ENOUGH_FOR_EIGHT)
 	{
 		for (int i = count; i < LANES; i++)
 			c[i] = c[0];

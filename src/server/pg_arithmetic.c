@@ -26,9 +26,9 @@ encrypt_integer(PaillierKey *key, const PaillierInteger *value, int width)
 	PaillierCiphertext *ct;
 
 	if (!paillier_bound_declare(&bound, key->pub.limit, width, value->mag, value->limbs))
-		paillier_raise(PAILLIER_ERR_RANGE, "number");
+		paillier_raise(PAILLIER_ERR_RANGE, THING_NUMBER);
 	ct = paillier_ciphertext_make(key, value->scale, bound);
-	paillier_require(paillier_key_encrypt(key, ct->c, &plain), "number");
+	paillier_require(paillier_key_encrypt(key, ct->c, &plain), THING_NUMBER);
 	return ct;
 }
 
@@ -73,7 +73,7 @@ paillier_ciphertext_rerandomize(PG_FUNCTION_ARGS)
 	PaillierCiphertext *out = paillier_ciphertext_make(key, ct->header.scale, paillier_ciphertext_bound(ct));
 
 	mpn_copyi(out->c, ct->c, key->pub.n2.limbs);
-	paillier_require(paillier_key_rerandomize(key, out->c), "ciphertext");
+	paillier_require(paillier_key_rerandomize(key, out->c), THING_CIPHERTEXT);
 	PG_RETURN_POINTER(out);
 }
 
@@ -88,7 +88,7 @@ multiply(PaillierKey *key, const PaillierCiphertext *ct, const PaillierInteger *
 	PaillierCiphertext *out = paillier_ciphertext_make(key, ct->header.scale + factor->scale, bound);
 
 	paillier_require(paillier_mul_plain_var(&key->pub, out->c, ct->c, factor->negative, factor->mag, factor->limbs,
-											paillier_scratch(key)), "ciphertext");
+											paillier_scratch(key)), THING_CIPHERTEXT);
 	return out;
 }
 
@@ -110,7 +110,7 @@ negate(PaillierKey *key, const PaillierCiphertext *ct)
 {
 	PaillierCiphertext *out = paillier_ciphertext_make(key, ct->header.scale, paillier_ciphertext_bound(ct));
 
-	paillier_require(paillier_negate_var(&key->pub, out->c, ct->c, paillier_scratch(key)), "ciphertext");
+	paillier_require(paillier_negate_var(&key->pub, out->c, ct->c, paillier_scratch(key)), THING_CIPHERTEXT);
 	return out;
 }
 

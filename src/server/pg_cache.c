@@ -9,7 +9,6 @@
  */
 #include "pg_paillier.h"
 
-#include "access/xact.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -20,13 +19,6 @@
  * large table to encrypt).
  */
 #define MAX_CACHED_KEYS 64
-
-/* Blinding factors made the slow way before a table pays. */
-#define FACTORS_BEFORE_TABLE 2
-#define FACTORS_BEFORE_LARGE_TABLE 2000
-
-/* Factors made one by one, in a transaction, before eight are made ahead. */
-#define FACTORS_ONE_BY_ONE 8
 
 typedef struct CacheEntry
 {
@@ -45,28 +37,9 @@ static const paillier_kernel *cache_kernel = NULL;
 /* The key of the last look-up: rows of one group follow each other. */
 static PaillierKey *last_key = NULL;
 
-/* Factors that were made ahead outlive neither the transaction nor the cache. */
-static void
-forget_factors(void)
-{
-	HASH_SEQ_STATUS keys;
-	CacheEntry *entry;
-
-	if (cache == NULL)
-		return;
-	hash_seq_init(&keys, cache);
-	while ((entry = hash_seq_search(&keys)) != NULL)
-	{
-		entry->key->blinded_now = 0;
-		if (entry->key->stock.left > 0)
-			paillier_stock_wipe(&entry->key->stock);
-	}
-}
-
 static void
 cache_empty(void)
 {
-	forget_factors();
 	if (cache_context != NULL)
 		MemoryContextDelete(cache_context);
 	cache_context = NULL;
@@ -137,6 +110,7 @@ cache_add(const PaillierPublicKey *value)
 	if (cache == NULL)
 		cache_create();
 	key = MemoryContextAllocZero(cache_context, sizeof(PaillierKey));
+	key->memory = cache_context;
 	memcpy(key->id, value->id, PAILLIER_KEY_ID_LENGTH);
 	paillier_public_init(&key->pub, paillier_kernel_in_use, value->n, limbs, value->djn, tmp);
 	pfree(tmp);
@@ -156,12 +130,7 @@ paillier_key_of(const PaillierPublicKey *value)
 
 	/* the mark of keys made here is not part of the id: believe it only if nobody denies it */
 	if (!value->djn)
-	{
 		key->pub.djn = false;
-		key->blinder.table = NULL;
-		if (key->stock.left > 0)
-			paillier_stock_wipe(&key->stock);
-	}
 	return key;
 }
 
@@ -232,141 +201,8 @@ paillier_key_of_ciphertext(FunctionCallInfo fcinfo, const PaillierCiphertext *ct
 	PaillierKey *key = paillier_key_lookup(fcinfo, ct->header.key_id);
 
 	if (unlikely(CIPHERTEXT_LIMBS(ct) != key->pub.n2.limbs))
-		paillier_raise(PAILLIER_ERR_KEY_LENGTH, "ciphertext");
+		paillier_raise(PAILLIER_ERR_KEY_LENGTH, THING_CIPHERTEXT);
 	if (unlikely(!below(ct->c, key->pub.n2.m, key->pub.n2.limbs)))
-		paillier_raise(PAILLIER_ERR_TOO_LARGE, "ciphertext");
+		paillier_raise(PAILLIER_ERR_TOO_LARGE, THING_CIPHERTEXT);
 	return key;
-}
-
-/* ---- what is made of a key on demand ---- */
-
-/*
- * The table by which lost factors are put back: Montgomery multiplication by
- * R^(d·32^i + 1) multiplies by R^(d·32^i), for d = 1 … 31.  The next level
- * starts where the product of the first and the last entry of this one is.
- */
-static const mp_limb_t *
-power_of_radix(PaillierKey *key, int i, int d)
-{
-	const paillier_mont *n2 = &key->pub.n2;
-	mp_limb_t  *tmp = paillier_scratch(key);
-
-	for (; key->powers <= i; key->powers++)
-	{
-		mp_limb_t  *level = MemoryContextAlloc(cache_context, 31 * n2->words * sizeof(mp_limb_t));
-		mp_limb_t  *before = key->powers == 0 ? NULL : key->power[key->powers - 1];
-
-		if (before == NULL)
-			mpn_copyi(level, n2->r2, n2->words);
-		else
-			paillier_mont_mul(n2, level, before, before + 30 * n2->words, tmp);
-		for (int entry = 1; entry < 31; entry++)
-			paillier_mont_mul(n2, level + entry * n2->words, level + (entry - 1) * n2->words, level, tmp);
-		key->power[key->powers] = level;
-	}
-	return key->power[i] + (d - 1) * n2->words;
-}
-
-/* out = a·R^lost */
-static void
-multiply_by_radix(PaillierKey *key, mp_limb_t *out, const mp_limb_t *a, uint64 lost)
-{
-	const paillier_mont *n2 = &key->pub.n2;
-
-	mpn_copyi(out, a, n2->words);
-	for (int i = 0; lost != 0; i++, lost >>= 5)
-		if ((lost & 31) != 0)
-			paillier_mont_mul(n2, out, out, power_of_radix(key, i, lost & 31), paillier_scratch(key));
-}
-
-void
-paillier_key_restore(PaillierKey *key, mp_limb_t *limbs, const mp_limb_t *a, uint64 lost)
-{
-	mp_limb_t	residue[PAILLIER_MAX_WORDS];
-
-	multiply_by_radix(key, residue, a, lost);
-	paillier_mont_store_var(&key->pub.n2, limbs, residue, paillier_scratch(key));
-}
-
-void
-paillier_key_enter(PaillierKey *key, mp_limb_t *out, const mp_limb_t *a, uint64 lost)
-{
-	multiply_by_radix(key, out, a, lost + 1);
-}
-
-static void
-set_blinder(PaillierKey *key, const paillier_comb *comb)
-{
-	size_t		size = paillier_blinder_table(&key->pub, comb) * sizeof(mp_limb_t);
-	mp_limb_t  *table = MemoryContextAllocHuge(cache_context, size);
-	mp_limb_t  *before = key->blinder.table;
-	paillier_blinder with_table;
-
-	paillier_require(paillier_blinder_init(&with_table, &key->pub, comb, table, paillier_server_random, NULL,
-										   paillier_scratch(key)), "blinding table");
-	key->blinder = with_table;
-	if (before != NULL)
-		pfree(before);
-}
-
-/* The key's source of blinding factors, with a table once it pays, and a larger one. */
-static const paillier_blinder *
-key_blinder(PaillierKey *key)
-{
-	uint64		before = key->blinded++;
-
-	if (before == 0)
-		(void) paillier_blinder_init(&key->blinder, &key->pub, &paillier_comb_small, NULL, paillier_server_random, NULL,
-									 NULL);
-	if (key->pub.djn && before == FACTORS_BEFORE_TABLE)
-		set_blinder(key, &paillier_comb_small);
-	if (key->pub.djn && before == FACTORS_BEFORE_LARGE_TABLE)
-		set_blinder(key, &paillier_comb_large);
-	return &key->blinder;
-}
-
-static void
-at_transaction_end(XactEvent event, void *arg)
-{
-	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PARALLEL_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE)
-		forget_factors();
-}
-
-/* Where factors are made ahead for the key; NULL as long as a transaction needs few of them. */
-static paillier_stock *
-key_stock(PaillierKey *key)
-{
-	static bool registered = false;
-
-	if (key->blinded_now++ < FACTORS_ONE_BY_ONE)
-		return NULL;
-	if (!registered)
-		RegisterXactCallback(at_transaction_end, NULL);
-	registered = true;
-	if (key->stock.factors == NULL)
-		key->stock.factors = MemoryContextAlloc(cache_context, PAILLIER_STOCK(key->pub.n2.words) * sizeof(mp_limb_t));
-	key->stock.blinder = &key->blinder;
-	return &key->stock;
-}
-
-paillier_result
-paillier_key_encrypt(PaillierKey *key, mp_limb_t *c, const paillier_plaintext *m)
-{
-	const paillier_blinder *blinder = key_blinder(key);
-	paillier_stock *stock = key_stock(key);
-
-	if (stock != NULL)
-		return paillier_encrypt_from(stock, c, m, paillier_server_random, NULL, paillier_scratch(key));
-	return paillier_encrypt(blinder, &c, m, 1, paillier_server_random, NULL, paillier_scratch(key));
-}
-
-paillier_result
-paillier_key_rerandomize(PaillierKey *key, mp_limb_t *c)
-{
-	const paillier_blinder *blinder = key_blinder(key);
-	paillier_stock *stock = key_stock(key);
-
-	if (stock != NULL)
-		return paillier_rerandomize_from(stock, c, paillier_server_random, NULL, paillier_scratch(key));
-	return paillier_rerandomize(blinder, &c, 1, paillier_server_random, NULL, paillier_scratch(key));
 }

@@ -77,6 +77,17 @@ paillier_check_same_key(const uint8 *a, const uint8 *b)
 }
 
 void
+paillier_check_same_slots(int a_bits, int a_slots, int b_bits, int b_slots)
+{
+	if (unlikely(a_bits != b_bits || a_slots != b_slots))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("cannot add ciphertexts whose slots differ"),
+				 errdetail("One has %d slots of %d bits, another %d slots of %d bits.",
+						   a_slots, a_bits, b_slots, b_bits)));
+}
+
+void
 paillier_check_width(int width)
 {
 	if (width < 1 || width > PAILLIER_MAX_BITS)
@@ -96,11 +107,11 @@ read_wire(const uint8 *bytes, size_t len, int parse_sqlstate)
 	paillier_result result;
 
 	if (limbs == 0)
-		paillier_raise_parse(PAILLIER_ERR_LENGTH, "ciphertext", parse_sqlstate);
+		paillier_raise_parse(PAILLIER_ERR_LENGTH, THING_CIPHERTEXT, parse_sqlstate);
 	ct = alloc_ciphertext(limbs);
 	result = paillier_wire_read(&ct->header, ct->c, bytes, len);
 	if (result != PAILLIER_OK)
-		paillier_raise_parse(result, "ciphertext", parse_sqlstate);
+		paillier_raise_parse(result, THING_CIPHERTEXT, parse_sqlstate);
 	return ct;
 }
 
@@ -118,9 +129,9 @@ paillier_ciphertext_in(PG_FUNCTION_ARGS)
 	uint8		bytes[PAILLIER_WIRE_LENGTH(PAILLIER_MAX_CIPHERTEXT_LIMBS)];
 
 	if (len > MAX_TEXT_LENGTH)
-		paillier_raise(PAILLIER_ERR_LENGTH, "ciphertext");
+		paillier_raise(PAILLIER_ERR_LENGTH, THING_CIPHERTEXT);
 	if (!paillier_base64_decode(bytes, text, len))
-		paillier_raise(PAILLIER_ERR_BASE64, "ciphertext");
+		paillier_raise(PAILLIER_ERR_BASE64, THING_CIPHERTEXT);
 	PG_RETURN_POINTER(read_wire(bytes, PAILLIER_BASE64_DECODED(len), ERRCODE_INVALID_TEXT_REPRESENTATION));
 }
 
@@ -200,8 +211,8 @@ paillier_ciphertext_raw(PG_FUNCTION_ARGS)
 	key = paillier_key_lookup(fcinfo, id);
 	ct = paillier_ciphertext_make(key, scale, paillier_bound_from_width(width));
 	if (!paillier_be_read(ct->c, key->pub.n2.limbs, (const uint8 *) VARDATA_ANY(raw), VARSIZE_ANY_EXHDR(raw)))
-		paillier_raise(PAILLIER_ERR_TOO_LARGE, "ciphertext");
-	paillier_require(paillier_check(&key->pub, ct->c, paillier_scratch(key)), "ciphertext");
+		paillier_raise(PAILLIER_ERR_TOO_LARGE, THING_CIPHERTEXT);
+	paillier_require(paillier_check(&key->pub, ct->c, paillier_scratch(key)), THING_CIPHERTEXT);
 	PG_RETURN_POINTER(ct);
 }
 

@@ -14,10 +14,12 @@
 #define MAX_JWK_LENGTH 65536
 
 /*
- * jsonb_in, with its errors replaced: they quote the line they stumbled over.
+ * jsonb_in, with its errors replaced: they quote the line they stumbled over.  To
+ * catch them takes no subtransaction: jsonb_in holds nothing but memory.  Cancelled
+ * queries and a lack of memory are errors as ever.
  */
 static Jsonb *
-parse_quietly(const char *text, const char *what)
+parse_quietly(const char *text, PaillierThing thing)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile Datum json = (Datum) 0;
@@ -35,7 +37,7 @@ parse_quietly(const char *text, const char *what)
 			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
 		FlushErrorState();
-		paillier_raise(PAILLIER_ERR_JWK, what);
+		paillier_raise(PAILLIER_ERR_JWK, thing);
 	}
 	PG_END_TRY();
 	return DatumGetJsonbP(json);
@@ -95,17 +97,19 @@ paillier_jwk_wipe(paillier_jwk *jwk)
 }
 
 void
-paillier_jwk_parse(const char *text, size_t len, paillier_jwk *jwk, paillier_jwk *pub, const char *what)
+paillier_jwk_parse(const char *text, size_t len, paillier_jwk *jwk, paillier_jwk *pub)
 {
+	PaillierThing thing = pub != NULL ? THING_PRIVATE_KEY : THING_PUBLIC_KEY;
 	Jsonb	   *json;
 	bool		complete;
 
 	if (len > MAX_JWK_LENGTH)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("%s of %zu bytes is too long", what, len),
+				 pub != NULL ? errmsg("private key of %zu bytes is too long", len) :
+				 errmsg("public key of %zu bytes is too long", len),
 				 errdetail("Keys have at most %d bytes.", MAX_JWK_LENGTH)));
-	json = parse_quietly(text, what);
+	json = parse_quietly(text, thing);
 	memset(jwk, 0, sizeof(*jwk));
 	complete = JB_ROOT_IS_OBJECT(json);
 	if (complete)
@@ -123,6 +127,6 @@ paillier_jwk_parse(const char *text, size_t len, paillier_jwk *jwk, paillier_jwk
 	if (!complete)
 	{
 		paillier_jwk_wipe(jwk);
-		paillier_raise(PAILLIER_ERR_JWK, what);
+		paillier_raise(PAILLIER_ERR_JWK, thing);
 	}
 }

@@ -79,7 +79,7 @@ paillier_public_key_in(PG_FUNCTION_ARGS)
 	mp_limb_t  *scratch = palloc(paillier_jwk_scratch() * sizeof(mp_limb_t));
 	paillier_jwk jwk;
 
-	paillier_jwk_parse(text, strlen(text), &jwk, NULL, "public key");
+	paillier_jwk_parse(text, strlen(text), &jwk, NULL);
 	if (jwk.n == NULL && (jwk.p != NULL || jwk.lambda != NULL))
 	{
 		/* an untyped literal is cast: paillier_public_key('…') does not call the function of that name */
@@ -90,7 +90,7 @@ paillier_public_key_in(PG_FUNCTION_ARGS)
 				 errhint("Cast it to paillier_private_key first: paillier_public_key(key::paillier_private_key).")));
 	}
 	paillier_require(paillier_jwk_read_public(pub, paillier_kernel_in_use, &jwk, PAILLIER_MIN_BITS, scratch),
-					 "public key");
+					 THING_PUBLIC_KEY);
 	PG_RETURN_POINTER(paillier_public_key_make(pub->n, pub->limbs, pub->djn));
 }
 
@@ -122,12 +122,12 @@ paillier_public_key_recv(PG_FUNCTION_ARGS)
 	int			limbs = (len + 7) / 8;
 
 	if (version != PUBLIC_KEY_VERSION)
-		paillier_raise_parse(PAILLIER_ERR_VERSION, "public key", ERRCODE_INVALID_BINARY_REPRESENTATION);
+		paillier_raise_parse(PAILLIER_ERR_VERSION, THING_PUBLIC_KEY, ERRCODE_INVALID_BINARY_REPRESENTATION);
 	if (djn > 1 || len == 0 || bytes[0] == 0)
-		paillier_raise_parse(PAILLIER_ERR_HEADER, "public key", ERRCODE_INVALID_BINARY_REPRESENTATION);
+		paillier_raise_parse(PAILLIER_ERR_HEADER, THING_PUBLIC_KEY, ERRCODE_INVALID_BINARY_REPRESENTATION);
 	if (!paillier_be_read(n, Min(limbs, PAILLIER_MAX_N_LIMBS), bytes, len))
-		paillier_raise(PAILLIER_ERR_KEY_SIZE, "public key");
-	paillier_require(paillier_public_check(n, limbs, PAILLIER_MIN_BITS), "public key");
+		paillier_raise(PAILLIER_ERR_KEY_SIZE, THING_PUBLIC_KEY);
+	paillier_require(paillier_public_check(n, limbs, PAILLIER_MIN_BITS), THING_PUBLIC_KEY);
 	PG_RETURN_POINTER(paillier_public_key_make(n, limbs, djn));
 }
 

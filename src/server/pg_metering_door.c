@@ -147,8 +147,8 @@ check_ciphertext(Oid function, const PaillierCiphertext *energy)
 	if (key == NULL)
 		key = paillier_key_load(registry_schema(function), energy->header.key_id);
 	if (CIPHERTEXT_LIMBS(energy) != key->pub.n2.limbs)
-		paillier_raise(PAILLIER_ERR_KEY_LENGTH, "ciphertext");
-	paillier_require(paillier_check(&key->pub, energy->c, paillier_scratch(key)), "ciphertext");
+		paillier_raise(PAILLIER_ERR_KEY_LENGTH, THING_CIPHERTEXT);
+	paillier_require(paillier_check(&key->pub, energy->c, paillier_scratch(key)), THING_CIPHERTEXT);
 }
 
 /* Readings come back from reading_kept, accepted once: see restore_kept_readings(). */

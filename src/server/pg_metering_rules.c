@@ -12,6 +12,7 @@
 #include "pg_table.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -59,7 +60,7 @@ static uint64 changes = 0;
 static uint64 role_changes = 1;
 
 static void
-forget_tables(Datum arg, Oid relid)
+forget_tables(Datum arg pg_attribute_unused(), Oid relid)
 {
 	if (relid != InvalidOid && relid != setting_table && relid != setting_history_table && relid != meter_table)
 		return;
@@ -69,7 +70,7 @@ forget_tables(Datum arg, Oid relid)
 }
 
 static void
-forget_roles(Datum arg, int cacheid, uint32 hashvalue)
+forget_roles(Datum arg pg_attribute_unused(), int cacheid pg_attribute_unused(), uint32 hashvalue pg_attribute_unused())
 {
 	role_changes++;
 }
@@ -134,7 +135,7 @@ static int64
 column_int(PaillierTableScan *scan, const char *column)
 {
 	bool		isnull;
-	Datum		value = paillier_table_column(scan, column, &isnull);
+	Datum		value = paillier_table_column(scan, column, INT4OID, &isnull);
 
 	return isnull ? 0 : DatumGetInt32(value);
 }
@@ -143,7 +144,7 @@ static TimestampTz
 column_time(PaillierTableScan *scan, const char *column, TimestampTz otherwise)
 {
 	bool		isnull;
-	Datum		value = paillier_table_column(scan, column, &isnull);
+	Datum		value = paillier_table_column(scan, column, TIMESTAMPTZOID, &isnull);
 
 	return isnull ? otherwise : DatumGetTimestampTz(value);
 }
@@ -153,7 +154,7 @@ static int64
 column_interval(PaillierTableScan *scan, const char *column)
 {
 	bool		isnull;
-	Datum		value = paillier_table_column(scan, column, &isnull);
+	Datum		value = paillier_table_column(scan, column, INTERVALOID, &isnull);
 	const Interval *interval = DatumGetIntervalP(value);
 	int64		quarter_days;
 
@@ -169,7 +170,7 @@ static void
 read_period(MeteringPeriod *period, PaillierTableScan *scan, TimestampTz until)
 {
 	bool		isnull;
-	Datum		key_id = paillier_table_column(scan, "key_id", &isnull);
+	Datum		key_id = paillier_table_column(scan, "key_id", TEXTOID, &isnull);
 
 	period->until = until;
 	period->interval = Max(column_interval(scan, "reading_interval"), USECS_PER_SEC);
@@ -260,7 +261,7 @@ static void
 read_active(MeteringMeter *meter, PaillierTableScan *scan)
 {
 	bool		isnull;
-	Datum		value = paillier_table_column(scan, "active", &isnull);
+	Datum		value = paillier_table_column(scan, "active", TSTZRANGEOID, &isnull);
 	RangeType  *range = isnull ? NULL : DatumGetRangeTypeP(value);
 	RangeBound	lower;
 	RangeBound	upper;
@@ -328,7 +329,7 @@ load_meter(Oid function, const char *key, text *id)
 		if (found)
 		{
 			bool		isnull;
-			Datum		collector = paillier_table_column(&scan, "collector", &isnull);
+			Datum		collector = paillier_table_column(&scan, "collector", NAMEOID, &isnull);
 
 			restricted = !isnull;
 			if (restricted)

@@ -5,6 +5,7 @@
 #include "pg_paillier.h"
 
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 PG_MODULE_MAGIC_EXT(.name = "paillier", .version = "1.0");
 
@@ -12,32 +13,39 @@ int			paillier_min_key_bits;
 
 const paillier_kernel *paillier_kernel_in_use;
 
-enum
-{
-	KERNEL_AUTO,
-	KERNEL_GENERIC,
-	KERNEL_AVX512IFMA
-};
-
+/* paillier.kernel: 0 for the fastest kernel that the processor has, or the place of a kernel in the table, from 1 on */
 static int	kernel_setting;
-
-static const struct config_enum_entry kernel_settings[] = {
-	{"auto", KERNEL_AUTO, false},
-	{"generic", KERNEL_GENERIC, false},
-	{"avx512ifma", KERNEL_AVX512IFMA, false},
-	{NULL, 0, false}
-};
 
 static const paillier_kernel *
 kernel_of_setting(int value)
 {
-	if (value == KERNEL_AUTO)
+	if (value == 0)
 		return paillier_kernel_best();
-	return paillier_kernel_named(kernel_settings[value].name);
+	return paillier_kernel_named(paillier_kernel_at(value - 1)->name);
+}
+
+/* The values that the setting may have, which stay. */
+static const struct config_enum_entry *
+kernel_settings(void)
+{
+	struct config_enum_entry *entry;
+	int			kernels = 0;
+
+	while (paillier_kernel_at(kernels) != NULL)
+		kernels++;
+	entry = MemoryContextAllocZero(TopMemoryContext, (kernels + 2) * sizeof(struct config_enum_entry));
+	entry[0].name = "auto";
+	for (int i = 1; i <= kernels; i++)
+	{
+		/* first the one that runs on any processor */
+		entry[i].name = paillier_kernel_at(kernels - i)->name;
+		entry[i].val = kernels - i + 1;
+	}
+	return entry;
 }
 
 static bool
-check_kernel(int *newval, void **extra, GucSource source)
+check_kernel(int *newval, void **extra pg_attribute_unused(), GucSource source pg_attribute_unused())
 {
 	if (kernel_of_setting(*newval) != NULL)
 		return true;
@@ -46,7 +54,7 @@ check_kernel(int *newval, void **extra, GucSource source)
 }
 
 static void
-assign_kernel(int newval, void *extra)
+assign_kernel(int newval, void *extra pg_attribute_unused())
 {
 	paillier_kernel_in_use = kernel_of_setting(newval);
 }
@@ -65,13 +73,12 @@ _PG_init(void)
 	DefineCustomEnumVariable("paillier.kernel",
 							 "Selects the implementation of modular multiplication.",
 							 "\"auto\" takes the fastest that the processor has.",
-							 &kernel_setting, KERNEL_AUTO, kernel_settings, PGC_USERSET, 0, check_kernel, assign_kernel,
-							 NULL);
+							 &kernel_setting, 0, kernel_settings(), PGC_USERSET, 0, check_kernel, assign_kernel, NULL);
 	MarkGUCPrefixReserved("paillier");
 }
 
 int
-paillier_server_random(void *state, void *out, size_t len)
+paillier_server_random(void *state pg_attribute_unused(), void *out, size_t len)
 {
 	return pg_strong_random(out, len) ? 0 : -1;
 }
@@ -82,5 +89,6 @@ PG_FUNCTION_INFO_V1(paillier_kernel_name);
 Datum
 paillier_kernel_name(PG_FUNCTION_ARGS)
 {
+	(void) fcinfo;
 	PG_RETURN_TEXT_P(cstring_to_text(paillier_kernel_in_use->name));
 }

@@ -36,7 +36,7 @@ paillier_integer_from_numeric(PaillierInteger *out, Numeric value, int scale, in
 				 errdetail("Numbers that are added or multiplied have at most %d digits after the point.",
 						   PAILLIER_MAX_SCALE),
 				 errhint("Round the number first.")));
-	paillier_require(result, "number");
+	paillier_require(result, THING_NUMBER);
 }
 
 Numeric

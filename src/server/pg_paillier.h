@@ -57,19 +57,33 @@ extern int	paillier_server_random(void *state, void *out, size_t len);
 
 /* ---- errors (pg_error.c) ---- */
 
+/* What was read or computed, as messages name it. */
+typedef enum PaillierThing
+{
+	THING_CIPHERTEXT,
+	THING_SUMMAND,				/* a ciphertext that is in a sum already */
+	THING_SUM,
+	THING_PUBLIC_KEY,
+	THING_PRIVATE_KEY,
+	THING_NUMBER,
+	THING_WEIGHT,
+	THING_PLAINTEXT,
+	THING_BLINDING_TABLE
+} PaillierThing;
+
 /*
- * Raise the error of a result code; `what` names the thing that was read or
- * computed.  Input functions name the SQLSTATE of what they cannot parse.
+ * Raise the error of a result code.  Input functions name the SQLSTATE of what they
+ * cannot parse.
  */
-extern void paillier_raise_parse(paillier_result result, const char *what, int parse_sqlstate)
+extern void paillier_raise_parse(paillier_result result, PaillierThing thing, int parse_sqlstate)
 			pg_attribute_noreturn();
-extern void paillier_raise(paillier_result result, const char *what) pg_attribute_noreturn();
+extern void paillier_raise(paillier_result result, PaillierThing thing) pg_attribute_noreturn();
 
 static inline void
-paillier_require(paillier_result result, const char *what)
+paillier_require(paillier_result result, PaillierThing thing)
 {
 	if (unlikely(result != PAILLIER_OK))
-		paillier_raise(result, what);
+		paillier_raise(result, thing);
 }
 
 /* Key ids for messages: palloc'd text. */
@@ -99,7 +113,7 @@ extern void paillier_check_key_bits(int bits);
  * palloc'd.  Errors never show the text.  With `pub` not NULL the text is a
  * private key, and *pub receives the members of its "pub".
  */
-extern void paillier_jwk_parse(const char *text, size_t len, paillier_jwk *jwk, paillier_jwk *pub, const char *what);
+extern void paillier_jwk_parse(const char *text, size_t len, paillier_jwk *jwk, paillier_jwk *pub);
 
 /* Overwrite and free the strings. */
 extern void paillier_jwk_wipe(paillier_jwk *jwk);
@@ -120,12 +134,10 @@ typedef struct PaillierKey
 	uint8		id[PAILLIER_KEY_ID_LENGTH];
 	bool		registered;		/* seen in the registry */
 	paillier_public pub;
-	int			powers;			/* levels made of the table below */
+	MemoryContext memory;		/* what is made of the key on demand; goes with it */
+	int			powers;			/* levels made of the table below (pg_radix.c) */
 	mp_limb_t  *power[13];		/* R^(d·32^i + 1) mod n² for d = 1 … 31, residues */
-	uint64		blinded;		/* factors made so far */
-	paillier_blinder blinder;
-	uint64		blinded_now;	/* by factors of this transaction */
-	paillier_stock stock;
+	struct PaillierBlinding *blinding;	/* pg_blind.c */
 } PaillierKey;
 
 /* The registered key with an id: from the cache, NULL where it is not there … */
@@ -144,11 +156,18 @@ extern PaillierKey *paillier_key_of(const PaillierPublicKey *value);
 /* The same for a ciphertext; checks that its length is that of the key and its value below n². */
 extern PaillierKey *paillier_key_of_ciphertext(FunctionCallInfo fcinfo, const PaillierCiphertext *ct);
 
+/* Scratch for one call into the core, PAILLIER_BLIND_SCRATCH limbs for any key in use. */
+extern mp_limb_t *paillier_scratch(const PaillierKey *key);
+
+/* ---- lost factors (pg_radix.c) ---- */
+
 /* limbs = the residue a times R^lost, below n² */
 extern void paillier_key_restore(PaillierKey *key, mp_limb_t *limbs, const mp_limb_t *a, uint64 lost);
 
 /* out = the residue a times R^lost, in Montgomery form; out may be a */
 extern void paillier_key_enter(PaillierKey *key, mp_limb_t *out, const mp_limb_t *a, uint64 lost);
+
+/* ---- blinding (pg_blind.c) ---- */
 
 /*
  * paillier_encrypt() and paillier_rerandomize() for one ciphertext.  Tables are
@@ -157,9 +176,6 @@ extern void paillier_key_enter(PaillierKey *key, mp_limb_t *out, const mp_limb_t
  */
 extern paillier_result paillier_key_encrypt(PaillierKey *key, mp_limb_t *c, const paillier_plaintext *m);
 extern paillier_result paillier_key_rerandomize(PaillierKey *key, mp_limb_t *c);
-
-/* Scratch for one call into the core, PAILLIER_BLIND_SCRATCH limbs for any key in use. */
-extern mp_limb_t *paillier_scratch(const PaillierKey *key);
 
 /* ---- numbers (pg_numeric.c) ---- */
 
@@ -196,5 +212,27 @@ extern int	paillier_check_scale(int64 scale);
 extern void paillier_check_width(int width);
 extern void paillier_check_bound(const PaillierKey *key, paillier_bound bound);
 extern void paillier_check_same_key(const uint8 *a, const uint8 *b);
+extern void paillier_check_same_slots(int a_bits, int a_slots, int b_bits, int b_slots);
+
+/* ---- decryption (pg_private.c) ---- */
+
+#define PAILLIER_TOGETHER 8
+
+/* Ciphertexts that are decrypted together, with a private key that only pg_private.c looks into. */
+typedef struct PaillierDecryption
+{
+	struct PaillierPreparedKey *key;
+	uint8		key_id[PAILLIER_KEY_ID_LENGTH];
+	bool		try;			/* NULL for what is no ciphertext or lies outside its bound, instead of an error */
+	int			count;
+	PaillierCiphertext *ct[PAILLIER_TOGETHER];
+	Numeric		out[PAILLIER_TOGETHER];	/* NULL where there is no value */
+} PaillierDecryption;
+
+/* Begin with no ciphertexts and the private key that is argument i; an error where the key is too short to be used. */
+extern void paillier_decryption_begin(PaillierDecryption *batch, FunctionCallInfo fcinfo, int i, bool try);
+
+/* Decrypt `count` ciphertexts, all under the key. */
+extern void paillier_decrypt_together(PaillierDecryption *batch);
 
 #endif

@@ -2,7 +2,7 @@
  * pg_private.c
  *		Everything in the server that touches a private key, once pg_jwk.c has
  *		taken its JSON apart: the type paillier_private_key, key generation,
- *		decryption.
+ *		decryption, of which pg_decrypt.c makes the functions of SQL.
  *
  * A private key exists here only while a query uses it.  What this file
  * allocates for one is overwritten when it is done with it, as are plaintexts and
@@ -13,10 +13,8 @@
  */
 #include "pg_paillier.h"
 
-#include "catalog/pg_type.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -84,9 +82,9 @@ workspace_close(Workspace *work)
  */
 #define MAX_PREPARED 8
 
-typedef struct PreparedKey
+typedef struct PaillierPreparedKey
 {
-	struct PreparedKey *next;	/* used before this one */
+	struct PaillierPreparedKey *next;	/* used before this one */
 	MemoryContext context;		/* its own */
 	MemoryContextCallback callback;
 	PaillierPrivateKey *value;
@@ -185,7 +183,7 @@ prepare(PreparedKey *prepared)
 	if (result != PAILLIER_OK)
 	{
 		MemoryContextDelete(prepared->context);
-		paillier_raise(result, "private key");
+		paillier_raise(result, THING_PRIVATE_KEY);
 	}
 }
 
@@ -260,7 +258,7 @@ paillier_private_key_in(PG_FUNCTION_ARGS)
 	paillier_jwk pub;
 	paillier_result result;
 
-	paillier_jwk_parse(text, strlen(text), &jwk, &pub, "private key");
+	paillier_jwk_parse(text, strlen(text), &jwk, &pub);
 	workspace_open(&work, paillier_jwk_scratch());
 	result = paillier_jwk_read_private(work.key, paillier_kernel_in_use, &jwk, &pub, PAILLIER_MIN_BITS,
 									   interruptible_random, NULL, work.scratch);
@@ -270,7 +268,7 @@ paillier_private_key_in(PG_FUNCTION_ARGS)
 		value = make_value(work.key);
 	workspace_close(&work);
 	CHECK_FOR_INTERRUPTS();
-	paillier_require(result, "private key");
+	paillier_require(result, THING_PRIVATE_KEY);
 	PG_RETURN_POINTER(value);
 }
 
@@ -307,12 +305,12 @@ paillier_private_key_recv(PG_FUNCTION_ARGS)
 	paillier_result result = PAILLIER_ERR_KEY_SIZE;
 
 	if (version != PRIVATE_KEY_VERSION)
-		paillier_raise_parse(PAILLIER_ERR_VERSION, "private key", ERRCODE_INVALID_BINARY_REPRESENTATION);
+		paillier_raise_parse(PAILLIER_ERR_VERSION, THING_PRIVATE_KEY, ERRCODE_INVALID_BINARY_REPRESENTATION);
 	if (djn > 1 || p_len == 0 || q_len <= 0)
-		paillier_raise_parse(PAILLIER_ERR_HEADER, "private key", ERRCODE_INVALID_BINARY_REPRESENTATION);
+		paillier_raise_parse(PAILLIER_ERR_HEADER, THING_PRIVATE_KEY, ERRCODE_INVALID_BINARY_REPRESENTATION);
 	bytes = (const uint8 *) pq_getmsgbytes(buf, p_len + q_len);
 	if (bytes[0] == 0 || bytes[p_len] == 0)
-		paillier_raise_parse(PAILLIER_ERR_HEADER, "private key", ERRCODE_INVALID_BINARY_REPRESENTATION);
+		paillier_raise_parse(PAILLIER_ERR_HEADER, THING_PRIVATE_KEY, ERRCODE_INVALID_BINARY_REPRESENTATION);
 
 	workspace_open(&work, paillier_jwk_scratch());
 	p = work.scratch;
@@ -326,7 +324,7 @@ paillier_private_key_recv(PG_FUNCTION_ARGS)
 		value = make_value(work.key);
 	workspace_close(&work);
 	CHECK_FOR_INTERRUPTS();
-	paillier_require(result, "private key");
+	paillier_require(result, THING_PRIVATE_KEY);
 	PG_RETURN_POINTER(value);
 }
 
@@ -388,7 +386,7 @@ paillier_keygen_bits(PG_FUNCTION_ARGS)
 		value = make_value(work.key);
 	workspace_close(&work);
 	CHECK_FOR_INTERRUPTS();
-	paillier_require(result, "private key");
+	paillier_require(result, THING_PRIVATE_KEY);
 	PG_RETURN_POINTER(value);
 }
 
@@ -418,41 +416,23 @@ paillier_private_key_id(PG_FUNCTION_ARGS)
 
 /* ---- decryption ---- */
 
-/* An error for a ciphertext that is under another key. */
-static void
-check_key(const PreparedKey *prepared, const PaillierCiphertext *ct)
+void
+paillier_decryption_begin(PaillierDecryption *batch, FunctionCallInfo fcinfo, int i, bool try)
 {
-	const uint8 *id = prepared->value->id;
-
-	if (memcmp(ct->header.key_id, id, PAILLIER_KEY_ID_LENGTH) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("ciphertext is under another key than the one given"),
-				 errdetail("The ciphertext is under key %s, the private key is that of key %s.",
-						   paillier_key_id_text(ct->header.key_id), paillier_key_id_text(id)),
-				 errhint("Select the ciphertexts of one key with paillier_key_id().")));
+	memset(batch, 0, sizeof(*batch));
+	batch->key = get_usable(fcinfo, i);
+	memcpy(batch->key_id, batch->key->value->id, PAILLIER_KEY_ID_LENGTH);
+	batch->try = try;
 }
-
-/* Ciphertexts under one key are decrypted eight at a time. */
-#define BATCH 8
-
-typedef struct DecryptBatch
-{
-	PreparedKey *prepared;
-	bool		try;			/* NULL for what is no ciphertext or lies outside its bound, instead of an error */
-	int			count;
-	PaillierCiphertext *ct[BATCH];
-	Numeric		out[BATCH];		/* NULL where there is no value */
-} DecryptBatch;
 
 /* The numbers of those ciphertexts that have the length of the key. */
 static void
-decrypt_fitting(DecryptBatch *batch, PaillierInteger *plain, paillier_decrypted *decrypted)
+decrypt_fitting(PaillierDecryption *batch, PaillierInteger *plain, paillier_decrypted *decrypted)
 {
-	const paillier_private *key = &batch->prepared->key;
-	paillier_decrypted lane[BATCH] = {{PAILLIER_OK}};
-	const mp_limb_t *c[BATCH] = {NULL};
-	int			place[BATCH];
+	const paillier_private *key = &batch->key->key;
+	paillier_decrypted lane[PAILLIER_TOGETHER] = {0};
+	const mp_limb_t *c[PAILLIER_TOGETHER] = {NULL};
+	int			place[PAILLIER_TOGETHER];
 	int			lanes = 0;
 
 	for (int i = 0; i < batch->count; i++)
@@ -464,35 +444,35 @@ decrypt_fitting(DecryptBatch *batch, PaillierInteger *plain, paillier_decrypted 
 		c[lanes] = batch->ct[i]->c;
 		place[lanes++] = i;
 	}
-	paillier_decrypt(key, lane, c, lanes, batch->prepared->scratch);
+	paillier_decrypt(key, lane, c, lanes, batch->key->scratch);
 	for (int k = 0; k < lanes; k++)
 		decrypted[place[k]] = lane[k];
 }
 
 /* The result of one ciphertext.  Whether the bound covers the value is one bit, which the result shows. */
 static void
-take_plain(DecryptBatch *batch, int i, PaillierInteger *plain, const paillier_decrypted *decrypted)
+take_plain(PaillierDecryption *batch, int i, PaillierInteger *plain, const paillier_decrypted *decrypted)
 {
 	paillier_result result = decrypted->result;
 
 	batch->out[i] = NULL;
 	plain->negative = decrypted->negative;
 	plain->scale = batch->ct[i]->header.scale;
-	plain->limbs = batch->prepared->key.pub.limbs;
+	plain->limbs = batch->key->key.pub.limbs;
 	if (result == PAILLIER_OK &&
 		!paillier_bound_covers(paillier_ciphertext_bound(batch->ct[i]), plain->mag, plain->limbs))
 		result = PAILLIER_ERR_BOUND;
 	if (result == PAILLIER_OK)
 		batch->out[i] = paillier_integer_to_numeric(plain);
 	else if (!batch->try)
-		paillier_raise(result, result == PAILLIER_ERR_BOUND ? "plaintext" : "ciphertext");
+		paillier_raise(result, result == PAILLIER_ERR_BOUND ? THING_PLAINTEXT : THING_CIPHERTEXT);
 }
 
-static void
-decrypt_batch(DecryptBatch *batch)
+void
+paillier_decrypt_together(PaillierDecryption *batch)
 {
-	PaillierInteger plain[BATCH];
-	paillier_decrypted decrypted[BATCH] = {{PAILLIER_OK}};
+	PaillierInteger plain[PAILLIER_TOGETHER];
+	paillier_decrypted decrypted[PAILLIER_TOGETHER] = {0};
 
 	PG_TRY();
 	{
@@ -503,95 +483,7 @@ decrypt_batch(DecryptBatch *batch)
 	PG_FINALLY();
 	{
 		explicit_bzero(plain, batch->count * sizeof(PaillierInteger));
-		explicit_bzero(batch->prepared->scratch, batch->prepared->scratch_size);
+		explicit_bzero(batch->key->scratch, batch->key->scratch_size);
 	}
 	PG_END_TRY();
-}
-
-/* The number of one ciphertext; NULL only where that is tried. */
-static Datum
-decrypt_number(FunctionCallInfo fcinfo, bool try)
-{
-	DecryptBatch batch = {.prepared = get_usable(fcinfo, 1), .try = try, .count = 1};
-
-	batch.ct[0] = PG_GETARG_CIPHERTEXT(0);
-	check_key(batch.prepared, batch.ct[0]);
-	decrypt_batch(&batch);
-	if (batch.out[0] == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_NUMERIC(batch.out[0]);
-}
-
-/* Those of an array; NULL elements stay NULL. */
-static Datum
-decrypt_array(FunctionCallInfo fcinfo, bool try)
-{
-	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
-	DecryptBatch batch = {.prepared = get_usable(fcinfo, 1), .try = try};
-	int			place[BATCH];
-	Datum	   *elements;
-	bool	   *nulls;
-	int			count;
-
-	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_DOUBLE, &elements, &nulls, &count);
-	for (int i = 0; i <= count; i++)
-	{
-		if (batch.count == BATCH || (i == count && batch.count > 0))
-		{
-			CHECK_FOR_INTERRUPTS();
-			decrypt_batch(&batch);
-			for (int j = 0; j < batch.count; j++)
-			{
-				elements[place[j]] = NumericGetDatum(batch.out[j]);
-				nulls[place[j]] = batch.out[j] == NULL;
-			}
-			batch.count = 0;
-		}
-		if (i < count && !nulls[i])
-		{
-			PaillierCiphertext *ct = (PaillierCiphertext *) PG_DETOAST_DATUM(elements[i]);
-
-			check_key(batch.prepared, ct);
-			place[batch.count] = i;
-			batch.ct[batch.count++] = ct;
-		}
-	}
-	PG_RETURN_ARRAYTYPE_P(construct_md_array(elements, nulls, ARR_NDIM(array), ARR_DIMS(array), ARR_LBOUND(array),
-											 NUMERICOID, -1, false, TYPALIGN_INT));
-}
-
-PG_FUNCTION_INFO_V1(paillier_decrypt_number);
-
-/* paillier_decrypt(paillier_ciphertext, paillier_private_key) -> numeric */
-Datum
-paillier_decrypt_number(PG_FUNCTION_ARGS)
-{
-	return decrypt_number(fcinfo, false);
-}
-
-PG_FUNCTION_INFO_V1(paillier_decrypt_array);
-
-/* paillier_decrypt_array(paillier_ciphertext[], paillier_private_key) -> numeric[] */
-Datum
-paillier_decrypt_array(PG_FUNCTION_ARGS)
-{
-	return decrypt_array(fcinfo, false);
-}
-
-PG_FUNCTION_INFO_V1(paillier_try_decrypt_number);
-
-/* paillier_try_decrypt(paillier_ciphertext, paillier_private_key) -> numeric */
-Datum
-paillier_try_decrypt_number(PG_FUNCTION_ARGS)
-{
-	return decrypt_number(fcinfo, true);
-}
-
-PG_FUNCTION_INFO_V1(paillier_try_decrypt_array);
-
-/* paillier_try_decrypt_array(paillier_ciphertext[], paillier_private_key) -> numeric[] */
-Datum
-paillier_try_decrypt_array(PG_FUNCTION_ARGS)
-{
-	return decrypt_array(fcinfo, true);
 }

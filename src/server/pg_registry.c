@@ -2,58 +2,25 @@
  * pg_registry.c
  *		The registry of keys: the table paillier_key.
  *
- * The table is found by the schema of the function that asks, and read by a scan
- * of its primary key, without SQL.  No name is resolved by a search path, no
- * operator is looked up, and no privilege is asked for: public keys are no
- * secret.  Keys are written by SQL, with the rights of the caller, that calls no
- * function and no operator.  The extension may be dropped while a statement that
- * uses it runs, so that every answer of the catalogs may be "no such thing".
+ * The table is found by the schema of the function that asks, and read by its
+ * primary key, without SQL (pg_table.c).  No privilege is asked for: public keys
+ * are no secret.  Keys are written by SQL, with the rights of the caller, that
+ * calls no function and no operator.  The extension may be dropped while a
+ * statement that uses it runs, so that every answer of the catalogs may be "no
+ * such thing".
  */
 #include "pg_paillier.h"
+#include "pg_table.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/skey.h"
-#include "access/stratnum.h"
-#include "access/sysattr.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/relcache.h"
-#include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #define TABLE "paillier_key"
-
-/* Columns of the table. */
-#define KEY_ID		1
-#define PUBLIC_KEY	2
-
-static bool
-column_is(TupleDesc desc, AttrNumber number, const char *name)
-{
-	Form_pg_attribute column;
-
-	if (desc->natts < number)
-		return false;
-	column = TupleDescAttr(desc, number - 1);
-	return !column->attisdropped && strcmp(NameStr(column->attname), name) == 0;
-}
-
-/* Whether a table of the registry's name can be read as the registry. */
-static bool
-is_registry(Relation table)
-{
-	TupleDesc	desc = RelationGetDescr(table);
-
-	return table->rd_rel->relkind == RELKIND_RELATION &&
-		column_is(desc, KEY_ID, "key_id") && TupleDescAttr(desc, KEY_ID - 1)->atttypid == TEXTOID &&
-		column_is(desc, PUBLIC_KEY, "public_key") && TupleDescAttr(desc, PUBLIC_KEY - 1)->attlen == -1;
-}
 
 static void raise_no_registry(void) pg_attribute_noreturn();
 
@@ -71,66 +38,47 @@ raise_no_registry(void)
 static Relation
 open_registry(Oid schema, LOCKMODE lock)
 {
-	Oid			oid = OidIsValid(schema) ? get_relname_relid(TABLE, schema) : InvalidOid;
-	Relation	table = OidIsValid(oid) ? try_relation_open(oid, lock) : NULL;
+	Relation	table = paillier_table_open(schema, TABLE, lock);
 
-	if (table == NULL || !is_registry(table))
+	if (table == NULL)
 		raise_no_registry();
 	return table;
 }
 
-/* ---- reading ---- */
-
-/* The index of the primary key, where that is the registry's. */
+/* The type paillier_public_key of the table's schema. */
 static Oid
-registry_index(Relation table)
+public_key_type(Relation table)
 {
-	Bitmapset  *columns = RelationGetIndexAttrBitmap(table, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	Oid			type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("paillier_public_key"),
+									   ObjectIdGetDatum(RelationGetNamespace(table)));
 
-	if (!bms_is_member(KEY_ID - FirstLowInvalidHeapAttributeNumber, columns))
-		return InvalidOid;
-	return table->rd_pkindex;
+	if (!OidIsValid(type))
+		raise_no_registry();
+	return type;
 }
 
-/* The public key of the row with this id, palloc'd; NULL where there is none. */
-static PaillierPublicKey *
-find_row(Relation table, const uint8 *id)
-{
-	TupleDesc	desc = RelationGetDescr(table);
-	Oid			index = registry_index(table);
-	PaillierPublicKey *found = NULL;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	row;
-
-	/* output functions may run without an active snapshot; parallel workers have the leader's */
-	Snapshot	snapshot = RegisterSnapshot(ActiveSnapshotSet() ? GetActiveSnapshot() : GetTransactionSnapshot());
-
-	ScanKeyEntryInitialize(&key, 0, KEY_ID, BTEqualStrategyNumber, InvalidOid,
-						   TupleDescAttr(desc, KEY_ID - 1)->attcollation, F_TEXTEQ,
-						   CStringGetTextDatum(paillier_key_id_text(id)));
-	scan = systable_beginscan(table, index, OidIsValid(index), snapshot, 1, &key);
-	while (found == NULL && HeapTupleIsValid(row = systable_getnext(scan)))
-	{
-		bool		isnull;
-		Datum		value = heap_getattr(row, PUBLIC_KEY, desc, &isnull);
-
-		if (!isnull)
-			found = (PaillierPublicKey *) PG_DETOAST_DATUM_COPY(value);
-	}
-	systable_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	return found;
-}
+/* ---- reading ---- */
 
 PaillierPublicKey *
 paillier_registry_find(Oid schema, const uint8 *id)
 {
 	Relation	table = open_registry(schema, AccessShareLock);
-	PaillierPublicKey *found = find_row(table, id);
+	Oid			type = public_key_type(table);
+	PaillierPublicKey *found = NULL;
+	PaillierTableScan scan;
+
+	paillier_table_begin_in_query(&scan, table, cstring_to_text(paillier_key_id_text(id)));
+	while (found == NULL && paillier_table_next(&scan))
+	{
+		bool		isnull;
+		Datum		value = paillier_table_column(&scan, "public_key", type, &isnull);
+
+		if (!isnull)
+			found = (PaillierPublicKey *) PG_DETOAST_DATUM_COPY(value);
+	}
 
 	/* the value is a copy: nobody who wants to drop the table has to wait for our transaction */
-	relation_close(table, AccessShareLock);
+	paillier_table_end(&scan);
 	return found != NULL && paillier_public_key_has_id(found, id) ? found : NULL;
 }
 
@@ -141,7 +89,7 @@ static void
 write_row(Relation table, PaillierPublicKey *key, Datum name, bool name_is_null)
 {
 	char	   *schema = get_namespace_name(RelationGetNamespace(table));
-	Oid			types[] = {TEXTOID, TupleDescAttr(RelationGetDescr(table), PUBLIC_KEY - 1)->atttypid, TEXTOID};
+	Oid			types[] = {TEXTOID, public_key_type(table), TEXTOID};
 	Datum		values[] = {CStringGetTextDatum(paillier_key_id_text(key->id)), PointerGetDatum(key), name};
 	char		nulls[] = {' ', ' ', name_is_null ? 'n' : ' '};
 	char	   *query;

@@ -6,7 +6,7 @@
  * ciphertext as it stands, which loses a factor R; the state counts the lost
  * factors and the final function puts them back at once.
  *
- * Eight rows at once take half the time: those of a large group (wide states) or
+ * Eight rows at once take half the time: those of a large group (pg_sum_wide.c) or
  * of many small ones (pg_sum_batch.c).
  *
  * Rows with weights are multiplied by weight; the final function raises the
@@ -97,7 +97,7 @@ row_rescale(Row *row, int scale)
 		/* the product stays within the limbs of n: its bound has been checked */
 		for (int i = row->scale; i < scale; i++)
 			if (mpn_mul_1(row->weight.mag, row->weight.mag, row->weight.limbs, 10) != 0)
-				paillier_raise(PAILLIER_ERR_RANGE, "weight");
+				paillier_raise(PAILLIER_ERR_RANGE, THING_WEIGHT);
 	}
 	row->scale = scale;
 }
@@ -116,54 +116,17 @@ sum_writable(FunctionCallInfo fcinfo, int arg)
 	return (PaillierSum *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(arg));
 }
 
-/* An empty sum of the row's key and scale. */
+/* An empty sum of the row's key, scale and slots. */
 static PaillierSum *
 sum_start(const Row *row, bool moving)
 {
-	const paillier_mont *n2 = &row->key->pub.n2;
 	PaillierSum *sum = moving ? paillier_sum_queue(row->key)
-		: paillier_sum_alloc(row->key->id, n2->kernel->digit_bits, n2->words, TERM_WORDS(n2->words));
+		: paillier_sum_alloc(row->key, TERM_WORDS(row->key->pub.n2.words));
 
 	sum->scale = row->scale;
+	sum->slot_bits = row->ct->header.slot_bits;
+	sum->slots = row->ct->header.slots;
 	return sum;
-}
-
-/* The products of a wide sum, back on a cache line where the sum was moved. */
-static mp_limb_t *
-align_products(PaillierSum *sum)
-{
-	mp_limb_t  *room = sum->body + 2;
-	uint64		up = paillier_on_line(room) - room;
-
-	if (unlikely(sum->body[1] != up))
-	{
-		memmove(room + up, room + sum->body[1], LANES * sum->words * sizeof(mp_limb_t));
-		sum->body[1] = up;
-	}
-	return room + up;
-}
-
-/* A ciphertext into a wide sum: it waits, or goes into the eight products with those that have waited. */
-static void
-multiply_wide(PaillierKey *key, PaillierSum *sum, const mp_limb_t *c)
-{
-	const paillier_mont *n2 = &key->pub.n2;
-	mp_limb_t  *rows8 = paillier_on_line(paillier_scratch(key));
-	mp_limb_t  *products;
-	const mp_limb_t *row[LANES];
-
-	if (sum->count < LANES - 1)
-	{
-		mpn_copyi(paillier_sum_waiting(sum, n2->limbs, sum->count++), c, n2->limbs);
-		return;
-	}
-	for (int i = 0; i < LANES; i++)
-		row[i] = i < LANES - 1 ? paillier_sum_waiting(sum, n2->limbs, i) : c;
-	n2->kernel->load8(n2, rows8, row, rows8 + LANES * n2->words);
-	products = align_products(sum);
-	n2->kernel->mul8(n2, products, products, rows8, rows8 + LANES * n2->words);
-	sum->body[0] += LANES;
-	sum->count = 0;
 }
 
 /* out = c^factor */
@@ -202,19 +165,34 @@ sum_multiply(PaillierSum *sum, const Row *row, bool divide)
 	return paillier_sum_multiply(row->key, sum, row->weight.negative != divide ? -weight : weight, residue, 0);
 }
 
+/* An error for a row that cannot be in one sum with those before it. */
+static inline void
+check_row(const PaillierSum *sum, const Row *row)
+{
+	paillier_check_same_key(sum->key_id, row->key->id);
+	paillier_check_same_slots(sum->slot_bits, sum->slots, row->ct->header.slot_bits, row->ct->header.slots);
+}
+
 /* Whether rows may wait for the state: it is one product of few rows, and stays that. */
 static bool
 can_wait(const PaillierKey *key, PaillierSum *sum)
 {
-	return sum->form == SUM_NARROW && sum->count == 1 && sum->rows < MANY_ROWS - 1 && paillier_sum_native(key, sum) &&
-		paillier_sum_term(sum, 0)->weight == 1 && paillier_sum_term(sum, 0)->lost < MANY_ROWS;
+	return sum->form == SUM_NARROW && sum->rows < MANY_ROWS - 1 && paillier_sum_native(key, sum) &&
+		paillier_sum_is_product(sum) && paillier_sum_term(sum, 0)->lost < MANY_ROWS;
 }
 
 /*
- * Ask for the memory of rows to come: a sum takes a row faster than memory brings
- * it.  A heap page is filled from its end, so that the next row but one of a table
- * stands below this one; the next page, as a rule, is the next one in shared
- * buffers.  Only hints: what stands there is not looked at.
+ * Prefetch the rows to come: a sum takes a row faster than memory brings it, and no
+ * processor expects them, because a heap page is read downwards: it is filled from
+ * its end, so that the next row but one stands below this one.  The next page of a
+ * table is, as a rule, the next one in shared buffers.
+ *
+ * The executor does not tell an aggregate where its rows come from, so this guesses
+ * a sequential scan.  A wrong guess costs a few loads that nobody waits for: a
+ * prefetch reads nothing into the program and cannot fault, whatever the address.
+ * Measured at 2048 bits: without this function a sum over a table takes 15 % longer,
+ * and one by groups 10 %; over an index in random order, where every guess is wrong,
+ * it takes 5 % less.
  */
 static inline void
 fetch_ahead(const Row *row)
@@ -238,21 +216,21 @@ sum_add(FunctionCallInfo fcinfo, PaillierSum *sum, Row *row, bool moving, SumBat
 	bool		ours = sum != NULL && sum->rows > 0;	/* its place in memory is final */
 	bool		waits;
 
-	fetch_ahead(row);
+	if (!moving)				/* the rows of a window come from the executor's own memory */
+		fetch_ahead(row);
 	if (sum == NULL || sum->rows == 0)
 		sum = sum_start(row, moving);
-	/* first of all: settling looks up the sum's key, and any other one might leave the cache */
-	paillier_check_same_key(sum->key_id, key->id);
+	check_row(sum, row);
 	waits = batch != NULL && ours && plain && row->scale == sum->scale && can_wait(key, sum);
 	if (waits)
 	{
 		paillier_sum_set_bound(sum, key, paillier_bound_add(paillier_sum_bound(sum), row->bound));
 		sum->rows_at_scale++;
 		sum->rows++;
-		paillier_sum_defer(fcinfo, batch, sum, row->ct->c);
+		paillier_sum_defer(fcinfo, batch, key, sum, row->ct->c);
 		return sum;
 	}
-	paillier_sum_settle(fcinfo, sum);
+	paillier_sum_settle(key, sum);
 	if (sum->form == SUM_NARROW || row->scale > sum->scale || !paillier_sum_native(key, sum) ||
 		(sum->form == SUM_WIDE && (!plain || row->scale != sum->scale)) ||
 		(sum->form == SUM_QUEUE && (row->weight.negative || sum->rows == MAX_QUEUE)))
@@ -265,7 +243,7 @@ sum_add(FunctionCallInfo fcinfo, PaillierSum *sum, Row *row, bool moving, SumBat
 		row_rescale(row, sum->scale);
 
 	if (sum->form == SUM_WIDE)
-		multiply_wide(key, sum, row->ct->c);
+		paillier_sum_wide_multiply(key, sum, row->ct->c);
 	else if (sum->form == SUM_QUEUE)
 	{
 		mp_limb_t	residue[PAILLIER_MAX_WORDS];
@@ -276,8 +254,7 @@ sum_add(FunctionCallInfo fcinfo, PaillierSum *sum, Row *row, bool moving, SumBat
 	else
 		sum = sum_multiply(sum, row, false);
 	paillier_sum_set_bound(sum, key, paillier_bound_add(paillier_sum_bound(sum), row->bound));
-	if (++sum->rows == MANY_ROWS && sum->form == SUM_NARROW && sum->count == 1 &&
-		paillier_sum_term(sum, 0)->weight == 1 && !moving)
+	if (++sum->rows == MANY_ROWS && sum->form == SUM_NARROW && paillier_sum_is_product(sum) && !moving)
 		sum = paillier_sum_widen(key, sum);
 	return sum;
 }
@@ -293,7 +270,7 @@ sum_subtract(PaillierSum *sum, Row *row)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("cannot remove from a sum what was not added")));
-	paillier_check_same_key(sum->key_id, row->key->id);
+	check_row(sum, row);
 	if (sum->form != SUM_QUEUE || !paillier_sum_native(row->key, sum))
 		sum = paillier_sum_narrow(row->key, sum);
 	if (row->scale < sum->scale)
@@ -309,12 +286,24 @@ sum_subtract(PaillierSum *sum, Row *row)
 	return sum;
 }
 
+PG_FUNCTION_INFO_V1(paillier_sum_final);
+
 typedef enum Motion
 {
 	STAYS,						/* the row is added for good */
 	ENTERS,						/* it enters a moving frame … */
 	LEAVES						/* … and leaves it */
 } Motion;
+
+/* Settle rows that wait under another key: before ours is looked up, for any look-up may empty the cache. */
+static void
+settle_other_key(FunctionCallInfo fcinfo, SumBatch *batch, const uint8 *key_id)
+{
+	const uint8 *waiting = paillier_sum_batch_key(batch);
+
+	if (waiting != NULL && memcmp(waiting, key_id, PAILLIER_KEY_ID_LENGTH) != 0)
+		paillier_sum_settle_batch(paillier_key_lookup(fcinfo, waiting), batch);
+}
 
 /*
  * The functions that move a row in or out: not strict, because the state
@@ -326,12 +315,16 @@ transition(FunctionCallInfo fcinfo, bool weighted, Motion motion)
 	bool		skip = PG_ARGISNULL(1) || (weighted && PG_ARGISNULL(2));
 	PaillierSum *sum = PG_ARGISNULL(0) ? NULL : sum_writable(fcinfo, 0);
 	bool		moving = motion == ENTERS && AggCheckCallContext(fcinfo, NULL) == AGG_CONTEXT_WINDOW;
-	SumBatch   *batch = motion == STAYS && !weighted && !skip ? paillier_sum_batch(fcinfo) : NULL;
+	SumBatch   *batch = motion == STAYS && !weighted && !skip ? paillier_sum_batch(fcinfo, paillier_sum_final) : NULL;
 	Row			row;
 
 	if (!skip)
 	{
-		row_init(&row, fcinfo, PG_GETARG_CIPHERTEXT(1), motion == LEAVES);
+		const PaillierCiphertext *ct = PG_GETARG_CIPHERTEXT(1);
+
+		if (batch != NULL)
+			settle_other_key(fcinfo, batch, ct->header.key_id);
+		row_init(&row, fcinfo, ct, motion == LEAVES);
 		if (weighted)
 			row_weigh(&row, PG_GETARG_NUMERIC(2));
 		if (motion != LEAVES)
@@ -342,7 +335,7 @@ transition(FunctionCallInfo fcinfo, bool weighted, Motion motion)
 
 	/* a window's state may become NULL by an inverse function only: that has it added up again */
 	if (sum == NULL && moving)
-		sum = paillier_sum_alloc((const uint8[PAILLIER_KEY_ID_LENGTH]) {0}, 0, 0, 0);
+		sum = paillier_sum_alloc(NULL, 0);
 	if (sum == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_POINTER(sum);
@@ -441,16 +434,15 @@ paillier_sum_combine(PG_FUNCTION_ARGS)
 	}
 	if (a == NULL || a->rows == 0)
 		PG_RETURN_POINTER(b);
-	paillier_sum_settle(fcinfo, a);
-	paillier_sum_settle(fcinfo, b);
 	key = paillier_key_lookup(fcinfo, a->key_id);
 	paillier_check_same_key(b->key_id, key->id);
+	paillier_check_same_slots(a->slot_bits, a->slots, b->slot_bits, b->slots);
+	paillier_sum_settle(key, a);
+	paillier_sum_settle(key, b);
 	PG_RETURN_POINTER(sum_combine(key, paillier_sum_narrow(key, a), paillier_sum_narrow(key, b)));
 }
 
 /* ---- the result ---- */
-
-PG_FUNCTION_INFO_V1(paillier_sum_final);
 
 /* paillier_sum_final(paillier_sum) -> paillier_ciphertext; leaves the state as it is */
 Datum
@@ -466,15 +458,17 @@ paillier_sum_final(PG_FUNCTION_ARGS)
 	sum = (PaillierSum *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
 	if (sum->rows == 0)
 		PG_RETURN_NULL();
-	paillier_sum_settle(fcinfo, sum);
 	key = paillier_key_lookup(fcinfo, sum->key_id);
+	paillier_sum_settle(key, sum);
 	sum = paillier_sum_narrow(key, sum);
 	out = paillier_ciphertext_make(key, sum->scale, paillier_sum_bound(sum));
+	out->header.slot_bits = sum->slot_bits;
+	out->header.slots = sum->slots;
 	paillier_sum_total(key, out->c, sum);
 
 	/* 1 mod n is a sum of nothing but zero weights; 0 mod n is the work of a forged summand */
 	result = paillier_check(&key->pub, out->c, paillier_scratch(key));
 	if (result != PAILLIER_ERR_UNBLINDED)
-		paillier_require(result == PAILLIER_ERR_ZERO ? PAILLIER_ERR_NOT_UNIT : result, "ciphertext in sum");
+		paillier_require(result == PAILLIER_ERR_ZERO ? PAILLIER_ERR_NOT_UNIT : result, THING_SUMMAND);
 	PG_RETURN_POINTER(out);
 }

@@ -19,7 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-/* So many products one by one take longer than eight at once. */
+/* Use the 8-lane product from this many rows on. */
 #define ENOUGH_FOR_EIGHT 5
 
 /* Rows of one group that may wait. */
@@ -50,10 +50,10 @@ static SumBatch *batches = NULL;
 /* ---- which aggregates ---- */
 
 static bool
-ends_with_sum_final(Oid aggregate)
+ends_with(Oid aggregate, PGFunction final)
 {
 	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
-	FmgrInfo	final;
+	FmgrInfo	info;
 	Oid			function;
 
 	if (!HeapTupleIsValid(tuple))
@@ -64,12 +64,12 @@ ends_with_sum_final(Oid aggregate)
 	/* it may have been dropped meanwhile, with its extension */
 	if (!SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)))
 		return false;
-	fmgr_info(function, &final);
-	return final.fn_addr == paillier_sum_final;
+	fmgr_info(function, &info);
+	return info.fn_addr == final;
 }
 
 static bool
-is_private(FunctionCallInfo fcinfo)
+is_private(FunctionCallInfo fcinfo, PGFunction final)
 {
 	Aggref	   *aggref;
 
@@ -78,7 +78,7 @@ is_private(FunctionCallInfo fcinfo)
 		return false;
 	aggref = AggGetAggref(fcinfo);
 	return aggref != NULL && aggref->aggsplit == AGGSPLIT_SIMPLE && !AggStateIsShared(fcinfo) &&
-		ends_with_sum_final(aggref->aggfnoid);
+		ends_with(aggref->aggfnoid, final);
 }
 
 /* ---- memory that goes ---- */
@@ -116,14 +116,14 @@ call_when_reset(MemoryContext context, MemoryContextCallbackFunction function, S
 }
 
 SumBatch *
-paillier_sum_batch(FunctionCallInfo fcinfo)
+paillier_sum_batch(FunctionCallInfo fcinfo, PGFunction final)
 {
 	SumBatch   *batch = fcinfo->flinfo->fn_extra;
 
 	if (likely(batch != NULL))
 		return batch->usable ? batch : NULL;
 	batch = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(SumBatch));
-	batch->usable = is_private(fcinfo);
+	batch->usable = is_private(fcinfo, final);
 	if (batch->usable)
 	{
 		call_when_reset(fcinfo->flinfo->fn_mcxt, forget_batch, batch);
@@ -131,7 +131,7 @@ paillier_sum_batch(FunctionCallInfo fcinfo)
 		batches = batch;
 	}
 	fcinfo->flinfo->fn_extra = batch;
-	return paillier_sum_batch(fcinfo);
+	return batch->usable ? batch : NULL;
 }
 
 /* ---- rows that wait ---- */
@@ -205,11 +205,15 @@ multiply_each(const paillier_mont *n2, const SumBatch *batch, const int *lane, i
 	}
 }
 
-/* Multiply all rows that wait into their states. */
-static void
-settle_batch(FunctionCallInfo fcinfo, SumBatch *batch)
+const uint8 *
+paillier_sum_batch_key(const SumBatch *batch)
 {
-	PaillierKey *key = paillier_key_lookup(fcinfo, batch->key_id);
+	return batch->count > 0 ? batch->key_id : NULL;
+}
+
+void
+paillier_sum_settle_batch(PaillierKey *key, SumBatch *batch)
+{
 	paillier_public *own;
 	const paillier_mont *n2 = modulus_of(key, batch, &own);
 	mp_limb_t  *scratch = paillier_scratch(key);
@@ -238,31 +242,30 @@ settle_batch(FunctionCallInfo fcinfo, SumBatch *batch)
 }
 
 void
-paillier_sum_settle(FunctionCallInfo fcinfo, PaillierSum *sum)
+paillier_sum_settle_pending(PaillierKey *key, PaillierSum *sum)
 {
 	for (SumBatch *batch = batches; batch != NULL && sum->pending; batch = batch->next)
 		if (sum->pending <= batch->count && batch->lane[sum->pending - 1].sum == sum)
-			settle_batch(fcinfo, batch);
+			paillier_sum_settle_batch(key, batch);
 	if (sum->pending)
 		elog(ERROR, "rows of a sum were lost");
 }
 
-/* Settle a batch of another key or kernel, or one that has no room for a row of the state. */
+/* Settle a batch of another kernel, or one that has no room for a row of the state. */
 static void
-make_room(FunctionCallInfo fcinfo, SumBatch *batch, const PaillierSum *sum)
+make_room(SumBatch *batch, PaillierKey *key, const PaillierSum *sum)
 {
 	bool		full = sum->pending ? batch->lane[sum->pending - 1].rows == LANE_ROWS : batch->count == LANES;
 
-	if (batch->count > 0 && (full || batch->kernel != paillier_kernel_in_use ||
-							 memcmp(batch->key_id, sum->key_id, PAILLIER_KEY_ID_LENGTH) != 0))
-		settle_batch(fcinfo, batch);
+	if (batch->count > 0 && (full || batch->kernel != paillier_kernel_in_use))
+		paillier_sum_settle_batch(key, batch);
 }
 
-/* Begin a batch of rows under the state's key. */
+/* Begin a batch of rows under a key. */
 static void
-begin_batch(FunctionCallInfo fcinfo, SumBatch *batch, const PaillierSum *sum)
+begin_batch(FunctionCallInfo fcinfo, SumBatch *batch, const PaillierKey *key)
 {
-	const paillier_mont *n2 = &paillier_key_lookup(fcinfo, sum->key_id)->pub.n2;
+	const paillier_mont *n2 = &key->pub.n2;
 
 	if (!batch->watching)
 	{
@@ -281,22 +284,24 @@ begin_batch(FunctionCallInfo fcinfo, SumBatch *batch, const PaillierSum *sum)
 	}
 	batch->limbs = n2->limbs;
 	batch->kernel = n2->kernel;
-	memcpy(batch->key_id, sum->key_id, PAILLIER_KEY_ID_LENGTH);
+	memcpy(batch->key_id, key->id, PAILLIER_KEY_ID_LENGTH);
 }
 
 void
-paillier_sum_defer(FunctionCallInfo fcinfo, SumBatch *batch, PaillierSum *sum, const mp_limb_t *c)
+paillier_sum_defer(FunctionCallInfo fcinfo, SumBatch *batch, PaillierKey *key, PaillierSum *sum, const mp_limb_t *c)
 {
 	Lane	   *lane;
 
-	make_room(fcinfo, batch, sum);
+	Assert(batch->count == 0 || memcmp(batch->key_id, key->id, PAILLIER_KEY_ID_LENGTH) == 0);
+	make_room(batch, key, sum);
 	if (batch->count == 0)
-		begin_batch(fcinfo, batch, sum);
+		begin_batch(fcinfo, batch, key);
 	if (!sum->pending)
 	{
 		batch->lane[batch->count] = (Lane) {sum, 0};
 		sum->pending = ++batch->count;
-		for (int i = 0; i < sum->words; i += 8)
+		/* the states of a hash table lie apart: this one has come into the cache when its rows are multiplied */
+		for (int i = 0; i < sum->words; i += LINE_WORDS)
 			__builtin_prefetch(paillier_sum_term(sum, 0)->product + i, 1);
 	}
 	lane = &batch->lane[sum->pending - 1];

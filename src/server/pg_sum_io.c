@@ -2,15 +2,16 @@
  * pg_sum_io.c
  *		I/O of paillier_sum.
  *
- * The wire form: version, scale, number of terms, two times rows, the bound, the
- * key id, then the terms: weight, and product in limbs of n² with nothing lost;
- * all big-endian.  A sum of no rows, or of nothing but zeros, has no terms.
+ * The wire form: version, scale, bits of a slot, slots, number of terms, two times
+ * rows, the bound, the key id, then the terms: weight, and product in limbs of n²
+ * with nothing lost; all big-endian.  A sum of no rows, or of nothing but zeros,
+ * has no terms.
  */
 #include "pg_sum.h"
 
 #include "libpq/pqformat.h"
 
-#define SUM_WIRE_HEADER (1 + 1 + 1 + 8 + 8 + 8 + 4 + PAILLIER_KEY_ID_LENGTH)
+#define SUM_WIRE_HEADER (1 + 1 + 2 + 2 + 1 + 8 + 8 + 8 + 4 + PAILLIER_KEY_ID_LENGTH)
 
 static void
 send_term(StringInfo buf, PaillierKey *key, const SumTerm *term)
@@ -25,23 +26,27 @@ send_term(StringInfo buf, PaillierKey *key, const SumTerm *term)
 	pq_sendbytes(buf, (char *) bytes, 8 * limbs);
 }
 
+/* The wire form of the state that is argument 0. */
 static bytea *
-sum_serialize(FunctionCallInfo fcinfo, PaillierSum *sum)
+sum_serialize(FunctionCallInfo fcinfo)
 {
+	PaillierSum *sum = (PaillierSum *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
 	PaillierKey *key = NULL;
 	int			count = 0;
 	StringInfoData buf;
 
 	if (sum->rows > 0)
 	{
-		paillier_sum_settle(fcinfo, sum);
 		key = paillier_key_lookup(fcinfo, sum->key_id);
+		paillier_sum_settle(key, sum);
 		sum = paillier_sum_narrow(key, sum);
 		count = sum->count;
 	}
 	pq_begintypsend(&buf);
 	pq_sendbyte(&buf, sum->version);
 	pq_sendbyte(&buf, sum->scale);
+	pq_sendint16(&buf, sum->slot_bits);
+	pq_sendint16(&buf, sum->slots);
 	pq_sendbyte(&buf, count);
 	pq_sendint64(&buf, sum->rows);
 	pq_sendint64(&buf, sum->rows_at_scale);
@@ -54,42 +59,53 @@ sum_serialize(FunctionCallInfo fcinfo, PaillierSum *sum)
 }
 
 /*
- * Products from outside are plain limbs: residues of the generic kernel, which
+ * Read the header into `header`, all of which is there; false where it is not one that
+ * we would write.  No state has slots yet.
+ */
+static bool
+read_header(PaillierSum *header, StringInfo buf)
+{
+	header->scale = pq_getmsgbyte(buf);
+	header->slot_bits = pq_getmsgint(buf, 2);
+	header->slots = pq_getmsgint(buf, 2);
+	header->count = pq_getmsgbyte(buf);
+	header->rows = pq_getmsgint64(buf);
+	header->rows_at_scale = pq_getmsgint64(buf);
+	header->bound_mantissa = pq_getmsgint64(buf);
+	header->bound_exponent = pq_getmsgint(buf, 4);
+	memcpy(header->key_id, pq_getmsgbytes(buf, PAILLIER_KEY_ID_LENGTH), PAILLIER_KEY_ID_LENGTH);
+	return header->slot_bits == 0 && header->slots == 0 &&
+		header->count <= MAX_TERMS && (header->rows > 0 || header->count == 0) && header->rows <= PG_INT64_MAX &&
+		header->rows_at_scale <= header->rows &&
+		header->bound_exponent <= PAILLIER_BOUND_MAX_EXPONENT &&
+		(header->bound_exponent == 0 || header->bound_mantissa >> 63 != 0);
+}
+
+/*
+ * Products from outside are plain limbs: residues of one format, which kernels of
  * others convert when they meet them.
  */
 static PaillierSum *
 sum_deserialize(StringInfo buf, int parse_sqlstate)
 {
 	int			len = buf->len - buf->cursor;
-	int			version;
 	int			limbs;
 	PaillierSum header = {0};
 	PaillierSum *sum;
 
 	if (len < SUM_WIRE_HEADER)
-		paillier_raise_parse(PAILLIER_ERR_LENGTH, "sum", parse_sqlstate);
-	version = pq_getmsgbyte(buf);
-	header.scale = pq_getmsgbyte(buf);
-	header.count = pq_getmsgbyte(buf);
-	header.rows = pq_getmsgint64(buf);
-	header.rows_at_scale = pq_getmsgint64(buf);
-	header.bound_mantissa = pq_getmsgint64(buf);
-	header.bound_exponent = pq_getmsgint(buf, 4);
-	memcpy(header.key_id, pq_getmsgbytes(buf, PAILLIER_KEY_ID_LENGTH), PAILLIER_KEY_ID_LENGTH);
-	if (version != SUM_VERSION)
-		paillier_raise_parse(PAILLIER_ERR_VERSION, "sum", parse_sqlstate);
-	if (header.count > MAX_TERMS || (header.rows == 0 && header.count > 0) || header.rows > PG_INT64_MAX ||
-		header.rows_at_scale > header.rows ||
-		header.bound_exponent > PAILLIER_BOUND_MAX_EXPONENT ||
-		(header.bound_exponent != 0 && header.bound_mantissa >> 63 == 0))
-		paillier_raise_parse(PAILLIER_ERR_HEADER, "sum", parse_sqlstate);
+		paillier_raise_parse(PAILLIER_ERR_LENGTH, THING_SUM, parse_sqlstate);
+	header.version = pq_getmsgbyte(buf);
+	if (header.version != SUM_VERSION)
+		paillier_raise_parse(PAILLIER_ERR_VERSION, THING_SUM, parse_sqlstate);
+	if (!read_header(&header, buf))
+		paillier_raise_parse(PAILLIER_ERR_HEADER, THING_SUM, parse_sqlstate);
 
 	len -= SUM_WIRE_HEADER;
 	limbs = header.count == 0 ? 0 : len / 8 / header.count - 1;
 	if (limbs > PAILLIER_MAX_LIMBS || len != 8 * (limbs + 1) * header.count || (header.count > 0 && limbs < 1))
-		paillier_raise_parse(PAILLIER_ERR_LENGTH, "sum", parse_sqlstate);
-	header.version = SUM_VERSION;
-	header.digit_bits = paillier_kernel_generic.digit_bits;
+		paillier_raise_parse(PAILLIER_ERR_LENGTH, THING_SUM, parse_sqlstate);
+	header.format = PAILLIER_FORMAT_LIMBS;
 	header.words = limbs;
 	sum = paillier_sum_resize(&header, header.count * TERM_WORDS(limbs));
 	for (int i = 0; i < header.count; i++)
@@ -98,7 +114,7 @@ sum_deserialize(StringInfo buf, int parse_sqlstate)
 
 		term->weight = pq_getmsgint64(buf);
 		if (term->weight == 0 || term->weight == PG_INT64_MIN)
-			paillier_raise_parse(PAILLIER_ERR_HEADER, "sum", parse_sqlstate);
+			paillier_raise_parse(PAILLIER_ERR_HEADER, THING_SUM, parse_sqlstate);
 		(void) paillier_be_read(term->product, limbs, (const uint8 *) pq_getmsgbytes(buf, 8 * limbs), 8 * limbs);
 	}
 	return sum;
@@ -117,11 +133,11 @@ paillier_sum_in(PG_FUNCTION_ARGS)
 	StringInfoData buf;
 
 	if (len > PAILLIER_BASE64_LENGTH(MAX_SUM_WIRE))
-		paillier_raise(PAILLIER_ERR_LENGTH, "sum");
+		paillier_raise(PAILLIER_ERR_LENGTH, THING_SUM);
 	initStringInfo(&buf);
 	enlargeStringInfo(&buf, PAILLIER_BASE64_DECODED(len));
 	if (!paillier_base64_decode((uint8 *) buf.data, text, len))
-		paillier_raise(PAILLIER_ERR_BASE64, "sum");
+		paillier_raise(PAILLIER_ERR_BASE64, THING_SUM);
 	buf.len = PAILLIER_BASE64_DECODED(len);
 	PG_RETURN_POINTER(sum_deserialize(&buf, ERRCODE_INVALID_TEXT_REPRESENTATION));
 }
@@ -131,7 +147,7 @@ PG_FUNCTION_INFO_V1(paillier_sum_out);
 Datum
 paillier_sum_out(PG_FUNCTION_ARGS)
 {
-	bytea	   *wire = sum_serialize(fcinfo, (PaillierSum *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0)));
+	bytea	   *wire = sum_serialize(fcinfo);
 	size_t		len = VARSIZE(wire) - VARHDRSZ;
 	char	   *text = palloc(PAILLIER_BASE64_LENGTH(len) + 1);
 
@@ -152,5 +168,5 @@ PG_FUNCTION_INFO_V1(paillier_sum_send);
 Datum
 paillier_sum_send(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BYTEA_P(sum_serialize(fcinfo, (PaillierSum *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0))));
+	PG_RETURN_BYTEA_P(sum_serialize(fcinfo));
 }

@@ -1,32 +1,38 @@
 /*
  * pg_sum_state.c
- *		The forms of paillier_sum, how they are made of each other, and what they
- *		stand for.
+ *		States of sums, whatever their form.
  */
-#include "pg_sum.h"
+#include "pg_sum_state.h"
 
-#include "common/int.h"
-
-/* ---- making states ---- */
-
-PaillierSum *
-paillier_sum_alloc(const uint8 *key_id, int digit_bits, int words, Size body_words)
+static PaillierSum *
+make_state(Size body_words)
 {
 	Size		size = offsetof(PaillierSum, body) + body_words * sizeof(mp_limb_t);
 	PaillierSum *sum = palloc0(size);
 
 	SET_VARSIZE(sum, size);
+	return sum;
+}
+
+PaillierSum *
+paillier_sum_alloc(const PaillierKey *key, Size body_words)
+{
+	PaillierSum *sum = make_state(body_words);
+
 	sum->version = SUM_VERSION;
-	sum->digit_bits = digit_bits;
-	sum->words = words;
-	memcpy(sum->key_id, key_id, PAILLIER_KEY_ID_LENGTH);
+	if (key != NULL)
+	{
+		sum->format = key->pub.n2.kernel->format;
+		sum->words = key->pub.n2.words;
+		memcpy(sum->key_id, key->id, PAILLIER_KEY_ID_LENGTH);
+	}
 	return sum;
 }
 
 PaillierSum *
 paillier_sum_resize(const PaillierSum *sum, Size body_words)
 {
-	PaillierSum *copy = paillier_sum_alloc(sum->key_id, sum->digit_bits, sum->words, body_words);
+	PaillierSum *copy = make_state(body_words);
 	int32		vl_len = copy->vl_len_;
 
 	memcpy(copy, sum, offsetof(PaillierSum, body));
@@ -40,341 +46,4 @@ paillier_sum_set_bound(PaillierSum *sum, const PaillierKey *key, paillier_bound 
 	paillier_check_bound(key, bound);
 	sum->bound_mantissa = bound.mantissa;
 	sum->bound_exponent = bound.exponent;
-}
-
-/* ---- terms ---- */
-
-/* The term of a weight, NULL where there is none. */
-static SumTerm *
-find_term(PaillierSum *sum, int64 weight)
-{
-	for (int i = 0; i < sum->count; i++)
-		if (paillier_sum_term(sum, i)->weight == weight)
-			return paillier_sum_term(sum, i);
-	return NULL;
-}
-
-/* What a term stands for without its weight, raised to k, in Montgomery form. */
-static void
-power_of_term(PaillierKey *key, mp_limb_t *out, const SumTerm *term, const mp_limb_t *k, int limbs)
-{
-	paillier_key_enter(key, out, term->product, term->lost);
-	if (limbs > 1 || k[0] != 1)
-		paillier_mont_pow(&key->pub.n2, out, out, k, limbs, paillier_scratch(key));
-}
-
-/* Multiply residue·R^lost into a term, whose weight stays. */
-static void
-multiply_term(PaillierKey *key, SumTerm *term, const mp_limb_t *residue, uint64 lost)
-{
-	const paillier_mont *n2 = &key->pub.n2;
-
-	paillier_mont_mul(n2, term->product, term->product, residue, paillier_scratch(key));
-	term->lost += lost + 1;
-	if (unlikely(term->lost >> 62 != 0))
-	{
-		/* terms multiplied into each other add up what they have lost: no count overflows */
-		paillier_key_enter(key, term->product, term->product, term->lost);
-		paillier_mont_leave(n2, term->product, term->product, paillier_scratch(key));
-		term->lost = 0;
-	}
-}
-
-static uint64
-magnitude(const SumTerm *term)
-{
-	return term->weight < 0 ? -(uint64) term->weight : (uint64) term->weight;
-}
-
-static void
-remove_term(PaillierSum *sum, SumTerm *term)
-{
-	memmove(term, paillier_sum_term(sum, --sum->count), TERM_WORDS(sum->words) * sizeof(mp_limb_t));
-}
-
-/*
- * Lower the largest weight of one sign: by a^v·b^w = a^(v - k·w)·(b·a^k)^w for
- * the two largest weights v >= w and k = v/w, as Bos and Coster do.  Among many
- * terms k is nearly always 1.  Where the rest is 0, or the weight of another
- * term, there is a term less.  False where there are no two terms.
- */
-static bool
-lower_largest(PaillierKey *key, PaillierSum *sum, bool negative)
-{
-	SumTerm    *largest = NULL;
-	SumTerm    *second = NULL;
-	SumTerm    *same;
-	mp_limb_t	k;
-	int64		rest;
-
-	for (int i = 0; i < sum->count; i++)
-	{
-		SumTerm    *term = paillier_sum_term(sum, i);
-
-		if ((term->weight < 0) != negative)
-			continue;
-		if (largest == NULL || magnitude(term) > magnitude(largest))
-		{
-			second = largest;
-			largest = term;
-		}
-		else if (second == NULL || magnitude(term) > magnitude(second))
-			second = term;
-	}
-	if (second == NULL)
-		return false;
-
-	k = magnitude(largest) / magnitude(second);
-	if (k == 1)
-		multiply_term(key, second, largest->product, largest->lost);
-	else
-	{
-		mp_limb_t	power[PAILLIER_MAX_WORDS];
-
-		power_of_term(key, power, largest, &k, 1);
-		paillier_mont_mul(&key->pub.n2, second->product, second->product, power, paillier_scratch(key));
-	}
-	rest = largest->weight - (int64) k * second->weight;
-	largest->weight = 0;
-	same = rest == 0 ? NULL : find_term(sum, rest);
-	if (same != NULL)
-		multiply_term(key, same, largest->product, largest->lost);
-	if (same != NULL || rest == 0)
-		remove_term(sum, largest);
-	else
-		largest->weight = rest;
-	return true;
-}
-
-/*
- * Make one term of all that have one sign.  The more there are, the fewer
- * multiplications each of them takes: weights of b bits about b/log2(terms).
- */
-static void
-join_terms(PaillierKey *key, PaillierSum *sum, bool negative)
-{
-	while (lower_largest(key, sum, negative))
-		continue;
-}
-
-PaillierSum *
-paillier_sum_multiply(PaillierKey *key, PaillierSum *sum, int64 weight, const mp_limb_t *residue, uint64 lost)
-{
-	SumTerm    *term = find_term(sum, weight);
-
-	if (term != NULL)
-	{
-		multiply_term(key, term, residue, lost);
-		return sum;
-	}
-	if (sum->count >= (sum->rows < MANY_ROWS ? FEW_TERMS : MAX_TERMS))
-	{
-		join_terms(key, sum, false);
-		join_terms(key, sum, true);
-	}
-	if ((VARSIZE(sum) - offsetof(PaillierSum, body)) / sizeof(mp_limb_t) < (sum->count + 1) * TERM_WORDS(sum->words))
-	{
-		PaillierSum *larger = paillier_sum_resize(sum, (sum->count + 1) * TERM_WORDS(sum->words));
-
-		mpn_copyi(larger->body, sum->body, sum->count * TERM_WORDS(sum->words));
-		sum = larger;
-	}
-	term = paillier_sum_term(sum, sum->count++);
-	term->weight = weight;
-	term->lost = lost;
-	mpn_copyi(term->product, residue, sum->words);
-	return sum;
-}
-
-/* The weights grow; a term whose weight would grow too large is powered instead. */
-void
-paillier_sum_rescale(PaillierKey *key, PaillierSum *sum, int scale)
-{
-	PaillierInteger factor;
-	bool		short_factor;
-
-	paillier_power_of_ten(&factor, scale - sum->scale);
-	paillier_sum_set_bound(sum, key, paillier_bound_mul(paillier_sum_bound(sum),
-														paillier_bound_from_limbs(factor.mag, factor.limbs)));
-	short_factor = factor.mag[0] <= PG_INT64_MAX && (factor.limbs == 1 || mpn_zero_p(factor.mag + 1, factor.limbs - 1));
-	for (int i = 0; i < sum->count; i++)
-	{
-		SumTerm    *term = paillier_sum_term(sum, i);
-		int64		weight;
-
-		if (short_factor && !pg_mul_s64_overflow(term->weight, factor.mag[0], &weight) && weight != PG_INT64_MIN)
-		{
-			term->weight = weight;
-			continue;
-		}
-		power_of_term(key, term->product, term, factor.mag, factor.limbs);
-		paillier_mont_leave(&key->pub.n2, term->product, term->product, paillier_scratch(key));
-		term->lost = 0;
-	}
-	sum->scale = scale;
-	sum->rows_at_scale = 0;
-}
-
-/* ---- from one form to another ---- */
-
-/*
- * A residue of any kernel, by the bits of its digits, with R^lost missing for the
- * R of that kernel: as a residue of this key's kernel.
- */
-static void
-convert_residue(PaillierKey *key, mp_limb_t *out, const mp_limb_t *digits, int words, int digit_bits, uint64 lost)
-{
-	const paillier_mont *n2 = &key->pub.n2;
-	mp_limb_t  *scratch = paillier_scratch(key);
-	mp_limb_t	power[PAILLIER_MAX_WORDS] = {2};
-	mp_limb_t	exponent[2];
-
-	paillier_mont_import_var(n2, out, digits, words, digit_bits, scratch);
-	exponent[1] = mpn_mul_1(exponent, &(mp_limb_t) {lost}, 1,
-							words / paillier_kernel_of_digits(digit_bits)->numbers * digit_bits);
-	paillier_mont_enter(n2, power, power, scratch);
-	paillier_mont_pow(n2, power, power, exponent, 2, scratch);
-	paillier_mont_mul(n2, out, out, power, scratch);
-}
-
-/* Multiply a residue of the state into a narrow one of the key's kernel. */
-static PaillierSum *
-take_residue(PaillierKey *key, PaillierSum *copy, int64 weight, const PaillierSum *sum, const mp_limb_t *digits,
-			 uint64 lost)
-{
-	mp_limb_t	residue[PAILLIER_MAX_WORDS];
-
-	if (paillier_sum_native(key, sum))
-		return paillier_sum_multiply(key, copy, weight, digits, lost);
-	convert_residue(key, residue, digits, sum->words, sum->digit_bits, lost);
-	return paillier_sum_multiply(key, copy, weight, residue, 0);
-}
-
-/* The eight products, and the ciphertexts that wait. */
-static PaillierSum *
-take_wide(PaillierKey *key, PaillierSum *copy, PaillierSum *sum)
-{
-	const paillier_kernel *maker = paillier_kernel_of_digits(sum->digit_bits);
-	mp_limb_t	residue[PAILLIER_MAX_WORDS];
-	mp_limb_t  *lane[LANES];
-
-	lane[0] = palloc(LANES * sum->words * sizeof(mp_limb_t));
-	for (int i = 1; i < LANES; i++)
-		lane[i] = lane[i - 1] + sum->words;
-	maker->scatter8(sum->words, lane, paillier_sum_products(sum));
-	for (int i = 0; i < LANES; i++)
-		copy = take_residue(key, copy, 1, sum, lane[i], i == 0 ? sum->body[0] : 0);
-	pfree(lane[0]);
-	for (int i = 0; i < sum->count; i++)
-	{
-		paillier_mont_load(&key->pub.n2, residue, paillier_sum_waiting(sum, key->pub.n2.limbs, i),
-						   paillier_scratch(key));
-		copy = paillier_sum_multiply(key, copy, 1, residue, 0);
-	}
-	return copy;
-}
-
-PaillierSum *
-paillier_sum_narrow(PaillierKey *key, PaillierSum *sum)
-{
-	const paillier_mont *n2 = &key->pub.n2;
-	PaillierSum *copy;
-
-	if (sum->form == SUM_NARROW && paillier_sum_native(key, sum))
-		return sum;
-	if (sum->digit_bits == paillier_kernel_generic.digit_bits && sum->words != n2->limbs && sum->count > 0)
-		paillier_raise(PAILLIER_ERR_KEY_LENGTH, "sum");
-	copy = paillier_sum_resize(sum, (sum->form == SUM_NARROW ? sum->count : 1) * TERM_WORDS(n2->words));
-	copy->form = SUM_NARROW;
-	copy->digit_bits = n2->kernel->digit_bits;
-	copy->words = n2->words;
-	copy->count = 0;
-	if (sum->form == SUM_WIDE)
-		return take_wide(key, copy, sum);
-	if (sum->form == SUM_QUEUE)
-	{
-		const mp_limb_t *part[2];
-		uint64		lost;
-		int			parts = paillier_sum_parts(sum, part, &lost);
-
-		for (int i = 0; i < parts; i++)
-			copy = take_residue(key, copy, 1, sum, part[i], i == 0 ? lost : 0);
-		return copy;
-	}
-	for (int i = 0; i < sum->count; i++)
-	{
-		const SumTerm *term = paillier_sum_term(sum, i);
-
-		copy = take_residue(key, copy, term->weight, sum, term->product, term->lost);
-	}
-	return copy;
-}
-
-/* The eight products are what there is, and seven times 1. */
-PaillierSum *
-paillier_sum_widen(PaillierKey *key, PaillierSum *sum)
-{
-	const paillier_mont *n2 = &key->pub.n2;
-	PaillierSum *copy = paillier_sum_resize(sum, WIDE_WORDS(n2->words, n2->limbs));
-	mp_limb_t	unit[PAILLIER_MAX_WORDS] = {1};
-	const mp_limb_t *lanes[LANES];
-
-	copy->form = SUM_WIDE;
-	copy->count = 0;
-	copy->body[0] = paillier_sum_term(sum, 0)->lost;
-	lanes[0] = paillier_sum_term(sum, 0)->product;
-	for (int i = 1; i < LANES; i++)
-		lanes[i] = unit;
-	n2->kernel->gather8(n2, paillier_sum_products(copy), lanes);
-	return copy;
-}
-
-/* ---- the total ---- */
-
-/* limbs = the terms of one sign with their weights' magnitudes, which become one term; 1 where there are none. */
-static void
-total_of_sign(PaillierKey *key, mp_limb_t *limbs, PaillierSum *sum, bool negative)
-{
-	mp_limb_t	power[PAILLIER_MAX_WORDS];
-
-	join_terms(key, sum, negative);
-	for (int i = 0; i < sum->count; i++)
-	{
-		SumTerm    *term = paillier_sum_term(sum, i);
-
-		if ((term->weight < 0) != negative)
-			continue;
-		if (magnitude(term) == 1)
-			paillier_key_restore(key, limbs, term->product, term->lost);
-		else
-		{
-			power_of_term(key, power, term, &(mp_limb_t) {magnitude(term)}, 1);
-			paillier_mont_leave(&key->pub.n2, power, power, paillier_scratch(key));
-			paillier_mont_store_var(&key->pub.n2, limbs, power, paillier_scratch(key));
-		}
-		return;
-	}
-	mpn_zero(limbs, key->pub.n2.limbs);
-	limbs[0] = 1;
-}
-
-void
-paillier_sum_total(PaillierKey *key, mp_limb_t *limbs, const PaillierSum *sum)
-{
-	PaillierSum *copy = palloc(VARSIZE(sum));
-
-	memcpy(copy, sum, VARSIZE(sum));
-	total_of_sign(key, limbs, copy, false);
-	for (int i = 0; i < copy->count; i++)
-		if (paillier_sum_term(copy, i)->weight < 0)
-		{
-			mp_limb_t	quotient[PAILLIER_MAX_LIMBS];
-
-			total_of_sign(key, quotient, copy, true);
-			paillier_require(paillier_negate_var(&key->pub, quotient, quotient, paillier_scratch(key)),
-							 "ciphertext in sum");
-			paillier_add(&key->pub, limbs, limbs, quotient, paillier_scratch(key));
-			break;
-		}
-	pfree(copy);
 }

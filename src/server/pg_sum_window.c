@@ -37,7 +37,7 @@ queue_of(PaillierSum *sum)
 static uint64
 queue_room(const PaillierSum *sum)
 {
-	return (VARSIZE(sum) - offsetof(PaillierSum, body) - offsetof(Queue, residues)) / sizeof(mp_limb_t) / sum->words - 1;
+	return (paillier_sum_room(sum) - offsetof(Queue, residues) / sizeof(mp_limb_t)) / sum->words - 1;
 }
 
 static mp_limb_t *
@@ -49,9 +49,7 @@ place(PaillierSum *sum, uint64 i)
 PaillierSum *
 paillier_sum_queue(const PaillierKey *key)
 {
-	const paillier_mont *n2 = &key->pub.n2;
-	PaillierSum *sum = paillier_sum_alloc(key->id, n2->kernel->digit_bits, n2->words,
-										  QUEUE_WORDS(n2->words, FIRST_ROOM));
+	PaillierSum *sum = paillier_sum_alloc(key, QUEUE_WORDS(key->pub.n2.words, FIRST_ROOM));
 
 	sum->form = SUM_QUEUE;
 	return sum;

@@ -170,17 +170,17 @@ pg_detoast_datum(struct varlena *datum)
 static jmp_buf refused;
 
 void
-paillier_raise_parse(paillier_result result, const char *what, int parse_sqlstate)
+paillier_raise_parse(paillier_result result, PaillierThing thing, int parse_sqlstate)
 {
 	REQUIRE(result > PAILLIER_OK && result < PAILLIER_RESULTS);
-	REQUIRE(strcmp(what, "sum") == 0 && parse_sqlstate != 0);
+	REQUIRE(thing == THING_SUM && parse_sqlstate != 0);
 	longjmp(refused, 1);
 }
 
 void
-paillier_raise(paillier_result result, const char *what)
+paillier_raise(paillier_result result, PaillierThing thing)
 {
-	paillier_raise_parse(result, what, ERRCODE_INVALID_TEXT_REPRESENTATION);
+	paillier_raise_parse(result, thing, ERRCODE_INVALID_TEXT_REPRESENTATION);
 }
 
 /* ---- states and keys: the limbs that were read are those of the key ---- */
@@ -196,12 +196,6 @@ paillier_sum_resize(const PaillierSum *sum, Size body_words)
 	memcpy(copy, sum, offsetof(PaillierSum, body));
 	SET_VARSIZE(copy, size);
 	return copy;
-}
-
-void
-paillier_sum_settle(FunctionCallInfo fcinfo, PaillierSum *sum)
-{
-	REQUIRE(!sum->pending);
 }
 
 PaillierKey *
@@ -241,7 +235,8 @@ call(Datum (*function) (FunctionCallInfo), Datum argument)
 static void
 check_sum(PaillierSum *sum)
 {
-	REQUIRE(sum->version == SUM_VERSION && sum->form == SUM_NARROW && !sum->pending);
+	REQUIRE(sum->version == SUM_VERSION && sum->form == SUM_NARROW && !sum->pending && sum->reserved == 0);
+	REQUIRE(sum->format == PAILLIER_FORMAT_LIMBS && sum->slot_bits == 0 && sum->slots == 0);
 	REQUIRE(sum->count <= MAX_TERMS && sum->rows <= PG_INT64_MAX && sum->rows_at_scale <= sum->rows);
 	REQUIRE(sum->rows > 0 || sum->count == 0);
 	REQUIRE(sum->words <= PAILLIER_MAX_LIMBS && (sum->words > 0 || sum->count == 0));

@@ -163,13 +163,13 @@ mark_modulus(paillier_mont *ctx)
 }
 
 static void
-mark_prime(paillier_prime *prime)
+mark_prime(paillier_prime *prime, const paillier_kernel *kernel)
 {
 	SECRET(prime->p, prime->limbs);
 	SECRET(prime->exponent, prime->limbs);
 	SECRET(prime->h, prime->limbs);
 	SECRET(prime->square, prime->square_limbs);
-	if (prime->vectors)
+	if (kernel->fast_powers)
 		mark_modulus(&prime->mont);
 }
 
@@ -202,6 +202,7 @@ kernel_for(powers whose)
 
 	other = paillier_kernel_generic;
 	other.init = init_with_public_size;
+	other.fast_powers = true;
 	return whose == GMP_POWERS ? &paillier_kernel_generic : &other;
 }
 
@@ -258,8 +259,8 @@ check_decrypt(paillier_private *key, const ciphertexts *some, mp_limb_t *scratch
 		c[i] = some->c[i];
 		out[i].mag = mag[i];
 	}
-	mark_prime(&key->p);
-	mark_prime(&key->q);
+	mark_prime(&key->p, key->pub.n2.kernel);
+	mark_prime(&key->q, key->pub.n2.kernel);
 	paillier_decrypt(key, out, c, CIPHERTEXTS, scratch);
 	check_no_errors(before, "decrypt");
 

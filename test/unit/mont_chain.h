@@ -247,7 +247,8 @@ check_chain_step(chain *chains, int count, const mpz_t *numbers, mp_limb_t *cons
 static inline void
 test_many_products(int root_bits, int steps)
 {
-	chain		chains[LENGTH(kernels)];
+	chain	   *chains = allocate(kernel_count() * sizeof(chain));
+	const paillier_kernel *kernel;
 	mpz_t		numbers[LANES];
 	mp_limb_t  *factors[LANES];
 	mpz_t		root,
@@ -264,11 +265,11 @@ test_many_products(int root_bits, int steps)
 		random_mpz_below(numbers[i], limit);
 		factors[i] = new_unaligned(2 * mpz_size(root));
 	}
-	for (int i = 0; i < LENGTH(kernels); i++)
-		if (kernels[i]->available())
+	for (int i = 0; (kernel = paillier_kernel_at(i)) != NULL; i++)
+		if (kernel->available())
 		{
-			chain_init(&chains[count++], kernels[i], root, (const mpz_t *) numbers);
-			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", count > 1 ? ", " : "", kernels[i]->name);
+			chain_init(&chains[count++], kernel, root, (const mpz_t *) numbers);
+			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", count > 1 ? ", " : "", kernel->name);
 		}
 	group_begin("%s: %d random loads, products and squares modulo %d bits, one by one and by eight", names,
 				LANES * steps, (int) mpz_sizeinbase(limit, 2));
@@ -291,6 +292,7 @@ test_many_products(int root_bits, int steps)
 	group_end();
 	for (int i = 0; i < count; i++)
 		chain_clear(&chains[i]);
+	free(chains);
 	for (int i = 0; i < LANES; i++)
 	{
 		mpz_clear(numbers[i]);

@@ -205,7 +205,7 @@ check_import(const field *f, const field *from, const residue *x)
 
 	mpz_init(expected);
 	mpz_mod(expected, x->value, f->m);
-	paillier_mont_import_var(f->ctx, out.a, a, from->words, from->kernel->digit_bits, scratch.a);
+	paillier_mont_import_var(f->ctx, out.a, from->kernel, a, from->words, scratch.a);
 	check_residue(f, out.a, OPERAND, expected, "import_var", x, NULL);
 	check_unchanged(from, a, x);
 	check(guarded_intact(&scratch) && guarded_intact(&out), "import_var overran its scratch or output");

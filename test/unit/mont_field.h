@@ -3,8 +3,8 @@
  *		For the tests of Montgomery arithmetic: a modulus with all that is known of
  *		its residues without asking the kernel, and operands of all kinds.
  *
- * A residue of the kernel avx512ifma is x0 + x1·n with x0 and x1 in H digits of 52
- * bits each, that of the generic kernel is one number.
+ * A residue is one number, or a pair x0 + x1·n with x0 and x1 in H digits of 52
+ * bits each.
  */
 #ifndef MONT_FIELD_H
 #define MONT_FIELD_H
@@ -311,7 +311,7 @@ field_describe(field *f, const paillier_kernel *kernel, const mpz_t root)
 	mpz_mul(f->m, root, root);
 	f->kernel = kernel;
 	f->ctx = NULL;
-	f->numbers = kernel == &paillier_kernel_generic ? 1 : 2;
+	f->numbers = kernel->format == PAILLIER_FORMAT_LIMBS ? 1 : 2;
 	f->digits = f->numbers == 1 ? (int) mpz_size(f->m) : pair_digits(mpz_sizeinbase(root, 2));
 	f->words = f->numbers * f->digits;
 	mpz_setbit(f->r, f->digits * kernel->digit_bits);
