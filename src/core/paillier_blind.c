@@ -331,7 +331,8 @@ paillier_rerandomize(const paillier_blinder *blinder, mp_limb_t *const *c, int c
 	/* nothing leaves here that is not blinded */
 	for (; done < count; done++)
 		mpn_zero(c[done], limbs);
-	paillier_wipe(scratch, (count >= LANES ? PAILLIER_BLIND_SCRATCH(limbs) : PAILLIER_SCRATCH(limbs)) * sizeof(mp_limb_t));
+	paillier_wipe(scratch, sizeof(mp_limb_t) *
+				  (count >= LANES ? PAILLIER_BLIND_SCRATCH(limbs) : PAILLIER_SCRATCH(limbs)));
 	return result;
 }
 
