@@ -3,6 +3,7 @@
 #	make demo			the whole story, from a bare Debian 12, in a private server
 #	make test			everything that proves it works, likewise
 #	make test-assert	regression tests and properties in a PostgreSQL with assertions; test-ubsan, test-valgrind
+#	make test-arm64		core and program for 64-bit ARM, emulated
 #	make fuzz			fuzz targets under sanitizers, ten minutes each
 #	make bench			speed beside the peers
 #	make				build (needs the packages that `make packages` installs)
@@ -55,14 +56,14 @@ $(OBJS): $(wildcard src/core/*.h src/server/*.h)
 PROGRAM_SOURCES = $(CORE) $(CLI)
 
 paillier: $(PROGRAM_SOURCES) $(wildcard src/core/*.h src/cli/*.h)
-	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -fstack-protector-strong -D_FORTIFY_SOURCE=2 $(COPT) -Isrc/core -Isrc/cli -o $@ \
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -fstack-protector-strong -D_FORTIFY_SOURCE=2 $(COPT) -Isrc/core -Isrc/cli -o $@ \
 		$(PROGRAM_SOURCES) -lgmp -ljansson -lcrypto -lpthread
 
 # ---- unit tests of the core, under the sanitizers ----
 
 UNIT_TESTS = $(patsubst test/unit/test_%.c,build/test_%,$(wildcard test/unit/test_*.c))
 UNIT_CORE = $(patsubst src/core/%.c,build/%.o,$(CORE))
-UNIT_FLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Werror -Isrc/core -Itest/unit
+UNIT_FLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Wshadow -Werror -Isrc/core -Itest/unit
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
 
 unit: $(UNIT_TESTS) build/test_products build/constant_time build/constant_time_ifma
@@ -100,6 +101,13 @@ build/msan/%.o: src/core/%.c $(wildcard src/core/*.h)
 
 build/constant_time_ifma: test/unit/constant_time_ifma.c $(MSAN_CORE) $(wildcard test/unit/*.h)
 	clang $(MSAN_FLAGS) $(MSAN_WRAP) -o $@ $< $(MSAN_CORE) -lgmp
+
+# ---- core, program and their tests for 64-bit ARM, by a cross compiler and QEMU ----
+
+test-arm64:
+	test/arm64
+
+.PHONY: test-arm64
 
 # ---- fuzz targets: the core, and the files of program and server that read, under clang's sanitizers ----
 

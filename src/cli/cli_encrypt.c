@@ -158,7 +158,8 @@ make_blinder(paillier_blinder *blinder, const paillier_public *pub, mp_limb_t *s
 {
 	size_t		limbs = paillier_blinder_table(pub, &paillier_comb_large);
 	mp_limb_t  *table = limbs > 0 ? cli_alloc(limbs * sizeof(mp_limb_t)) : NULL;
-	paillier_result result = paillier_blinder_init(blinder, pub, &paillier_comb_large, table, cli_random, NULL, scratch);
+	paillier_result result = paillier_blinder_init(blinder, pub, &paillier_comb_large, table, cli_random, NULL,
+												   scratch);
 
 	if (result != PAILLIER_OK)
 		cli_fail("%s", paillier_strerror(result));

@@ -124,7 +124,8 @@ cli_key_read(const char *path, int min_bits)
 	{
 		cli_key_warn_if_readable(fd, name);
 		read_members(&pub, inner);
-		result = paillier_jwk_read_private(&key->key, paillier_kernel_best(), &jwk, &pub, min_bits, cli_random, NULL, scratch);
+		result = paillier_jwk_read_private(&key->key, paillier_kernel_best(), &jwk, &pub, min_bits, cli_random, NULL,
+										   scratch);
 	}
 	else
 		result = paillier_jwk_read_public(&key->key.pub, paillier_kernel_best(), &jwk, min_bits, scratch);

@@ -104,12 +104,18 @@ struct paillier_kernel
 	bool		(*available) (void);
 	void		(*init) (paillier_mont *ctx, mp_limb_t *scratch);	/* words, radix_bits, neg_inv, own */
 	void		(*load) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs, mp_limb_t *scratch);
-	void		(*remainder) (const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *limbs, mp_limb_t *scratch);	/* mod n, but for some n: root_limbs + 1; or NULL */
-	void		(*join) (const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *a, mp_limb_t *scratch);	/* limbs + 2 of them */
+
+	/* the remainder modulo n, to which a few n may be added, in root_limbs + 1; or NULL */
+	void		(*remainder) (const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *limbs, mp_limb_t *scratch);
+
+	/* the number that a residue stands for, in limbs + 2 */
+	void		(*join) (const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *a, mp_limb_t *scratch);
 	void		(*mul) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b,
 						mp_limb_t *scratch);
 	void		(*sqr) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch);
-	void		(*select) (mp_limb_t *out, const mp_limb_t *table, int size, int index);	/* entry of 16, all of which are read */
+
+	/* an entry of 16, all of which are read */
+	void		(*select) (mp_limb_t *out, const mp_limb_t *table, int size, int index);
 	void		(*load8) (const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *limbs, mp_limb_t *scratch);
 	void		(*gather8) (const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *residues);
 	void		(*scatter8) (int words, mp_limb_t *const *residues, const mp_limb_t *a8);	/* on any processor */

@@ -269,7 +269,8 @@ find_quotient(const paillier_mont *ctx, vector *q, const vector *t, const shape 
  * result, plus n.  t is destroyed, z is room for the columns.
  */
 ALWAYS_INLINE void
-reduce(const paillier_mont *ctx, mp_limb_t *out, vector *t, const vector *q, vector *z, const shape s, const bool excess)
+reduce(const paillier_mont *ctx, mp_limb_t *out, vector *t, const vector *q, vector *z, const shape s,
+	   const bool excess)
 {
 	vector		up = carry_of_multiple(ctx, t, q, s);
 

@@ -414,7 +414,10 @@ split(vector *out, int digits, const vector *limbs8, int at)
 		out[i] = _mm512_shrdv_epi64(limbs8[at / 64], limbs8[at / 64 + 1], ALL(at % 64));
 }
 
-/* Rows from … to - 4 of a times n, of which the digit at n[row] is for the lowest column; two sets of sums for speed. */
+/*
+ * Rows from … to - 4 of a times n, of which the digit at n[row] is for the lowest
+ * column; two sets of sums for speed.
+ */
 ALWAYS_INLINE void
 add_rows(columns *sum, const vector *a8, int from, int to, const mp_limb_t *n)
 {

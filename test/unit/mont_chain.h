@@ -52,7 +52,7 @@ chain_init(chain *c, const paillier_kernel *kernel, const mpz_t root, const mpz_
 	c->loaded8 = new_unaligned(LANES * f->words);
 	mpz_init_set_ui(c->lost, 1);
 	for (int i = 0; i < 2; i++)
-		for (range range = OPERAND; range <= RESULT; range++)
+		for (residue_range range = OPERAND; range <= RESULT; range++)
 		{
 			/* one digit more: 2^radix_bits itself */
 			c->limit[range][i] = new_unaligned(f->digits + 1);
@@ -70,7 +70,7 @@ chain_clear(chain *c)
 		free_unaligned(c->spread[i]);
 	}
 	for (int i = 0; i < 2; i++)
-		for (range range = OPERAND; range <= RESULT; range++)
+		for (residue_range range = OPERAND; range <= RESULT; range++)
 			free_unaligned(c->limit[range][i]);
 	free_unaligned(c->loaded);
 	free_unaligned(c->eight);
@@ -82,7 +82,7 @@ chain_clear(chain *c)
 
 /* in_range() of digits, which is fast. */
 static inline void
-check_range(const chain *c, const mp_limb_t *a, range range, const char *what)
+check_range(const chain *c, const mp_limb_t *a, residue_range range, const char *what)
 {
 	const field *f = &c->f;
 

@@ -1,4 +1,3 @@
-/* cc -std=gnu11 -Isrc/core test/unit/test_mont.c src/core/mont*.c -lgmp */
 /*
  * test_mont.c
  *		Montgomery arithmetic against mpz_mul, mpz_mod and mpz_powm, with each
@@ -278,8 +277,8 @@ test_words(void)
 
 		check(words <= PAILLIER_MONT_WORDS(limbs), "%d words for %d bits", words, bits);
 		check(limbs <= PAILLIER_MONT_WORDS(limbs), "%d limbs for %d bits", limbs, bits);
-		check(PAILLIER_MONT_WORDS(limbs) <= PAILLIER_MAX_WORDS, "%d words reserved for %d bits", PAILLIER_MONT_WORDS(limbs),
-			  bits);
+		check(PAILLIER_MONT_WORDS(limbs) <= PAILLIER_MAX_WORDS, "%d words reserved for %d bits",
+			  PAILLIER_MONT_WORDS(limbs), bits);
 	}
 	group_end();
 }
@@ -495,7 +494,8 @@ check_format(int format, int digit_bits, int numbers)
 {
 	check_int(paillier_kernel_of_format(format)->digit_bits, digit_bits, "bits of a digit in format %d", format);
 	check_int(paillier_kernel_of_format(format)->numbers, numbers, "numbers in a residue of format %d", format);
-	check_int(paillier_kernel_radix_bits(paillier_kernel_of_format(format), 24), 24 / numbers * digit_bits, "bits of R");
+	check_int(paillier_kernel_radix_bits(paillier_kernel_of_format(format), 24), 24 / numbers * digit_bits,
+			  "bits of R");
 }
 
 static void
@@ -518,7 +518,8 @@ test_choice(void)
 	{
 		if (fastest == NULL && kernel->available())
 			fastest = kernel;
-		check(paillier_kernel_named(kernel->name) == (kernel->available() ? kernel : NULL), "the kernel named %s", kernel->name);
+		check(paillier_kernel_named(kernel->name) == (kernel->available() ? kernel : NULL), "the kernel named %s",
+			  kernel->name);
 		check(kernel->format > 0 && kernel->format < 256, "format %d", kernel->format);
 		check_same_format(kernel, paillier_kernel_of_format(kernel->format));
 		if (format < kernel->format)
@@ -526,8 +527,10 @@ test_choice(void)
 	}
 	check(paillier_kernel_best() == fastest, "the best kernel is %s", paillier_kernel_best()->name);
 	check(portable_kernel()->available(), "the last kernel is not available");
-	check(paillier_kernel_named("") == NULL && paillier_kernel_named("auto") == NULL, "a kernel for a name that is none");
-	check(paillier_kernel_of_format(0) == NULL && paillier_kernel_of_format(format + 1) == NULL, "a kernel for no format");
+	check(paillier_kernel_named("") == NULL && paillier_kernel_named("auto") == NULL,
+		  "a kernel for a name that is none");
+	check(paillier_kernel_of_format(0) == NULL && paillier_kernel_of_format(format + 1) == NULL,
+		  "a kernel for no format");
 
 	/* what is stored with residues has this meaning for ever */
 	check_format(1, 64, 1);
@@ -568,8 +571,8 @@ test_scatter_anywhere(void)
 			for (int j = 0; j < LANES; j++)
 			{
 				for (int k = 0; k < words; k++)
-					check(lane[j].a[k] == (interleaved ? a8[LANES * k + j] : a8[words * j + k]), "%s: digit %d of lane %d",
-						  kernel->name, k, j);
+					check(lane[j].a[k] == (interleaved ? a8[LANES * k + j] : a8[words * j + k]),
+						  "%s: digit %d of lane %d", kernel->name, k, j);
 				guarded_free(&lane[j]);
 			}
 			free_unaligned(a8);

@@ -1,4 +1,3 @@
-/* cc -std=gnu11 -Isrc/core test/unit/test_platform.c src/core/platform.c -lgmp */
 /*
  * test_platform.c
  *		Wiping memory and random numbers: by what this C library has, and by
