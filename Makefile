@@ -5,6 +5,7 @@
 #	make test-assert	regression tests and properties in a PostgreSQL with assertions; test-ubsan, test-valgrind
 #	make test-version MAJOR=13	the same in another version of PostgreSQL, built from source
 #	make fuzz			fuzz targets under sanitizers, ten minutes each
+#	make format			lay src out as .clang-format says (clang-format 14)
 #	make bench			speed beside the peers
 #	make				build: the extensions, and the program where its libraries are there
 #	make program		build the program; it needs jansson and OpenSSL, but no PostgreSQL
@@ -204,11 +205,14 @@ test-assert test-ubsan test-valgrind:
 demo:
 	demo/run
 
+format:
+	test/format --fix
+
 bench:
 	bench/run
 
 # an installation in DESTDIR, built by whoever owns the tree
 stage: install
 
-.PHONY: packages test test-assert test-ubsan test-valgrind demo bench unit fuzz stage program \
+.PHONY: packages test test-assert test-ubsan test-valgrind demo bench unit fuzz stage format program \
 	install-program uninstall-program without-program
