@@ -143,7 +143,7 @@ random_exponents(const paillier_public *pk, exponent *e, int count, paillier_ran
 
 /* The entry that an exponent selects for a column and a block. */
 static const mp_limb_t *
-comb_select(const paillier_blinder *blinder, const exponent *exponent, int column, int block)
+comb_select(const paillier_blinder *blinder, const exponent *chosen, int column, int block)
 {
 	int			bits = exponent_bits(blinder->pk);
 	int			row = blinder->columns * blinder->comb.blocks;
@@ -151,7 +151,7 @@ comb_select(const paillier_blinder *blinder, const exponent *exponent, int colum
 	int			e = 0;
 
 	for (int tooth = 0; tooth < blinder->comb.teeth && i < bits; tooth++, i += row)
-		e |= (exponent->a[i / 64] >> (i % 64) & 1) << tooth;
+		e |= (chosen->a[i / 64] >> (i % 64) & 1) << tooth;
 	return comb_entry(blinder, blinder->table, block, e);
 }
 

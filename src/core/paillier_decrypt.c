@@ -148,9 +148,10 @@ finish(const paillier_private *key, paillier_decrypted *out, mp_limb_t *x_p, mp_
 	mp_limb_t  *m = scratch;	/* pk->limbs */
 	mp_limb_t  *minus = m + pk->limbs;	/* pk->limbs */
 	mp_limb_t  *rest = minus + pk->limbs;
-	bool		unit = plaintext_mod_prime(&key->p, x_p, rest) & plaintext_mod_prime(&key->q, x_q, rest);
+	bool		unit = plaintext_mod_prime(&key->p, x_p, rest);
 	mp_limb_t	above;
 
+	unit &= plaintext_mod_prime(&key->q, x_q, rest);
 	out->result = unit ? PAILLIER_OK : PAILLIER_ERR_NOT_UNIT;
 	if (!unit)
 		return;

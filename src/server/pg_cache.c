@@ -326,7 +326,7 @@ key_blinder(PaillierKey *key)
 }
 
 static void
-at_transaction_end(XactEvent event, void *arg)
+at_transaction_end(XactEvent event, void *arg pg_attribute_unused())
 {
 	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PARALLEL_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE)
 		forget_factors();

@@ -59,7 +59,7 @@ static uint64 changes = 0;
 static uint64 role_changes = 1;
 
 static void
-forget_tables(Datum arg, Oid relid)
+forget_tables(Datum arg pg_attribute_unused(), Oid relid)
 {
 	if (relid != InvalidOid && relid != setting_table && relid != setting_history_table && relid != meter_table)
 		return;
@@ -69,7 +69,7 @@ forget_tables(Datum arg, Oid relid)
 }
 
 static void
-forget_roles(Datum arg, int cacheid, uint32 hashvalue)
+forget_roles(Datum arg pg_attribute_unused(), int cacheid pg_attribute_unused(), uint32 hashvalue pg_attribute_unused())
 {
 	role_changes++;
 }

@@ -50,6 +50,7 @@ PG_FUNCTION_INFO_V1(paillier_metering_slots);
 Datum
 paillier_metering_slots(PG_FUNCTION_ARGS)
 {
+	(void) fcinfo;
 	PG_RETURN_INT32(STAGING_SLOTS);
 }
 

@@ -37,7 +37,7 @@ kernel_of_setting(int value)
 }
 
 static bool
-check_kernel(int *newval, void **extra, GucSource source)
+check_kernel(int *newval, void **extra pg_attribute_unused(), GucSource source pg_attribute_unused())
 {
 	if (kernel_of_setting(*newval) != NULL)
 		return true;
@@ -46,7 +46,7 @@ check_kernel(int *newval, void **extra, GucSource source)
 }
 
 static void
-assign_kernel(int newval, void *extra)
+assign_kernel(int newval, void *extra pg_attribute_unused())
 {
 	paillier_kernel_in_use = kernel_of_setting(newval);
 }
@@ -71,7 +71,7 @@ _PG_init(void)
 }
 
 int
-paillier_server_random(void *state, void *out, size_t len)
+paillier_server_random(void *state pg_attribute_unused(), void *out, size_t len)
 {
 	return pg_strong_random(out, len) ? 0 : -1;
 }
@@ -82,5 +82,6 @@ PG_FUNCTION_INFO_V1(paillier_kernel_name);
 Datum
 paillier_kernel_name(PG_FUNCTION_ARGS)
 {
+	(void) fcinfo;
 	PG_RETURN_TEXT_P(cstring_to_text(paillier_kernel_in_use->name));
 }

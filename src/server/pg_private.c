@@ -450,7 +450,7 @@ static void
 decrypt_fitting(DecryptBatch *batch, PaillierInteger *plain, paillier_decrypted *decrypted)
 {
 	const paillier_private *key = &batch->prepared->key;
-	paillier_decrypted lane[BATCH] = {{PAILLIER_OK}};
+	paillier_decrypted lane[BATCH] = {{.result = PAILLIER_OK}};
 	const mp_limb_t *c[BATCH] = {NULL};
 	int			place[BATCH];
 	int			lanes = 0;
@@ -492,7 +492,7 @@ static void
 decrypt_batch(DecryptBatch *batch)
 {
 	PaillierInteger plain[BATCH];
-	paillier_decrypted decrypted[BATCH] = {{PAILLIER_OK}};
+	paillier_decrypted decrypted[BATCH] = {{.result = PAILLIER_OK}};
 
 	PG_TRY();
 	{
