@@ -202,6 +202,11 @@ test:
 test-assert test-ubsan test-valgrind:
 	test/instrumented $(@:test-%=%)
 
+# another version of PostgreSQL: MAJOR is 13, 15, 17 or 18, PARTS those of test/run
+test-version:
+	$(if $(MAJOR),,$(error MAJOR is missing: make test-version MAJOR=13))
+	test/instrumented --major $(MAJOR) plain $(PARTS)
+
 demo:
 	demo/run
 
@@ -214,5 +219,5 @@ bench:
 # an installation in DESTDIR, built by whoever owns the tree
 stage: install
 
-.PHONY: packages test test-assert test-ubsan test-valgrind demo bench unit fuzz stage format program \
+.PHONY: packages test test-version test-assert test-ubsan test-valgrind demo bench unit fuzz stage format program \
 	install-program uninstall-program without-program
