@@ -38,6 +38,19 @@ cluster_extensions() {
 	fi
 }
 
+# PostgreSQL 13 lacks a function that tests use.
+cluster_date_bin() {
+	local database
+	[[ $("$($PG_CONFIG --bindir)/postgres" --version) =~ \ 13\. ]] || return 0
+	for database in template1 postgres; do
+		psql -Xq -v ON_ERROR_STOP=1 -d $database <<-'SQL' || return 1
+			CREATE FUNCTION date_bin(stride interval, source timestamptz, origin timestamptz) RETURNS timestamptz
+			LANGUAGE sql STABLE STRICT PARALLEL SAFE AS
+			'SELECT origin + floor(extract(epoch FROM source - origin) / extract(epoch FROM stride)) * stride';
+		SQL
+	done
+}
+
 cluster_start() {
 	local root setting bindir
 	root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -65,7 +78,7 @@ cluster_start() {
 	} | cluster_as_server tee -a "$CLUSTER/data/postgresql.conf" >/dev/null
 	export PGHOST=$CLUSTER PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
 	export PATH="$CLUSTER/install$bindir:$bindir:$PATH"
-	cluster_restart
+	cluster_restart && cluster_date_bin
 }
 
 cluster_restart() {
