@@ -119,7 +119,7 @@ FROM unnest(ARRAY['{0,57}', '{57,0}', '{0,58}', '{58,0}', '{0,255}', '{255,0}', 
 -- weights that are no numbers, or have too many digits
 SELECT sum(ct, 'NaN') FROM bill;
 SELECT weight, pg_temp.error(format('SELECT sum(ct, %L) FROM bill WHERE i = 1', weight))
-FROM unnest(ARRAY['NaN', 'Infinity', '-Infinity', '1e-253', '1e-254', '1e-255', '1e-256', '0e-253', '1e50', '1e60']) weight;
+FROM unnest(ARRAY['NaN', '1e-253', '1e-254', '1e-255', '1e-256', '0e-253', '1e50', '1e60']) weight;
 
 -- equality is not defined, so DISTINCT is not either
 SELECT sum(DISTINCT ct) FROM bill;

@@ -32,6 +32,12 @@ SELECT totals_are('SELECT paillier_rerandomize(ct_a), a FROM pair', 4000, 're-ra
 SELECT is((SELECT count(*) FROM pair WHERE paillier_bytes(paillier_rerandomize(ct_a)) = paillier_bytes(ct_a)), 0::bigint, 'and different each time');
 SELECT is((SELECT count(DISTINCT paillier_bytes(paillier_encrypt(5, public_key('small'), 0))) FROM pair), 4000::bigint, 'no two encryptions are the same');
 
+-- numeric has infinities from PostgreSQL 14 on
+SELECT CASE WHEN current_setting('server_version_num')::int < 140000 THEN skip('numeric has no infinity', 1)
+	ELSE throws_ok(format('SELECT ' || expression || ' FROM pair WHERE id = 1', infinity), '22003', infinity || ' has no encrypted form', format(expression, infinity)) END
+FROM unnest(ARRAY['Infinity', '-Infinity']) infinity, unnest(ARRAY['ct_a * %L', '%L * ct_a', 'ct_a + %L::numeric', 'ct_a - %L::numeric', 'sum(ct_a, %L)',
+	'paillier_encrypt(%L, public_key(key_name))']) expression;
+
 -- a + b in ciphertexts commutes and associates to the byte, as multiplication does
 SELECT is((SELECT count(*) FROM pair WHERE paillier_bytes(ct_a + ct_b) <> paillier_bytes(ct_b + ct_a)
 	OR paillier_bytes(ct_a * 3) <> paillier_bytes(ct_a + ct_a + ct_a) OR paillier_bytes(3 * ct_a) <> paillier_bytes(ct_a * 3)
