@@ -14,6 +14,12 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/../cluster.sh"
 
+# the interpreter itself: what is called python3 may be a wrapper that takes a second
+python=$(python3 -c 'import sys; print(sys.executable)') || exit 1
+python3() { "$python" "$@"; }
+export python
+export -f python3
+
 tests=0
 failures=0
 databases=()
