@@ -1,4 +1,7 @@
-/* cc -std=gnu11 -O2 -g -Isrc/core -Wl,--wrap=__gmpn_sizeinbase,--wrap=__gmpn_sec_div_qr,--wrap=__gmpn_sec_mul,--wrap=__gmpn_sec_invert test/unit/constant_time.c src/core/paillier*.c src/core/mont*.c src/core/bound.c -lgmp; valgrind -q --suppressions=test/unit/constant_time.supp ./a.out; likewise ./a.out leak */
+/* cc -std=gnu11 -O2 -g -Isrc/core
+ * -Wl,--wrap=__gmpn_sizeinbase,--wrap=__gmpn_sec_div_qr,--wrap=__gmpn_sec_mul,--wrap=__gmpn_sec_invert
+ * test/unit/constant_time.c src/core/paillier*.c src/core/mont*.c src/core/bound.c -lgmp; valgrind -q
+ * --suppressions=test/unit/constant_time.supp ./a.out; likewise ./a.out leak */
 /*
  * constant_time.c
  *		Whether the time and the memory accesses of decryption depend on the
@@ -47,9 +50,11 @@ void		__real___gmpn_sec_mul(mp_limb_t *out, const mp_limb_t *a, mp_size_t a_limb
 								  mp_size_t b_limbs, mp_limb_t *scratch);
 void		__wrap___gmpn_sec_mul(mp_limb_t *out, const mp_limb_t *a, mp_size_t a_limbs, const mp_limb_t *b,
 								  mp_size_t b_limbs, mp_limb_t *scratch);
-int			__real___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_size_t limbs, mp_bitcnt_t bits,
+int			__real___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_size_t limbs,
+	mp_bitcnt_t bits,
 									 mp_limb_t *scratch);
-int			__wrap___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_size_t limbs, mp_bitcnt_t bits,
+int			__wrap___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_size_t limbs,
+	mp_bitcnt_t bits,
 									 mp_limb_t *scratch);
 
 size_t
@@ -232,7 +237,8 @@ encrypt_some(const paillier_public *pk, ciphertexts *some)
 	random_source source = RANDOM_SOURCE;
 	paillier_blinder blinder;
 
-	check_int(paillier_blinder_init(&blinder, pk, &paillier_comb_small, NULL, random_source_read, &source, scratch), PAILLIER_OK, "blinder_init");
+	check_int(paillier_blinder_init(&blinder, pk, &paillier_comb_small, NULL, random_source_read, &source, scratch),
+		PAILLIER_OK, "blinder_init");
 	for (int i = 0; i < CIPHERTEXTS; i++)
 	{
 		mpn_zero(some->m[i], pk->limbs);
@@ -240,7 +246,8 @@ encrypt_some(const paillier_public *pk, ciphertexts *some)
 		m[i] = (paillier_plaintext) {true, some->m[i]};
 		out[i] = some->c[i];
 	}
-	check_int(paillier_encrypt(&blinder, out, m, CIPHERTEXTS, random_source_read, &source, scratch), PAILLIER_OK, "encrypt");
+	check_int(paillier_encrypt(&blinder, out, m, CIPHERTEXTS, random_source_read, &source, scratch), PAILLIER_OK,
+		"encrypt");
 	free(scratch);
 }
 

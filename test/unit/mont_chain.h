@@ -268,7 +268,8 @@ test_many_products(int root_bits, int steps)
 		if (kernels[i]->available())
 		{
 			chain_init(&chains[count++], kernels[i], root, (const mpz_t *) numbers);
-			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", count > 1 ? ", " : "", kernels[i]->name);
+			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", count > 1 ? ", " : "",
+				kernels[i]->name);
 		}
 	group_begin("%s: %d random loads, products and squares modulo %d bits, one by one and by eight", names,
 				LANES * steps, (int) mpz_sizeinbase(limit, 2));

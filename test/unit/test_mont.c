@@ -278,7 +278,8 @@ test_words(void)
 
 		check(words <= PAILLIER_MONT_WORDS(limbs), "%d words for %d bits", words, bits);
 		check(limbs <= PAILLIER_MONT_WORDS(limbs), "%d limbs for %d bits", limbs, bits);
-		check(PAILLIER_MONT_WORDS(limbs) <= PAILLIER_MAX_WORDS, "%d words reserved for %d bits", PAILLIER_MONT_WORDS(limbs),
+		check(PAILLIER_MONT_WORDS(limbs) <= PAILLIER_MAX_WORDS, "%d words reserved for %d bits",
+			PAILLIER_MONT_WORDS(limbs),
 			  bits);
 	}
 	group_end();
@@ -496,12 +497,15 @@ test_choice(void)
 	group_begin("the choice of a kernel");
 	check(paillier_kernel_generic.available(), "the generic kernel is not available");
 	check(paillier_kernel_best()->available(), "the best kernel is not available");
-	check(paillier_kernel_best() == (paillier_kernel_avx512ifma.available() ? &paillier_kernel_avx512ifma : &paillier_kernel_generic),
+	check(paillier_kernel_best() == (paillier_kernel_avx512ifma.available()
+		? &paillier_kernel_avx512ifma : &paillier_kernel_generic),
 		  "the best kernel is %s", paillier_kernel_best()->name);
 	for (int i = 0; i < LENGTH(kernels); i++)
-		check(paillier_kernel_named(kernels[i]->name) == (kernels[i]->available() ? kernels[i] : NULL), "the kernel named %s",
+		check(paillier_kernel_named(kernels[i]->name) == (kernels[i]->available() ? kernels[i] : NULL),
+			"the kernel named %s",
 			  kernels[i]->name);
-	check(paillier_kernel_named("") == NULL && paillier_kernel_named("auto") == NULL, "a kernel for a name that is none");
+	check(paillier_kernel_named("") == NULL && paillier_kernel_named("auto") == NULL,
+		"a kernel for a name that is none");
 	check_int(paillier_kernel_generic.digit_bits, 64, "bits of a digit");
 	check_int(paillier_kernel_generic.numbers, 1, "numbers in a residue");
 	check_int(paillier_kernel_avx512ifma.digit_bits, 52, "bits of a digit");
@@ -542,7 +546,8 @@ test_scatter_anywhere(void)
 			for (int j = 0; j < LANES; j++)
 			{
 				for (int k = 0; k < words; k++)
-					check(lane[j].a[k] == (interleaved ? a8[LANES * k + j] : a8[words * j + k]), "%s: digit %d of lane %d",
+					check(lane[j].a[k] == (interleaved ? a8[LANES * k + j] : a8[words * j + k]),
+						"%s: digit %d of lane %d",
 						  kernels[i]->name, k, j);
 				guarded_free(&lane[j]);
 			}

@@ -1,4 +1,5 @@
-/* cc -std=gnu11 -Isrc/core test/unit/test_paillier.c src/core/paillier*.c src/core/mont*.c src/core/bound.c src/core/codec.c src/core/jwk.c -lgmp */
+/* cc -std=gnu11 -Isrc/core test/unit/test_paillier.c src/core/paillier*.c src/core/mont*.c src/core/bound.c
+ * src/core/codec.c src/core/jwk.c -lgmp */
 /*
  * test_paillier.c
  *		Both halves of the scheme against Paillier's definition, with keys of all
@@ -135,7 +136,8 @@ test_generated_key(mpz_srcptr p, mpz_srcptr q, int bits)
 	{
 		if (bits > 1024 && kind != TEXTBOOK && kind != SHORT)
 			continue;
-		group_begin("%s, key of %d bits: encryption, arithmetic, refusals; %s", kernel->name, bits, blinding_names[kind]);
+		group_begin("%s, key of %d bits: encryption, arithmetic, refusals; %s", kernel->name, bits,
+			blinding_names[kind]);
 		check_scheme(p, q, kind);
 		group_end();
 	}
