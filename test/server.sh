@@ -59,12 +59,14 @@ server_source() {
 		echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $release main"
 	done >"$work/sources.list"
 	[ -s "$work/sources.list" ] && server_apt "$work" apt-get update || return 1
-	for version in $(server_apt "$work" apt-cache showsrc "postgresql-$major" | sed -n 's/^Version: //p' | sort -rVu); do
+	for version in $(server_apt "$work" apt-cache showsrc "postgresql-$major" | sed -n 's/^Version: //p' | sort -rVu)
+	do
 		(cd "$work/unpacked" && server_apt "$work" apt-get source "postgresql-$major=$version") && break
 	done
 	mv "$work"/unpacked/postgresql-*/ "$target" 2>/dev/null
 	rm -rf "$work"
-	[ -d "$target" ] || { echo "server: the mirror lacks the source of PostgreSQL $major; unpack it as $target" >&2; return 1; }
+	[ -d "$target" ] || { echo "server: the mirror lacks the source of PostgreSQL $major; unpack it as $target" >&2
+		return 1; }
 }
 
 # What tests need of PostgreSQL, in the order in which it is built
@@ -85,7 +87,8 @@ server_make() {
 		"$source/configure" -q --prefix="$built" --enable-debug \
 			--without-readline --without-zlib --without-icu "$@" &&
 		sed -i "$server_own_libraries" src/Makefile.global &&
-		for part in "${server_parts[@]}"; do make -s -j2 -C "$part" install DESTDIR="$built.install" || return 1; done &&
+		for part in "${server_parts[@]}"; do make -s -j2 -C "$part" install DESTDIR="$built.install" || return 1
+		done &&
 		make -s -C src install-local DESTDIR="$built.install" &&
 		mv "$built.install$built" "$built"
 }

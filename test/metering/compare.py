@@ -15,7 +15,8 @@ class Difference(Exception):
     def __init__(self, what, got, expected):
         def listed(items):
             items = sorted(map(str, items))
-            return ''.join(f'\n    {item}' for item in items[:12]) + (f'\n    … {len(items)} in all' if len(items) > 12 else '')
+            return ''.join(f'\n    {item}' for item in items[:12]) + (f'\n    … {len(items)} in all' if len(items) > 12
+                else '')
 
         if isinstance(expected, dict):
             got, expected = set(got.items()), set(expected.items())
@@ -32,7 +33,8 @@ def same(what, got, expected):
 
 
 def iso(t):
-    return f'{"-" if t < 0 else ""}infinity' if abs(t) == inf else datetime.fromtimestamp(t, timezone.utc).isoformat(sep=' ')
+    return f'{"-" if t < 0 else ""}infinity' if abs(t) == inf else datetime.fromtimestamp(t,
+        timezone.utc).isoformat(sep=' ')
 
 
 def number(text):
@@ -71,8 +73,10 @@ class Comparison:
         same('progress', self.progress_on_disk(), (self.model.sealed_until, self.model.billed_until))
 
     def staging(self):
-        rows = self.admin.rows('SELECT (SELECT count(*) FROM metering.reading), (SELECT COALESCE(sum(readings), 0) FROM metering.partial),'
-                               ' (SELECT count(*) FROM metering.reading_kept), (SELECT count(*) FROM metering.partial_kept)')
+        rows = self.admin.rows('SELECT (SELECT count(*) FROM metering.reading), (SELECT COALESCE(sum(readings), 0) '
+            'FROM metering.partial),'
+                               ' (SELECT count(*) FROM metering.reading_kept), (SELECT count(*) FROM '
+                                   'metering.partial_kept)')
         same('readings staged, in partial totals, left in spare tables', tuple(map(int, rows[0])),
              (len(self.model.staged_copies()), len(self.model.partial), 0, 0))
 
@@ -90,7 +94,8 @@ class Comparison:
 
     def _at_a_time(self, view, column):
         """Rows of meter and time as the collector sees them, and when."""
-        rows = self.collector.rows(f'SELECT NULL, EXTRACT(epoch FROM now()) UNION ALL SELECT meter_id, {seconds(column)} FROM {view}')
+        rows = self.collector.rows(f'SELECT NULL, EXTRACT(epoch FROM now()) UNION ALL SELECT meter_id, '
+            f'{seconds(column)} FROM {view}')
         listed = [(meter, int(t)) for meter, t in rows if meter is not None]
         same(f'{view} lists something twice', len(listed), len(set(listed)))
         return next(float(t) for meter, t in rows if meter is None), set(listed)
@@ -127,19 +132,22 @@ class Comparison:
         for row, bill in self.model.bills.items():
             same(f'received bitmap of {row}', received[row], bill.received)
         self._unchanged('bill_window', self.bill_totals, {r[:3]: r[9] for r in rows})
-        rows = self.admin.rows(f"SELECT {seconds('window_start')}, {seconds('window_end')}, key_id, {seconds('reading_interval')}"
+        rows = self.admin.rows(f"SELECT {seconds('window_start')}, {seconds('window_end')}, key_id, "
+            f"{seconds('reading_interval')}"
                                " FROM metering.sealed_window")
         same('sealed windows', {int(r[0]): (int(r[0]), int(r[1]), r[2], int(r[3])) for r in rows},
              {start: tuple(window) for start, window in self.model.windows.items()})
 
     def log(self):
-        rows = self.admin.rows(f"SELECT step, {seconds('starts')}, meters, readings, duplicates, refused, late, suppressed"
+        rows = self.admin.rows(f"SELECT step, {seconds('starts')}, meters, readings, duplicates, refused, late, "
+            f"suppressed"
                                " FROM metering.rollup_log ORDER BY id")
         steps = {step: [tuple(map(number, row[1:])) for row in rows if row[0] == step]
                  for step in ('hour', 'window')}
         same('hours in the log, each once', len(steps['hour']), len({row[0] for row in steps['hour']}))
         same('log of hours', {row[0]: HourLog(*row[1:]) for row in steps['hour']}, self.model.hour_log)
-        same('log of windows', {row[0]: WindowLog(row[1], row[2], row[5]) for row in steps['window']}, self.model.window_log)
+        same('log of windows', {row[0]: WindowLog(row[1], row[2], row[5]) for row in steps['window']},
+            self.model.window_log)
         same('log of restarts, and of late readings (taken, duplicates, refused)', self.log_on_disk(),
              (self.model.restarts, self.model.late_log))
 
@@ -149,22 +157,27 @@ class Comparison:
 
     def log_on_disk(self):
         """Restarts noticed, and late readings taken, found twice, refused."""
-        late = [f"COALESCE(sum({column}) FILTER (WHERE step = 'late'), 0)" for column in ('readings', 'duplicates', 'refused')]
-        row, = self.admin.rows(f"SELECT count(*) FILTER (WHERE step = 'restart'), {', '.join(late)} FROM metering.rollup_log")
+        late = [f"COALESCE(sum({column}) FILTER (WHERE step = 'late'), 0)"
+            for column in ('readings', 'duplicates', 'refused')]
+        row, = self.admin.rows(f"SELECT count(*) FILTER (WHERE step = 'restart'), {', '.join(late)} FROM "
+            f"metering.rollup_log")
         return int(row[0]), [int(count) for count in row[1:]]
 
     def sums(self):
         """All that was billed of each meter."""
         return dict(self.admin.rows("""
             SELECT m.meter_id, sum(paillier_decrypt(total, private)) FROM metering.meter m
-            LEFT JOIN metering.bill_window b USING (meter_id) LEFT JOIN fleet.key k ON k.key_id = b.key_id GROUP BY 1"""))
+            LEFT JOIN metering.bill_window b USING (meter_id) LEFT JOIN fleet.key k ON k.key_id = b.key_id
+                GROUP BY 1"""))
 
     def bills(self):
         """The bills of all months: amounts to the last digit."""
         rows = self.admin.rows("""
-            SELECT meter_id, period, tariff, key_id, paillier_decrypt(amount, private), paillier_decrypt(energy, private),
+            SELECT meter_id, period, tariff, key_id, paillier_decrypt(amount, private),
+                paillier_decrypt(energy, private),
                 readings, carried, missing
             FROM metering.bill LEFT JOIN fleet.key USING (key_id)""")
-        got = {row[:4]: tuple(value and Decimal(value) for value in row[4:6]) + tuple(map(int, row[6:])) for row in rows}
+        got = {row[:4]: tuple(value and Decimal(value) for value in row[4:6]) + tuple(map(int, row[6:]))
+            for row in rows}
         same('bills (amount, energy, readings, carried, missing)', got,
              {row: tuple(bill) for row, bill in self.model.month_bills(self.tariffs, self.unit).items()})

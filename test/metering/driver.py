@@ -77,7 +77,8 @@ class Run:
         name, ends = f'm{len(self.model.meters):02}', inf if self.scenario.endless else self.scenario.horizon
         meter = Meter(name, self.draw.choice(REGIONS), self.draw.choice(list(TARIFFS)), begins, ends)
         self.model.meters[name] = meter
-        self.server.operator.run('INSERT INTO metering.meter (meter_id, region, tariff, active) VALUES ($1, $2, $3, tstzrange($4, $5))',
+        self.server.operator.run('INSERT INTO metering.meter (meter_id, region, tariff, active) VALUES ($1, $2, $3, '
+            'tstzrange($4, $5))',
                                  name, meter.region.present, meter.tariff.present, iso(begins), iso(ends))
 
     # ---- meters read ----
@@ -117,7 +118,8 @@ class Run:
 
     def plan(self):
         """Events of the run, each at a random step."""
-        events = [self.begin_meter, self.end_meter, self.end_meter_in_past, self.end_meter_in_past, self.move, self.move, self.change_tariff,
+        events = [self.begin_meter, self.end_meter, self.end_meter_in_past, self.end_meter_in_past, self.move,
+            self.move, self.change_tariff,
                   self.restart, self.write_during_rollup, self.send_during_rollup]
         if self.scenario.changes_settings:
             events += [self.change_settings, self.change_settings, self.take_back_change]
@@ -136,7 +138,8 @@ class Run:
         """Its readings from after the end have been accepted; those that it misses from before are asked for still."""
         missed = sorted(self.model.missing(self.model.billed_until or self.scenario.start, self.collected, time.time()))
         missed = [(meter, t) for meter, t in missed if t > self.clock - DAY]
-        meter, t = self.draw.choice(missed) if missed else (self.draw.choice(list(self.model.meters)), self.clock - 5 * HOUR)
+        meter, t = self.draw.choice(missed) if missed else (self.draw.choice(list(self.model.meters)),
+            self.clock - 5 * HOUR)
         until = self.draw.choice([t + self.model.setting_at(t).interval, self.draw.randrange(t, self.clock) + 1])
         self.end(self.model.meters[meter], until)
         self.model.note('meter ended in the past')
@@ -145,7 +148,8 @@ class Run:
         until = hour_of(until) if self.chance(0.3) else until
         if meter.begins < until and meter.ends in (inf, self.scenario.horizon):
             meter.ends = until
-            self.server.operator.run('UPDATE metering.meter SET active = tstzrange(lower(active), $2) WHERE meter_id = $1',
+            self.server.operator.run('UPDATE metering.meter SET active = tstzrange(lower(active), $2) WHERE meter_id = '
+                '$1',
                                      meter.name, iso(until))
             self.model.note('meter ended')
 
@@ -198,7 +202,8 @@ class Run:
         _, key, interval, hours, zone = self.model.present
         self.server.admin.run(f"""
             BEGIN;
-            UPDATE metering.setting SET key_id = '{key}', reading_interval = '{interval} s', bill_window = '{hours} hours', zone = '{zone}';
+            UPDATE metering.setting SET key_id = '{key}', reading_interval = '{interval} s',
+                bill_window = '{hours} hours', zone = '{zone}';
             SET CONSTRAINTS ALL IMMEDIATE;
             {self.dated_back('setting_history', until)}
             COMMIT""")
@@ -219,7 +224,8 @@ class Run:
     def expire_readings(self):
         """A short retention: what has not come until now is given up."""
         mislaid = [t for _, t in self.collector.mislaid if t >= self.model.starts_at]
-        expired = max(self.scenario.start + self.draw.randrange(self.scenario.hours // 2) * HOUR, max(mislaid, default=0)) + 1
+        expired = max(self.scenario.start + self.draw.randrange(self.scenario.hours // 2) * HOUR,
+            max(mislaid, default=0)) + 1
         self.collector.mislaid.clear()
         self.model.retention = time.time() - expired
         self.server.operator.run(f"UPDATE metering.setting SET retention = '{self.model.retention} s'")
@@ -262,8 +268,10 @@ class Run:
 
     def write_during_rollup(self):
         """A collector is still writing to an hour that is due: neither waits for the other to end."""
-        readings = [reading for _, reading in self.outbox if self.model.sealed_until and reading[1] >= self.model.sealed_until]
-        readings = self.collector.acceptable([reading for reading in readings if hour_of(reading[1]) == hour_of(readings[0][1])])
+        readings = [reading for _, reading in self.outbox if self.model.sealed_until
+            and reading[1] >= self.model.sealed_until]
+        readings = self.collector.acceptable([reading for reading in readings
+            if hour_of(reading[1]) == hour_of(readings[0][1])])
         if not readings:
             return self.later(self.write_during_rollup)
         file = self.collector.file_of(readings)
@@ -443,7 +451,8 @@ class Run:
             sums[meter] += self.collector.value((meter, t)) if t >= self.model.starts_at else 0
         for (meter, _), values in waiting.items():
             sums[meter] -= sum(values)
-        same('sum of all bills of each meter', {meter: int(total or 0) for meter, total in self.comparison.sums().items()}, sums)
+        same('sum of all bills of each meter', {meter: int(total or 0) for meter,
+            total in self.comparison.sums().items()}, sums)
 
     def describe(self):
         crashes = len(self.scenario.crashes) - len(self.crashes)
@@ -452,7 +461,8 @@ class Run:
     def events(self):
         scenario, model = self.scenario, self.model
         nominal = {period.until: period.window_hours * HOUR for period in model.periods}
-        events = set(model.events) | {f'readings every {scenario.interval // MINUTE} min', f'windows of {scenario.window_hours} h'}
+        events = set(model.events) | {f'readings every {scenario.interval // MINUTE} min',
+            f'windows of {scenario.window_hours} h'}
         if scenario.change:
             events.add(f'daylight saving time {"begins" if scenario.change[1] > 0 else "ends"}')
         for window in model.windows.values():
@@ -474,8 +484,10 @@ def run_seed(seed, base):
                 file.writelines(f'{event}\n' for event in run.events())
     except Exception as error:
         failed = 1
-        where = traceback.format_exc() if not isinstance(error, Difference) else '\n'.join(traceback.format_tb(error.__traceback__)[-3:])
-        diag(f'seed {seed} at {iso(run.clock)}: {error}\n{where}\nrun it again: SEED={seed} BASE={base} test/t/metering_model.t')
+        where = traceback.format_exc() if not isinstance(error,
+            Difference) else '\n'.join(traceback.format_tb(error.__traceback__)[-3:])
+        diag(f'seed {seed} at {iso(run.clock)}: {error}\n{where}\nrun it again: SEED={seed} BASE={base} '
+            f'test/t/metering_model.t')
     print(seed, failed, run.describe(), flush=True)
 
 

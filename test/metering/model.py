@@ -388,7 +388,7 @@ class Model:
         return self.bills.setdefault((meter, window.start, window.key), Bill())
 
     def _expect(self, meter, window):
-        """Expected is what has been received, also from outside an active range that was cut short later, and what is missing."""
+        """Expected: what is missing, and what was received, also outside an active range that was cut short later."""
         bill = self._bill(meter.name, window)
         bill.expected = len(bill.received | set(filter(meter.active, self.reading_times(window.start, window.end))))
 

@@ -41,7 +41,8 @@ REQUIRED = [
     'duplicate in a batch', 'duplicate before sealing', 'duplicate after sealing',
     'file loaded twice at once', 'file loaded twice later', 'resend from the gap',
     'reading of a sealed hour in an open window', 'reading of a sealed window', 'carried reading',
-    'reading before the start dropped', 'reading expired', 'region hour below min_meters', 'too few readings for a total',
+    'reading before the start dropped', 'reading expired', 'region hour below min_meters',
+        'too few readings for a total',
     'total under another key than its window', 'reading under another key than its hour',
     'hour waits for lost readings', 'window waits for lost readings', *(f'refused: {reason}' for reason in REFUSALS)]
 

@@ -32,7 +32,8 @@ SQL
 rollup 3.5
 sql - >/dev/null <<-SQL
 	SELECT send('m1', '$h', '$h'::timestamptz + interval '5 min', is_late => true);
-	INSERT INTO metering.register_read VALUES ('m3', '$h', encrypted(1000)), ('m3', '$h'::timestamptz + interval '2 hours', encrypted(2000));
+	INSERT INTO metering.register_read VALUES ('m3', '$h', encrypted(1000)),
+		('m3', '$h'::timestamptz + interval '2 hours', encrypted(2000));
 	UPDATE metering.meter SET region = 'two' WHERE meter_id = 'm4';
 	INSERT INTO metering.region VALUES ('one', 'land'), ('two', 'land');
 	INSERT INTO metering.region_model VALUES ('two', 'mean');
@@ -43,21 +44,29 @@ sql - >/dev/null <<-SQL
 	UPDATE metering.setting SET bill_window = '4 hours';
 SQL
 staged=$(sql 'SELECT count(*) FROM metering.reading')
-is "$(sql 'SELECT count(*) > 0 FROM metering.partial')|$staged|$(sql 'SELECT sealed_until - billed_until FROM metering.progress')" "t|121|01:00:00" "readings are staged, and an hour is sealed whose window is not"
-tables=$(sql "SELECT c.relname FROM pg_extension e, unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'paillier_metering' AND c.relkind = 'r' ORDER BY 1")
+is "$(sql 'SELECT count(*) > 0 FROM metering.partial')|$staged|$(sql \
+	'SELECT sealed_until - billed_until FROM metering.progress')" "t|121|01:00:00" \
+	"readings are staged, and an hour is sealed whose window is not"
+tables=$(sql "SELECT c.relname FROM pg_extension e,
+	unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'paillier_metering' AND c.relkind = 'r'
+	ORDER BY 1")
 is "$(wc -w <<<"$tables")" 21 "durable tables"
 
 # every row of every durable table
 durable() {
 	local table
-	for table in $tables; do echo "$table $(sql "COPY metering.$table TO STDOUT" | sort | md5sum) $(sql "SELECT count(*) FROM metering.$table")"; done
+	for table in $tables; do echo "$table $(sql "COPY metering.$table TO STDOUT" | sort |
+		md5sum) $(sql "SELECT count(*) FROM metering.$table")"; done
 	sql "SELECT key_id, name FROM paillier_key ORDER BY 1"
 }
 live=$(durable)
-is "$(grep ' 0$' <<<"$live" | cut -d ' ' -f 1 | xargs)" "meter_turn rate_turn region_turn" "all of which have rows but those that are there to be locked"
-missing=$(sql "SELECT md5(string_agg(meter_id || read_at, ',' ORDER BY meter_id, read_at)) FROM sent, metering.progress WHERE read_at >= billed_until OR late")
+is "$(grep ' 0$' <<<"$live" | cut -d ' ' -f 1 | xargs)" "meter_turn rate_turn region_turn" \
+	"all of which have rows but those that are there to be locked"
+missing=$(sql "SELECT md5(string_agg(meter_id || read_at, ',' ORDER BY meter_id, read_at)) FROM sent,
+	metering.progress WHERE read_at >= billed_until OR late")
 sql "COPY (SELECT energy FROM metering.reading UNION ALL SELECT total FROM metering.partial) TO STDOUT" >"$scratch/fine"
-sql "COPY (SELECT total FROM metering.bill_window WHERE total IS NOT NULL UNION ALL SELECT total FROM metering.region_load) TO STDOUT" >"$scratch/totals"
+sql "COPY (SELECT total FROM metering.bill_window WHERE total IS NOT NULL UNION ALL SELECT total
+	FROM metering.region_load) TO STDOUT" >"$scratch/totals"
 
 # ---- dumps ----
 
@@ -81,7 +90,8 @@ echo 'ROLLBACK;' >&9
 exec 9>&-
 wait
 for file in plain.sql custom tables.sql; do
-	is "$(grep -caFf "$scratch/fine" "$scratch/$file") $(grep -oaFf "$scratch/totals" "$scratch/$file" | sort -u | wc -l)" "0 $(wc -l <"$scratch/totals")" \
+	is "$(grep -caFf "$scratch/fine" "$scratch/$file") $(grep -oaFf "$scratch/totals" "$scratch/$file" | sort -u |
+		wc -l)" "0 $(wc -l <"$scratch/totals")" \
 		"$file: no staged reading, no partial total, all totals"
 done
 is "$(sort -u "$scratch/fine" | wc -l)" $((staged + 5)) "which were there"
@@ -91,30 +101,48 @@ is "$(sort -u "$scratch/fine" | wc -l)" $((staged + 5)) "which were there"
 check() {
 	local how=$1
 	is "$(durable)" "$live" "$how: every durable table is whole"
-	is "$(sql 'SELECT count(*) FROM metering.setting') $(sql 'SELECT count(*) FROM metering.progress')" "1 1" "$how: settings and progress are one row"
-	is "$(sql 'SELECT count(*) FROM metering.reading') $(sql 'SELECT count(*) FROM metering.partial')" "0 0" "$how: staging is empty"
-	is "$(sql "SELECT count(*) FROM pg_class WHERE relnamespace = 'metering'::regnamespace AND relkind = 'r' AND relpersistence = 'u'")" 52 "$how: and unlogged"
-	is "$(error 'ALTER TABLE metering.partial SET LOGGED') $(error 'DELETE FROM metering.bill_window') $(error 'UPDATE metering.region_hour SET meters = 1')" "55000 55000 55000" "$how: the guards are up"
-	is "$(sql "SELECT has_table_privilege('dump_collector', 'metering.reading', 'INSERT'), has_table_privilege('dump_collector', 'metering.reading', 'SELECT'),
-		has_table_privilege('dump_biller', 'metering.bill', 'SELECT'), has_schema_privilege('dump_biller', 'metering', 'USAGE'), has_table_privilege('public', 'metering.reading', 'INSERT'),
-		has_function_privilege('public', 'metering.seal_hour(timestamptz)', 'EXECUTE')")" "t|f|t|t|f|f" "$how: rights are as they were"
-	is "$(sql "SELECT md5(string_agg(meter_id || read_at, ',' ORDER BY meter_id, read_at)) FROM metering.gap JOIN sent USING (meter_id, read_at)")" "$missing" "$how: what was staged is missing"
-	is "$(sql "SELECT string_agg(format('%s %s', meter_id, read_at - '$h'), ', ' ORDER BY read_at) FROM metering.gap LEFT JOIN sent USING (meter_id, read_at)
-		WHERE sent.read_at IS NULL AND read_at < '$h'::timestamptz + interval '5 hours'")" "m1 02:00:00" "$how: and what was missing before"
+	is "$(sql 'SELECT count(*) FROM metering.setting') $(sql 'SELECT count(*) FROM metering.progress')" "1 1" \
+		"$how: settings and progress are one row"
+	is "$(sql 'SELECT count(*) FROM metering.reading') $(sql 'SELECT count(*) FROM metering.partial')" "0 0" \
+		"$how: staging is empty"
+	is "$(sql "SELECT count(*) FROM pg_class WHERE relnamespace = 'metering'::regnamespace AND relkind = 'r'
+		AND relpersistence = 'u'")" 52 "$how: and unlogged"
+	is "$(error 'ALTER TABLE metering.partial SET LOGGED') $(error 'DELETE FROM metering.bill_window') $(error \
+		'UPDATE metering.region_hour SET meters = 1')" "55000 55000 55000" "$how: the guards are up"
+	is "$(sql "SELECT has_table_privilege('dump_collector', 'metering.reading', 'INSERT'),
+		has_table_privilege('dump_collector', 'metering.reading', 'SELECT'),
+		has_table_privilege('dump_biller', 'metering.bill', 'SELECT'),
+			has_schema_privilege('dump_biller', 'metering', 'USAGE'),
+			has_table_privilege('public', 'metering.reading', 'INSERT'),
+		has_function_privilege('public', 'metering.seal_hour(timestamptz)', 'EXECUTE')")" "t|f|t|t|f|f" \
+			"$how: rights are as they were"
+	is "$(sql "SELECT md5(string_agg(meter_id || read_at, ',' ORDER BY meter_id, read_at)) FROM metering.gap
+		JOIN sent USING (meter_id, read_at)")" "$missing" "$how: what was staged is missing"
+	is "$(sql "SELECT string_agg(format('%s %s', meter_id, read_at - '$h'), ', ' ORDER BY read_at) FROM metering.gap
+		LEFT JOIN sent USING (meter_id, read_at)
+		WHERE sent.read_at IS NULL AND read_at < '$h'::timestamptz + interval '5 hours'")" "m1 02:00:00" \
+			"$how: and what was missing before"
 	# nobody is hurried: readings that were lost get the time of grace
 	rollup 5.5
-	is "$(sql 'SELECT sealed_until - billed_until FROM metering.progress') $(sql 'SELECT step FROM metering.rollup_log ORDER BY id DESC LIMIT 1')" "01:00:00 restart" "$how: the loss of staging is noticed, and hours wait"
-	sql "INSERT INTO metering.reading SELECT meter_id, read_at, encrypted(value) FROM metering.gap JOIN sent USING (meter_id, read_at)"
+	is "$(sql 'SELECT sealed_until - billed_until FROM metering.progress') $(sql \
+		'SELECT step FROM metering.rollup_log ORDER BY id DESC LIMIT 1')" "01:00:00 restart" \
+		"$how: the loss of staging is noticed, and hours wait"
+	sql "INSERT INTO metering.reading SELECT meter_id, read_at,
+		encrypted(value) FROM metering.gap JOIN sent USING (meter_id, read_at)"
 	rollup 5.5
 	sql "UPDATE metering.staging_since SET since = since - interval '1 hour'"
 	rollup 5.5
 	rollup 12
 	is "$(sql 'SELECT wrong_meters()')" "" "$how: when they are sent again every bill is exact"
-	is "$(sql "SELECT decrypted(sum(amount)) = (SELECT sum(value * 0.01 * 0.3) FROM sent WHERE meter_id = 'm3') FROM metering.bill WHERE meter_id = 'm3'")" t "$how: to the last digit of its amount"
-	is "$(sql "SELECT count(*) FROM metering.region_hour WHERE hour < '$h'::timestamptz + interval '5 hours' AND readings > 0")" 10 "$how: roll-up goes on"
-	is "$(sql "SELECT string_agg(DISTINCT format('%s %s', region, meters), ', ') FROM metering.region_hour WHERE hour < '$h'::timestamptz + interval '5 hours'")" "one 4, two 1" "$how: meters are where they were then"
+	is "$(sql "SELECT decrypted(sum(amount)) = (SELECT sum(value * 0.01 * 0.3) FROM sent WHERE meter_id = 'm3')
+		FROM metering.bill WHERE meter_id = 'm3'")" t "$how: to the last digit of its amount"
+	is "$(sql "SELECT count(*) FROM metering.region_hour WHERE hour < '$h'::timestamptz + interval '5 hours'
+		AND readings > 0")" 10 "$how: roll-up goes on"
+	is "$(sql "SELECT string_agg(DISTINCT format('%s %s', region, meters), ', ') FROM metering.region_hour
+		WHERE hour < '$h'::timestamptz + interval '5 hours'")" "one 4, two 1" "$how: meters are where they were then"
 	is "$(sql "SELECT count(*) - count(DISTINCT id) FROM metering.rollup_log")" 0 "$how: with new numbers in the log"
-	is "$(sql "SELECT sum(counted)::int - sum(expected)::int FROM metering.bill_window WHERE window_start < '$h'::timestamptz + interval '4 hours'")" -1 "$how: only what never came is missing"
+	is "$(sql "SELECT sum(counted)::int - sum(expected)::int FROM metering.bill_window
+		WHERE window_start < '$h'::timestamptz + interval '4 hours'")" -1 "$how: only what never came is missing"
 }
 
 fresh dump_plain
@@ -146,13 +174,18 @@ is "$(sql 'SELECT wrong_meters()')" "" "the original goes on meanwhile"
 # ---- extensions that depend on each other ----
 
 is "$(error 'DROP EXTENSION paillier')" 2BP01 "paillier stays while metering depends on it"
-is "$(error 'DROP SCHEMA metering CASCADE; CREATE EXTENSION paillier_metering')" none "the schema is dropped with all that is in it, and made again"
-is "$(sql 'SELECT count(*) FROM metering.bill_window') $(sql 'SELECT key_id IS NULL FROM metering.setting')" "0 t" "empty"
+is "$(error 'DROP SCHEMA metering CASCADE; CREATE EXTENSION paillier_metering')" none \
+	"the schema is dropped with all that is in it, and made again"
+is "$(sql 'SELECT count(*) FROM metering.bill_window') $(sql 'SELECT key_id IS NULL FROM metering.setting')" "0 t" \
+	"empty"
 PGDATABASE=dump_plain
-is "$(error 'DROP EXTENSION paillier_metering; CREATE EXTENSION paillier_metering; DROP EXTENSION paillier_metering')" none "so is the extension"
+is "$(error 'DROP EXTENSION paillier_metering; CREATE EXTENSION paillier_metering; DROP EXTENSION paillier_metering')" \
+	none "so is the extension"
 PGDATABASE=dump_custom
-is "$(error 'DROP TABLE pipeline_key; DROP FUNCTION encrypted; DROP FUNCTION decrypted; DROP EXTENSION paillier CASCADE')" none "DROP … CASCADE takes both"
-is "$(sql "SELECT count(*) FROM pg_event_trigger") $(sql "SELECT count(*) FROM pg_class WHERE relnamespace = 'metering'::regnamespace")" "0 0" "and leaves nothing"
+is "$(error 'DROP TABLE pipeline_key; DROP FUNCTION encrypted; DROP FUNCTION decrypted;
+	DROP EXTENSION paillier CASCADE')" none "DROP … CASCADE takes both"
+is "$(sql "SELECT count(*) FROM pg_event_trigger") $(sql \
+	"SELECT count(*) FROM pg_class WHERE relnamespace = 'metering'::regnamespace")" "0 0" "and leaves nothing"
 is "$(error 'CREATE EXTENSION paillier_metering CASCADE')" none "both are made again"
 sql - >/dev/null <<-SQL
 	DROP TABLE sent;
@@ -162,6 +195,7 @@ sql - >/dev/null <<-SQL
 	SELECT send('m.', '$h', '$h'::timestamptz + interval '2 hours');
 SQL
 rollup 3
-is "$(sql 'SELECT wrong_regions() UNION ALL SELECT wrong_meters()') $(sql 'SELECT count(*) FROM metering.bill_window WHERE readings = 24')" " 2" "and work"
+is "$(sql 'SELECT wrong_regions() UNION ALL SELECT wrong_meters()') $(sql \
+	'SELECT count(*) FROM metering.bill_window WHERE readings = 24')" " 2" "and work"
 
 finish
