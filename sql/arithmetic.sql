@@ -111,8 +111,10 @@ FROM unnest(ARRAY['pg_temp.e(1) * pg_temp.two(191)', 'pg_temp.e(1) * pg_temp.two
 SELECT pg_temp.e(0, 255) * 0.1;
 SELECT pg_temp.e(1) * 'NaN';
 SELECT operation, pg_temp.error('SELECT ' || operation)
-FROM unnest(ARRAY['pg_temp.e(0, 200) * 1e-55', 'pg_temp.e(0, 200) * 1e-56', 'pg_temp.e(0) * 1e-256', 'pg_temp.e(0) + 1e-256',
-	'pg_temp.e(1) * ''NaN''', '''NaN'' * pg_temp.e(1)', 'pg_temp.e(1) + ''NaN''::numeric', 'pg_temp.e(1) - ''NaN''::numeric']) operation;
+FROM unnest(ARRAY['pg_temp.e(0, 200) * 1e-55', 'pg_temp.e(0, 200) * 1e-56', 'pg_temp.e(0) * 1e-256',
+	'pg_temp.e(0) + 1e-256',
+	'pg_temp.e(1) * ''NaN''', '''NaN'' * pg_temp.e(1)', 'pg_temp.e(1) + ''NaN''::numeric',
+		'pg_temp.e(1) - ''NaN''::numeric']) operation;
 
 -- ---- keys ----
 

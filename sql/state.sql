@@ -89,9 +89,12 @@ SELECT pg_temp.error(format('SELECT paillier_sum_combine(%L, paillier_sum_accum(
 	paillier_public_key(:'other'::paillier_private_key)))
 FROM part WHERE i = 1;
 SELECT length(paillier_register_key(paillier_public_key(:'other'::paillier_private_key)));
-SELECT paillier_sum_combine(state, paillier_sum_accum(NULL, paillier_encrypt(1, paillier_public_key(:'other'::paillier_private_key)))) FROM part WHERE i = 1;
-SELECT call, pg_temp.error(format('SELECT ' || call, pg_temp.base64url(set_byte(paillier_sum_send(state), 35, 0)), :'c', :'id'))
-FROM part, unnest(ARRAY['paillier_sum_final(%L)', '%L::paillier_sum::text', 'paillier_sum_accum(%L, paillier_ciphertext(%L, %L))',
+SELECT paillier_sum_combine(state, paillier_sum_accum(NULL,
+	paillier_encrypt(1, paillier_public_key(:'other'::paillier_private_key)))) FROM part WHERE i = 1;
+SELECT call, pg_temp.error(format('SELECT ' || call, pg_temp.base64url(set_byte(paillier_sum_send(state), 35, 0)), :'c',
+	:'id'))
+FROM part, unnest(ARRAY['paillier_sum_final(%L)', '%L::paillier_sum::text',
+	'paillier_sum_accum(%L, paillier_ciphertext(%L, %L))',
 	'paillier_sum_combine(%1$L, %1$L)']) call WHERE i = 1;
 
 -- a combined bound beyond the range of the key
@@ -133,6 +136,7 @@ SELECT limbs, pg_temp.error(format('SELECT paillier_sum_final(%L)', state)) AS f
 	pg_temp.error(format('SELECT paillier_sum_combine(%L, paillier_sum_accum(NULL, ct)) FROM known', state)) AS combine,
 	pg_temp.error(format('SELECT paillier_sum_accum(%L, ct) FROM known', state)) AS accum
 FROM unnest(ARRAY[1, 7, 9, 256]) limbs,
-	LATERAL (SELECT pg_temp.base64url(substr(paillier_sum_send(paillier_sum_accum(NULL, ct)), 1, 59) || decode(repeat('01', 8 * limbs), 'hex')) AS state FROM known) s;
+	LATERAL (SELECT pg_temp.base64url(substr(paillier_sum_send(paillier_sum_accum(NULL, ct)), 1, 59)
+		|| decode(repeat('01', 8 * limbs), 'hex')) AS state FROM known) s;
 
 DELETE FROM paillier_key;

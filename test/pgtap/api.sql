@@ -138,8 +138,10 @@ SELECT p.oid, p.oid::regprocedure::text AS function, p.provolatile, p.proparalle
 			WHEN 'paillier_sum'::regtype THEN 'sum'
 			WHEN 'paillier_public_key'::regtype THEN 'public' ELSE 'private' END || '_text::cstring'
 		END, ', ' ORDER BY i)) AS call, prorettype, prokind
-FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass LEFT JOIN LATERAL unnest(proargtypes) WITH ORDINALITY u (type, i) ON true
-WHERE 'internal'::regtype <> ALL (proargtypes::oid[]) GROUP BY p.oid, p.proname, p.provolatile, p.proparallel, p.proisstrict, p.prorettype, p.prokind;
+FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass LEFT
+	JOIN LATERAL unnest(proargtypes) WITH ORDINALITY u (type, i) ON true
+WHERE 'internal'::regtype <> ALL (proargtypes::oid[]) GROUP BY p.oid, p.proname, p.provolatile, p.proparallel,
+	p.proisstrict, p.prorettype, p.prokind;
 SELECT isnt(call, NULL, format('%s can be called by this test', function)) FROM called ORDER BY function;
 
 -- What a call gives, as text; its SQLSTATE where it fails.

@@ -42,8 +42,10 @@ SELECT is((SELECT count(DISTINCT paillier_bytes(paillier_encrypt(5, public_key('
 
 -- numeric has infinities from PostgreSQL 14 on
 SELECT CASE WHEN current_setting('server_version_num')::int < 140000 THEN skip('numeric has no infinity', 1)
-	ELSE throws_ok(format('SELECT ' || expression || ' FROM pair WHERE id = 1', infinity), '22003', infinity || ' has no encrypted form', format(expression, infinity)) END
-FROM unnest(ARRAY['Infinity', '-Infinity']) infinity, unnest(ARRAY['ct_a * %L', '%L * ct_a', 'ct_a + %L::numeric', 'ct_a - %L::numeric', 'sum(ct_a, %L)',
+	ELSE throws_ok(format('SELECT ' || expression || ' FROM pair WHERE id = 1', infinity), '22003',
+		infinity || ' has no encrypted form', format(expression, infinity)) END
+FROM unnest(ARRAY['Infinity', '-Infinity']) infinity,
+	unnest(ARRAY['ct_a * %L', '%L * ct_a', 'ct_a + %L::numeric', 'ct_a - %L::numeric', 'sum(ct_a, %L)',
 	'paillier_encrypt(%L, public_key(key_name))']) expression;
 
 -- a + b in ciphertexts commutes and associates to the byte, as multiplication does

@@ -223,7 +223,8 @@ SET client_min_messages = error;
 SELECT throws_ok('CREATE PUBLICATION p FOR TABLE metering.reading', '55000', NULL, 'readings are not published');
 SELECT CASE WHEN current_setting('server_version_num')::int < 150000 THEN skip('PostgreSQL publishes no schemas', 1)
 	ELSE throws_ok('CREATE PUBLICATION p FOR TABLES IN SCHEMA metering', '55000', NULL, 'nor with their schema') END;
-SELECT throws_ok('CREATE PUBLICATION p FOR ALL TABLES WITH (publish_via_partition_root)', '55000', NULL, 'nor as part of all tables');
+SELECT throws_ok('CREATE PUBLICATION p FOR ALL TABLES WITH (publish_via_partition_root)', '55000', NULL,
+	'nor as part of all tables');
 SELECT lives_ok('CREATE PUBLICATION p FOR TABLE metering.region_hour, metering.bill_window', 'totals may be published');
 SELECT throws_ok('ALTER PUBLICATION p ADD TABLE metering.reading', '55000', NULL, 'readings are not added to them');
 DROP PUBLICATION p;

@@ -125,10 +125,13 @@ SELECT is((SELECT lengths FROM length l WHERE l.zone = v.zone AND l.hours = v.ho
 		('Europe/Berlin', 12, '1x11 727x12 1x13'),
 	-- windows of an hour: 02:00 is skipped, and comes twice
 	('Europe/Berlin', 1, '8758x1 1x2'), ('America/New_York', 1, '8758x1 1x2')) v (zone, hours, lengths);
-SELECT is((SELECT array_agg(format('%s %s %s', zone, window_start AT TIME ZONE 'UTC', (EXTRACT(epoch FROM window_end - window_start) / 3600)::int)::text ORDER BY window_start) FROM walked
+SELECT is((SELECT array_agg(format('%s %s %s', zone, window_start AT TIME ZONE 'UTC',
+	(EXTRACT(epoch FROM window_end - window_start) / 3600)::int)::text ORDER BY window_start) FROM walked
 	WHERE hours = 24 AND number > 0 AND window_end - window_start <> interval '24 hours'), ARRAY[
-	'America/New_York 2025-03-09 05:00:00 23', 'Europe/Berlin 2025-03-29 23:00:00 23', 'Australia/Lord_Howe 2025-04-05 13:00:00 25',
-	'Australia/Lord_Howe 2025-10-04 14:00:00 23', 'Europe/Berlin 2025-10-25 22:00:00 25', 'America/New_York 2025-11-02 04:00:00 25'],
+	'America/New_York 2025-03-09 05:00:00 23', 'Europe/Berlin 2025-03-29 23:00:00 23',
+		'Australia/Lord_Howe 2025-04-05 13:00:00 25',
+	'Australia/Lord_Howe 2025-10-04 14:00:00 23', 'Europe/Berlin 2025-10-25 22:00:00 25',
+		'America/New_York 2025-11-02 04:00:00 25'],
 	'the days that are longer or shorter');
 
 -- where the local clock stands when a window begins: within an hour that is a multiple of its length, unless the clock

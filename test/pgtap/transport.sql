@@ -229,20 +229,27 @@ CREATE CAST (paillier_sum AS memory) WITHOUT FUNCTION;
 CREATE FUNCTION bytes_of(memory) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$ SELECT $1::text::bytea $$;
 -- a ciphertext, as it is in memory on a little-endian machine, with `slots` of 64 bits
 CREATE FUNCTION slotted(ct paillier_ciphertext, slots int) RETURNS paillier_ciphertext LANGUAGE sql IMMUTABLE AS
-	$$ SELECT overlay(bytes_of(ct::memory) PLACING '\x4000'::bytea || set_byte('\x0000', 0, slots) FROM 3)::text::memory::paillier_ciphertext $$;
+	$$ SELECT overlay(bytes_of(ct::memory) PLACING '\x4000'::bytea || set_byte('\x0000', 0, slots)
+		FROM 3)::text::memory::paillier_ciphertext $$;
 CREATE FUNCTION slots_of(ct paillier_ciphertext) RETURNS text LANGUAGE sql IMMUTABLE AS
 	$$ SELECT substr(bytes_of(ct::memory), 3, 4)::text $$;
 CREATE TABLE slotted AS
 SELECT i, slots, CASE WHEN slots > 0 THEN slotted(ct, slots) ELSE ct END AS ct
-FROM (SELECT paillier_encrypt(7, public_key('small')) AS ct OFFSET 0) s, generate_series(1, 1100) i, unnest(ARRAY[0, 2, 3]) slots;
+FROM (SELECT paillier_encrypt(7, public_key('small')) AS ct OFFSET 0) s, generate_series(1, 1100) i,
+	unnest(ARRAY[0, 2, 3]) slots;
 ANALYZE slotted;
 CREATE TABLE slotted_state AS
 SELECT slots, part_of_sum(ct) AS plain, part_of_sum(ct, 5) AS weighted FROM slotted WHERE i <= 10 GROUP BY slots;
 
-SELECT is((SELECT string_agg(slots_of(total), ' ' ORDER BY slots) FROM (SELECT slots, sum(ct) AS total FROM slotted WHERE i <= n GROUP BY slots) s), '\x00000000 \x40000200 \x40000300', format('a sum of %s rows has their slots', n))
+SELECT is((SELECT string_agg(slots_of(total), ' ' ORDER BY slots)
+	FROM (SELECT slots, sum(ct) AS total FROM slotted WHERE i <= n GROUP BY slots) s),
+	'\x00000000 \x40000200 \x40000300', format('a sum of %s rows has their slots', n))
 FROM unnest(ARRAY[1, 100, 1100]) n;
-SELECT is((SELECT string_agg(DISTINCT slots_of(total), ' ') FROM (SELECT sum(ct) OVER (ORDER BY i ROWS 9 PRECEDING) AS total FROM slotted WHERE slots = 2) s), '\x40000200', 'a sliding sum, too');
-SELECT is((SELECT string_agg(slots_of(paillier_sum_final(paillier_sum_combine(plain, weighted))), ' ' ORDER BY slots) FROM slotted_state), '\x00000000 \x40000200 \x40000300', 'and combined states');
+SELECT is((SELECT string_agg(DISTINCT slots_of(total), ' ')
+	FROM (SELECT sum(ct) OVER (ORDER BY i ROWS 9 PRECEDING) AS total FROM slotted WHERE slots = 2) s), '\x40000200',
+	'a sliding sum, too');
+SELECT is((SELECT string_agg(slots_of(paillier_sum_final(paillier_sum_combine(plain, weighted))), ' ' ORDER BY slots)
+	FROM slotted_state), '\x00000000 \x40000200 \x40000300', 'and combined states');
 SELECT throws_ok(query, '22000', 'cannot add ciphertexts whose slots differ', what) FROM (VALUES
 	('SELECT sum(ct) FROM slotted', 'a sum of rows whose slots differ'),
 	('SELECT sum(ct) FROM slotted WHERE slots > 0', 'in number'),
@@ -250,15 +257,22 @@ SELECT throws_ok(query, '22000', 'cannot add ciphertexts whose slots differ', wh
 	('SELECT sum(ct, 3) FROM slotted', 'a weighted sum'),
 	('SELECT count(s) FROM (SELECT sum(ct) AS s FROM slotted GROUP BY i) t', 'groups'),
 	('SELECT count(s) FROM (SELECT sum(ct) OVER (ORDER BY i ROWS 4 PRECEDING) AS s FROM slotted) t', 'a sliding sum'),
-	('SELECT paillier_sum_accum(plain, ct) FROM slotted_state s JOIN slotted r ON s.slots < r.slots', 'a row and a state'),
-	('SELECT paillier_sum_accum(plain, ct, 2) FROM slotted_state s JOIN slotted r ON s.slots < r.slots', 'a weighted row and a state'),
-	('SELECT paillier_sum_accum_inv(plain, ct) FROM slotted_state s JOIN slotted r ON s.slots > r.slots', 'a row that leaves'),
-	('SELECT paillier_sum_accum_inv(plain, ct, 5) FROM slotted_state s JOIN slotted r ON s.slots > r.slots', 'a weighted row that leaves'),
-	('SELECT paillier_sum_combine(a.plain, b.plain) FROM slotted_state a JOIN slotted_state b ON a.slots < b.slots', 'states'),
+	('SELECT paillier_sum_accum(plain, ct) FROM slotted_state s JOIN slotted r ON s.slots < r.slots',
+		'a row and a state'),
+	('SELECT paillier_sum_accum(plain, ct, 2) FROM slotted_state s JOIN slotted r ON s.slots < r.slots',
+		'a weighted row and a state'),
+	('SELECT paillier_sum_accum_inv(plain, ct) FROM slotted_state s JOIN slotted r ON s.slots > r.slots',
+		'a row that leaves'),
+	('SELECT paillier_sum_accum_inv(plain, ct, 5) FROM slotted_state s JOIN slotted r ON s.slots > r.slots',
+		'a weighted row that leaves'),
+	('SELECT paillier_sum_combine(a.plain, b.plain) FROM slotted_state a JOIN slotted_state b ON a.slots < b.slots',
+		'states'),
 	('SELECT sum_of_parts(weighted) FROM slotted_state', 'an aggregate of states')) v(query, what);
-SELECT throws_ok(format('SELECT %s::text::%s FROM slotted_state JOIN slotted USING (slots) WHERE slots = 2', value, type), '22P02', NULL, format('a %s with slots is not read', type))
+SELECT throws_ok(format('SELECT %s::text::%s FROM slotted_state JOIN slotted USING (slots) WHERE slots = 2', value,
+	type), '22P02', NULL, format('a %s with slots is not read', type))
 FROM (VALUES ('ct', 'paillier_ciphertext'), ('plain', 'paillier_sum'), ('weighted', 'paillier_sum')) v(value, type);
-SELECT is((SELECT substr(paillier_sum_send(plain), 3, 4)::text || ' ' || substr(bytes_of(plain::memory), 9, 4)::text FROM slotted_state WHERE slots = 3), '\x00400003 \x40000300', 'where they stand in a state');
+SELECT is((SELECT substr(paillier_sum_send(plain), 3, 4)::text || ' ' || substr(bytes_of(plain::memory), 9, 4)::text
+	FROM slotted_state WHERE slots = 3), '\x00400003 \x40000300', 'where they stand in a state');
 
 -- ---- TOAST: keys of 8192 bits, and rows that are too wide for a page ----
 

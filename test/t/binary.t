@@ -76,7 +76,8 @@ is "$(sql 'SELECT type, length(bytes) FROM sample ORDER BY type')" "paillier_cip
 paillier_private_key|$((4 + 32))
 paillier_public_key|$((2 + 32))
 paillier_sum|$((51 + 2 * (8 + 64)))" "the lengths are as documented"
-is "$(sql 'SELECT count(*) FROM sample WHERE outcome(type, bytes) IS DISTINCT FROM bytes::text')" 0 "what is not damaged is read"
+is "$(sql 'SELECT count(*) FROM sample WHERE outcome(type, bytes) IS DISTINCT FROM bytes::text')" 0 \
+	"what is not damaged is read"
 
 # every byte from FROM to TO of a type's value, with each MASK: flipped TYPE FROM TO MASK ... for use as a table of (i,
 # damaged)
@@ -173,10 +174,12 @@ done
 
 # ---- states of sums ----
 
-# Byte 0 is the version, 1 the scale, 2 to 5 the slots, 6 the number of terms; then come the numbers of rows (7, 15), the
+# Byte 0 is the version, 1 the scale, 2 to 5 the slots, 6 the number of terms; then come the numbers of rows (7, 15),
+# the
 # bound (23, 31) and the key id (35).
 header=$(flipped paillier_sum 0 51 1 128 255)
-is "$(same_backend "SELECT i, mask, outcome FROM $header, outcome('paillier_sum', damaged, 'total(value)') WHERE outcome !~ CASE
+is "$(same_backend "SELECT i, mask, outcome FROM $header,
+	outcome('paillier_sum', damaged, 'total(value)') WHERE outcome !~ CASE
 	WHEN i BETWEEN 2 AND 5 THEN '^22P03$'		-- slots, which there are none of yet
 	WHEN i IN (0, 6) THEN '^(22P0[23]|22000)$'	-- the version; or terms, which the length contradicts
 	WHEN i = 1 THEN '^-'						-- the scale: another number
@@ -185,12 +188,18 @@ is "$(same_backend "SELECT i, mask, outcome FROM $header, outcome('paillier_sum'
 	ELSE '^42704$' END")" "same backend" "paillier_sum: each byte of the header: an error, the same total, or another scale"
 # Two terms: a weight (51, 123), and a product.
 for product in 59 131; do
-	is "$(same_backend "SELECT outcome IN ('22003', '22000'), count(*) FROM $(flipped paillier_sum $product $((product + 64)) 1 128), outcome('paillier_sum', damaged, 'total(value)') GROUP BY 1")" "t 128
+	is "$(same_backend "SELECT outcome IN ('22003', '22000'),
+		count(*) FROM $(flipped paillier_sum $product $((product + 64)) 1 128),
+		outcome('paillier_sum', damaged, 'total(value)') GROUP BY 1")" "t 128
 same backend" "paillier_sum: each byte of the product at $product: a plaintext that the bound does not allow"
 done
-is "$(same_backend "SELECT i, mask, outcome FROM (SELECT * FROM $(flipped paillier_sum 51 59 1 128 255) UNION ALL SELECT * FROM $(flipped paillier_sum 123 131 1 128 255)) w, outcome('paillier_sum', damaged, 'total(value)')
-	WHERE outcome !~ '^(-?[0-9]+\\.[0-9]|22P03|22003)$' OR outcome = '-168.0'")" "same backend" "paillier_sum: each byte of the weights: an error, or another total"
-is "$(same_backend "SELECT DISTINCT outcome FROM $(cut_short paillier_sum), outcome('paillier_sum', damaged, 'total(value)') WHERE outcome NOT IN ('22P03', '22000')")" "same backend" \
+is "$(same_backend "SELECT i, mask, outcome
+	FROM (SELECT * FROM $(flipped paillier_sum 51 59 1 128 255) UNION ALL SELECT *
+	FROM $(flipped paillier_sum 123 131 1 128 255)) w, outcome('paillier_sum', damaged, 'total(value)')
+	WHERE outcome !~ '^(-?[0-9]+\\.[0-9]|22P03|22003)$' OR outcome = '-168.0'")" "same backend" \
+		"paillier_sum: each byte of the weights: an error, or another total"
+is "$(same_backend "SELECT DISTINCT outcome FROM $(cut_short paillier_sum),
+	outcome('paillier_sum', damaged, 'total(value)') WHERE outcome NOT IN ('22P03', '22000')")" "same backend" \
 	"paillier_sum: cut at every length: refused, or of no use"
 
 # ---- the file round the value ----

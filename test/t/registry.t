@@ -289,12 +289,14 @@ SELECT count(*) FROM paillier_key; SELECT paillier_kernel() IS NOT NULL")" $'500
 
 fresh registry_altered paillier
 sql - >/dev/null <<-'EOF'
-	CREATE TABLE own AS SELECT paillier_encrypt(1, key) AS ct, key FROM (SELECT paillier_public_key(paillier_keygen(128)) AS key OFFSET 0) s;
+	CREATE TABLE own AS SELECT paillier_encrypt(1, key) AS ct,
+		key FROM (SELECT paillier_public_key(paillier_keygen(128)) AS key OFFSET 0) s;
 	SELECT paillier_register_key(key) FROM own;
 	ALTER TABLE paillier_key DROP CONSTRAINT paillier_key_check;
 EOF
 altered() { error "BEGIN; ALTER TABLE paillier_key $1; SELECT sum(ct) FROM own"; }
-is "$(altered "ADD COLUMN note text, DROP COLUMN name, DROP COLUMN registered_at")" none "columns that nobody reads do not matter"
+is "$(altered "ADD COLUMN note text, DROP COLUMN name, DROP COLUMN registered_at")" none \
+	"columns that nobody reads do not matter"
 is "$(altered "ALTER public_key TYPE text USING public_key::text")" 42804 "a key of another type is not read"
 is "$(altered "ALTER key_id TYPE varchar")" 42804 "nor one by an id of another type"
 is "$(altered "DROP COLUMN public_key")" 42703 "nor a column that is not there"
