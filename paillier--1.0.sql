@@ -36,7 +36,7 @@ CREATE TYPE paillier_public_key (
 	STORAGE   = external
 );
 
-COMMENT ON TYPE paillier_public_key IS 'public key of the Paillier cryptosystem, as a JSON Web Key';
+COMMENT ON TYPE paillier_public_key IS 'public key of the Paillier cryptosystem; its text is a JSON Web Key';
 
 -- No function that takes or makes a private key is IMMUTABLE: postgres_fdw would
 -- send the key to another server, and the planner would put the key, or what it
@@ -73,7 +73,7 @@ CREATE TYPE paillier_private_key (
 	STORAGE   = external
 );
 
-COMMENT ON TYPE paillier_private_key IS 'private key of the Paillier cryptosystem, as a JSON Web Key: pass it as a parameter, store it nowhere';
+COMMENT ON TYPE paillier_private_key IS 'private key of the Paillier cryptosystem; its text is a JSON Web Key; pass it as a parameter and do not store it';
 
 CREATE TYPE paillier_ciphertext;
 
@@ -108,7 +108,7 @@ CREATE TYPE paillier_ciphertext (
 	STORAGE   = external
 );
 
-COMMENT ON TYPE paillier_ciphertext IS 'number encrypted under a Paillier key, which can be added to others without decryption';
+COMMENT ON TYPE paillier_ciphertext IS 'number encrypted under a Paillier key; such numbers can be added without decryption';
 
 -- output is STABLE: it looks the key up in the registry
 
@@ -162,7 +162,7 @@ COMMENT ON COLUMN @extschema@.paillier_key.registered_at IS 'when the key was re
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.paillier_key', '');
 
--- whatever default privileges of the installer have granted is taken back
+-- revoke all that default privileges of the installing role have granted
 DO LANGUAGE plpgsql $$
 DECLARE
 	grantee pg_catalog.text;
@@ -179,7 +179,7 @@ BEGIN
 	END LOOP;
 END $$;
 
--- whoever adds ciphertexts reads it; public keys are no secret
+-- every role that adds ciphertexts reads it; public keys are not secret
 GRANT SELECT ON @extschema@.paillier_key TO PUBLIC;
 
 -- ---- public functions ----
@@ -207,7 +207,7 @@ COMMENT ON FUNCTION paillier_key_id(paillier_private_key) IS 'the id of the publ
 CREATE FUNCTION paillier_key_id(ct paillier_ciphertext) RETURNS text
 	AS 'MODULE_PATHNAME', 'paillier_ciphertext_key_id' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-COMMENT ON FUNCTION paillier_key_id(paillier_ciphertext) IS 'the id of the key a ciphertext is under';
+COMMENT ON FUNCTION paillier_key_id(paillier_ciphertext) IS 'the id of the key that a ciphertext is encrypted under';
 
 ALTER TABLE @extschema@.paillier_key
 	ADD CHECK (key_id OPERATOR(pg_catalog.=) @extschema@.paillier_key_id(public_key));
@@ -217,58 +217,58 @@ CREATE FUNCTION paillier_register_key(key paillier_public_key, name text DEFAULT
 	AS 'MODULE_PATHNAME', 'paillier_registry_add' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
 
-COMMENT ON FUNCTION paillier_register_key(paillier_public_key, text) IS 'makes a public key known to this database, or renames it; returns its id';
+COMMENT ON FUNCTION paillier_register_key(paillier_public_key, text) IS 'registers a public key in this database, or renames it; returns its id';
 
 CREATE FUNCTION paillier_encrypt(value numeric, key paillier_public_key, scale int DEFAULT 0, width int DEFAULT 64) RETURNS paillier_ciphertext
 	AS 'MODULE_PATHNAME', 'paillier_encrypt_number' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 2000;
 
-COMMENT ON FUNCTION paillier_encrypt(numeric, paillier_public_key, int, int) IS 'encrypts a number of at most `scale` decimal digits after the point, declared to fit `width` bits as a signed integer (more where it needs more)';
+COMMENT ON FUNCTION paillier_encrypt(numeric, paillier_public_key, int, int) IS 'encrypts a number with at most scale digits after the point; its declared width is width bits, or more if the number needs more';
 
 CREATE FUNCTION paillier_decrypt(ct paillier_ciphertext, key paillier_private_key) RETURNS numeric
 	AS 'MODULE_PATHNAME', 'paillier_decrypt_number' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
 
-COMMENT ON FUNCTION paillier_decrypt(paillier_ciphertext, paillier_private_key) IS 'decrypts a number; fails when it lies outside the declared bound';
+COMMENT ON FUNCTION paillier_decrypt(paillier_ciphertext, paillier_private_key) IS 'decrypts a number; fails if it is outside its declared bound';
 
 -- a name of its own: as an overload it would make untyped literals ambiguous
 CREATE FUNCTION paillier_decrypt_array(cts paillier_ciphertext[], key paillier_private_key) RETURNS numeric[]
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
 
-COMMENT ON FUNCTION paillier_decrypt_array(paillier_ciphertext[], paillier_private_key) IS 'decrypts many numbers in a fraction of the time; NULL elements stay NULL';
+COMMENT ON FUNCTION paillier_decrypt_array(paillier_ciphertext[], paillier_private_key) IS 'decrypts an array of numbers, faster than one by one; NULL elements stay NULL';
 
 CREATE FUNCTION paillier_try_decrypt(ct paillier_ciphertext, key paillier_private_key) RETURNS numeric
 	AS 'MODULE_PATHNAME', 'paillier_try_decrypt_number' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
 
-COMMENT ON FUNCTION paillier_try_decrypt(paillier_ciphertext, paillier_private_key) IS 'decrypts a number; NULL when it lies outside the declared bound, or the ciphertext is none under its key';
+COMMENT ON FUNCTION paillier_try_decrypt(paillier_ciphertext, paillier_private_key) IS 'decrypts a number; NULL if it is outside its declared bound, or if the ciphertext is not valid under its key';
 
 CREATE FUNCTION paillier_try_decrypt_array(cts paillier_ciphertext[], key paillier_private_key) RETURNS numeric[]
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
 
-COMMENT ON FUNCTION paillier_try_decrypt_array(paillier_ciphertext[], paillier_private_key) IS 'decrypts many numbers; NULL for those that paillier_try_decrypt() gives NULL for';
+COMMENT ON FUNCTION paillier_try_decrypt_array(paillier_ciphertext[], paillier_private_key) IS 'decrypts an array of numbers; an element is NULL if paillier_try_decrypt() gives NULL for it';
 
 CREATE FUNCTION paillier_ciphertext(c bytea, key_id text, scale int DEFAULT 0, width int DEFAULT 64) RETURNS paillier_ciphertext
 	AS 'MODULE_PATHNAME', 'paillier_ciphertext_raw' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
 
-COMMENT ON FUNCTION paillier_ciphertext(bytea, text, int, int) IS 'a ciphertext from the big-endian bytes of c, made elsewhere under a registered key for a signed integer of `width` bits';
+COMMENT ON FUNCTION paillier_ciphertext(bytea, text, int, int) IS 'makes a ciphertext of the big-endian bytes of c, which other software encrypted under a registered key';
 
 CREATE FUNCTION paillier_bytes(ct paillier_ciphertext) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'paillier_ciphertext_bytes' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-COMMENT ON FUNCTION paillier_bytes(paillier_ciphertext) IS 'the ciphertext itself as big-endian bytes';
+COMMENT ON FUNCTION paillier_bytes(paillier_ciphertext) IS 'the number c of a ciphertext as big-endian bytes';
 
 CREATE FUNCTION paillier_valid(ct paillier_ciphertext) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'paillier_ciphertext_valid' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
 
-COMMENT ON FUNCTION paillier_valid(paillier_ciphertext) IS 'whether a ciphertext may enter a sum: below the square of the modulus, invertible and blinded; NULL when its key is not registered';
+COMMENT ON FUNCTION paillier_valid(paillier_ciphertext) IS 'whether a ciphertext may enter a sum: it is below the square of the modulus, invertible and blinded; NULL if its key is not registered';
 
 CREATE FUNCTION paillier_rerandomize(ct paillier_ciphertext) RETURNS paillier_ciphertext
 	AS 'MODULE_PATHNAME', 'paillier_ciphertext_rerandomize' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 2000;
 
-COMMENT ON FUNCTION paillier_rerandomize(paillier_ciphertext) IS 'another ciphertext of the same number, which nobody without the private key can link to the first';
+COMMENT ON FUNCTION paillier_rerandomize(paillier_ciphertext) IS 'makes another ciphertext of the same number; without the private key nobody can link it to the first';
 
 CREATE FUNCTION paillier_kernel() RETURNS text
 	AS 'MODULE_PATHNAME', 'paillier_kernel_name' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
-COMMENT ON FUNCTION paillier_kernel() IS 'the implementation of modular multiplication in use';
+COMMENT ON FUNCTION paillier_kernel() IS 'name of the multiplication kernel in use';
 
 -- ---- private functions: operators and the aggregate ----
 
@@ -307,7 +307,7 @@ CREATE FUNCTION paillier_numeric_mul_ciphertext(numeric, paillier_ciphertext) RE
 
 COMMENT ON FUNCTION paillier_numeric_mul_ciphertext(numeric, paillier_ciphertext) IS 'implementation of * operator';
 
--- not STRICT: the state starts as NULL, and NULL rows are passed over
+-- not STRICT: the state starts as NULL, and NULL rows are ignored
 
 CREATE FUNCTION paillier_sum_accum(paillier_sum, paillier_ciphertext) RETURNS paillier_sum
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100;
@@ -317,27 +317,27 @@ COMMENT ON FUNCTION paillier_sum_accum(paillier_sum, paillier_ciphertext) IS 'su
 CREATE FUNCTION paillier_sum_accum_moving(paillier_sum, paillier_ciphertext) RETURNS paillier_sum
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100;
 
-COMMENT ON FUNCTION paillier_sum_accum_moving(paillier_sum, paillier_ciphertext) IS 'sum(paillier_ciphertext): adds a row that will leave the window frame again';
+COMMENT ON FUNCTION paillier_sum_accum_moving(paillier_sum, paillier_ciphertext) IS 'sum(paillier_ciphertext): adds a row to a moving window frame';
 
 CREATE FUNCTION paillier_sum_accum_inv(paillier_sum, paillier_ciphertext) RETURNS paillier_sum
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100;
 
-COMMENT ON FUNCTION paillier_sum_accum_inv(paillier_sum, paillier_ciphertext) IS 'sum(paillier_ciphertext): takes a row that left the window frame out again';
+COMMENT ON FUNCTION paillier_sum_accum_inv(paillier_sum, paillier_ciphertext) IS 'sum(paillier_ciphertext): removes a row that leaves the window frame';
 
 CREATE FUNCTION paillier_sum_accum(paillier_sum, paillier_ciphertext, numeric) RETURNS paillier_sum
 	AS 'MODULE_PATHNAME', 'paillier_sum_accum_weighted' LANGUAGE C STABLE PARALLEL SAFE COST 500;
 
-COMMENT ON FUNCTION paillier_sum_accum(paillier_sum, paillier_ciphertext, numeric) IS 'sum(paillier_ciphertext): adds a row times its weight';
+COMMENT ON FUNCTION paillier_sum_accum(paillier_sum, paillier_ciphertext, numeric) IS 'sum(paillier_ciphertext, numeric): adds a row times its weight';
 
 CREATE FUNCTION paillier_sum_accum_moving(paillier_sum, paillier_ciphertext, numeric) RETURNS paillier_sum
 	AS 'MODULE_PATHNAME', 'paillier_sum_accum_weighted_moving' LANGUAGE C STABLE PARALLEL SAFE COST 500;
 
-COMMENT ON FUNCTION paillier_sum_accum_moving(paillier_sum, paillier_ciphertext, numeric) IS 'sum(paillier_ciphertext): adds such a row times its weight';
+COMMENT ON FUNCTION paillier_sum_accum_moving(paillier_sum, paillier_ciphertext, numeric) IS 'sum(paillier_ciphertext, numeric): adds a row times its weight to a moving window frame';
 
 CREATE FUNCTION paillier_sum_accum_inv(paillier_sum, paillier_ciphertext, numeric) RETURNS paillier_sum
 	AS 'MODULE_PATHNAME', 'paillier_sum_accum_weighted_inv' LANGUAGE C STABLE PARALLEL SAFE COST 500;
 
-COMMENT ON FUNCTION paillier_sum_accum_inv(paillier_sum, paillier_ciphertext, numeric) IS 'sum(paillier_ciphertext): takes a weighted row out again';
+COMMENT ON FUNCTION paillier_sum_accum_inv(paillier_sum, paillier_ciphertext, numeric) IS 'sum(paillier_ciphertext, numeric): removes a weighted row that leaves the window frame';
 
 CREATE FUNCTION paillier_sum_combine(paillier_sum, paillier_sum) RETURNS paillier_sum
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100;
@@ -372,7 +372,7 @@ CREATE AGGREGATE sum(paillier_ciphertext) (
 	PARALLEL    = SAFE
 );
 
-COMMENT ON AGGREGATE sum(paillier_ciphertext) IS 'the sum of encrypted numbers under one key, itself encrypted; NULL rows are passed over, no rows give NULL';
+COMMENT ON AGGREGATE sum(paillier_ciphertext) IS 'encrypted sum of encrypted numbers under one key; NULL rows are ignored; NULL if no row is left';
 
 CREATE AGGREGATE sum(paillier_ciphertext, weight numeric) (
 	SFUNC       = paillier_sum_accum,
@@ -388,7 +388,7 @@ CREATE AGGREGATE sum(paillier_ciphertext, weight numeric) (
 	PARALLEL    = SAFE
 );
 
-COMMENT ON AGGREGATE sum(paillier_ciphertext, numeric) IS 'the sum of encrypted numbers times public weights, itself encrypted; rows where either is NULL are passed over';
+COMMENT ON AGGREGATE sum(paillier_ciphertext, numeric) IS 'encrypted sum of encrypted numbers times public weights; rows with a NULL are ignored; NULL if no row is left';
 
 -- ---- operators ----
 
@@ -457,18 +457,18 @@ COMMENT ON OPERATOR * (numeric, paillier_ciphertext) IS 'multiply by a public nu
 
 -- ---- the schema ----
 
--- What others plant there is never taken for one of these objects within the
--- extensions; but it can fit a query of a user better than they do.
+-- The extensions never use an object of others in place of one of these objects.
+-- But a query of a user may, if that object matches its arguments better.
 DO LANGUAGE plpgsql $$
 DECLARE
 	schema pg_catalog.pg_namespace;
 BEGIN
-	SELECT n.* INTO schema FROM pg_catalog.pg_namespace AS n 
+	SELECT n.* INTO schema FROM pg_catalog.pg_namespace AS n
 	WHERE pg_catalog.quote_ident(n.nspname::pg_catalog.text) OPERATOR(pg_catalog.=) '@extschema@';
 	IF EXISTS (SELECT FROM pg_catalog.aclexplode(schema.nspacl) AS a
 		WHERE a.privilege_type OPERATOR(pg_catalog.=) 'CREATE' AND a.grantee OPERATOR(pg_catalog.<>) schema.nspowner) THEN
-		RAISE WARNING 'others may create objects in schema %, where they can be taken for those of the extension',
+		RAISE WARNING 'other roles may create objects in schema %, which queries may use in place of those of the extension',
 				pg_catalog.quote_ident(schema.nspname::pg_catalog.text)
-			USING HINT = 'REVOKE CREATE ON that schema, or create the extension in a schema of its own.';
+			USING HINT = 'Revoke CREATE on that schema, or create the extension in a schema of its own.';
 	END IF;
 END $$;

@@ -16,7 +16,8 @@ make_key() {
 
 # 1 … NUMBER encrypted, as rows for COPY: encrypt BITS NUMBER [JOBS]
 encrypt() {
-	seq "$2" | paillier encrypt --quiet --min-bits 1024 --jobs "${3:-$(nproc)}" --key "$work/public.$1.json" >"$work/encrypted.$1"
+	seq "$2" | paillier encrypt --quiet --min-bits 1024 --jobs "${3:-$(nproc)}" --key \
+		"$work/public.$1.json" >"$work/encrypted.$1"
 }
 
 decrypt() {
@@ -72,13 +73,16 @@ make_tables() {
 				FROM paillier_key WHERE name = '$1 bits');
 			n2 text := (n * n)::text;
 		BEGIN
-			EXECUTE format('CREATE FUNCTION mpz_mul_plpgsql_$1(a mpz, b mpz) RETURNS mpz LANGUAGE plpgsql IMMUTABLE STRICT
+			EXECUTE format('CREATE FUNCTION mpz_mul_plpgsql_$1(a mpz,
+				b mpz) RETURNS mpz LANGUAGE plpgsql IMMUTABLE STRICT
 				PARALLEL SAFE AS \$f\$ BEGIN RETURN a * b %% %L::mpz; END \$f\$', n2);
 			EXECUTE format('CREATE FUNCTION mpz_mul_sql_$1(a mpz, b mpz) RETURNS mpz LANGUAGE sql IMMUTABLE STRICT
 				PARALLEL SAFE AS \$f\$ SELECT a * b %% %L::mpz \$f\$', n2);
-			EXECUTE format('CREATE FUNCTION mpz_mul_weighted_$1(a mpz, b mpz, w mpz) RETURNS mpz LANGUAGE plpgsql IMMUTABLE
+			EXECUTE format('CREATE FUNCTION mpz_mul_weighted_$1(a mpz, b mpz,
+				w mpz) RETURNS mpz LANGUAGE plpgsql IMMUTABLE
 				PARALLEL SAFE AS \$f\$ BEGIN RETURN a * powm(b, w, %L::mpz) %% %L::mpz; END \$f\$', n2, n2);
-			EXECUTE format('CREATE FUNCTION numeric_mul_$1(a numeric, b numeric) RETURNS numeric LANGUAGE plpgsql IMMUTABLE STRICT
+			EXECUTE format('CREATE FUNCTION numeric_mul_$1(a numeric,
+				b numeric) RETURNS numeric LANGUAGE plpgsql IMMUTABLE STRICT
 				PARALLEL SAFE AS \$f\$ BEGIN RETURN mod(a * b, %s); END \$f\$', n2);
 		END
 		\$\$;
@@ -89,6 +93,7 @@ make_tables() {
 	EOF
 	repeat cipher_$1 distinct_$1 "$2" "i, i % $(($2 / 12)), ct"
 	repeat mpz_$1 mpz_distinct_$1 "$2" "i, i % $(($2 / 12)), c"
-	[ "$(sql -c "SELECT mpz(encode(paillier_bytes((SELECT sum(ct) FROM cipher_$1)), 'hex'), 16) = (SELECT mpz_sql_$1(c) FROM mpz_$1)")" = t ] ||
+	[ "$(sql -c "SELECT mpz(encode(paillier_bytes((SELECT sum(ct) FROM cipher_$1)), 'hex'), 16) =
+		(SELECT mpz_sql_$1(c) FROM mpz_$1)")" = t ] ||
 		{ echo "bench: the sums of paillier and pgmp differ" >&2; return 1; }
 }

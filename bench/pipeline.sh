@@ -13,7 +13,8 @@ begin_metering() {
 		CREATE EXTENSION paillier_metering;
 		UPDATE metering.setting SET starts_at = '$day 00:00Z',
 			key_id = (SELECT key_id FROM paillier_key WHERE name = '$1 bits');
-		INSERT INTO metering.meter (meter_id, region) SELECT 'm' || i, 'region ' || i / 500 FROM generate_series(1, $2) i;
+		INSERT INTO metering.meter (meter_id, region) SELECT 'm' || i,
+			'region ' || i / 500 FROM generate_series(1, $2) i;
 		ANALYZE metering.meter;
 	EOF
 }
@@ -71,7 +72,8 @@ make_load() {
 	local hour c
 	for ((hour = 0; hour < $3; hour++)); do
 		for ((c = 0; c < collectors; c++)); do
-			write_readings "$work/load.$hour.$c" binary $1 $((c * $2 / collectors + 1)) $(((c + 1) * $2 / collectors)) $hour
+			write_readings "$work/load.$hour.$c" binary $1 $((c * $2 / collectors + 1)) $(((c + 1) * $2 / collectors)) \
+				$hour
 		done
 	done
 }
@@ -94,7 +96,8 @@ seal() {
 		for ((c = 0; c < collectors; c++)); do
 			until [ -e "$work/sent.$hour.$c" ]; do sleep 0.005; done
 		done
-		sql -c 'SET client_min_messages = warning' -c "CALL metering.rollup('$day 00:00Z'::timestamptz + $hour * interval '1 hour' + interval '75 min')"
+		sql -c 'SET client_min_messages = warning' -c \
+			"CALL metering.rollup('$day 00:00Z'::timestamptz + $hour * interval '1 hour' + interval '75 min')"
 		touch "$work/sealed.$hour"
 	done
 }
@@ -117,9 +120,11 @@ measure_pipeline() {
 	command_rate $1 $number run_pipeline $4
 	record_lines $1/ < <(sql -F $'\t' -c "SELECT step, (sum(readings) / EXTRACT(epoch FROM sum(duration)))::real
 		FROM metering.rollup_log WHERE step IN ('hour', 'window') GROUP BY step")
-	expected=$(sql -c "SELECT sum(1 + (m * 12 + slot + hour) % (SELECT count(*) FROM distinct_$2)) || ' ' || $number || ' 0'
+	expected=$(sql -c "SELECT sum(1 + (m * 12 + slot + hour) % (SELECT count(*) FROM distinct_$2)) || ' ' || $number ||
+		' 0'
 		FROM generate_series(1, $3) m, generate_series(0, 11) slot, generate_series(0, $4 - 1) hour")
-	got=$(sql -c "SELECT paillier_decrypt(sum(total), '$(cat "$work/private.$2.json")') || ' ' || sum(readings) || ' ' ||
+	got=$(sql -c "SELECT paillier_decrypt(sum(total), '$(cat "$work/private.$2.json")') || ' ' || sum(readings) ||
+		' ' ||
 		(SELECT count(*) FROM metering.reading) FROM metering.bill_window")
 	[ "$got" = "$expected" ] || { echo "bench: the pipeline counted \"$got\" instead of \"$expected\"" >&2; return 1; }
 }

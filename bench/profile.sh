@@ -6,7 +6,8 @@ part_profile() {
 	say "profile"
 	profile_samples sum "$alone SELECT sum(ct) IS NULL FROM cipher_2048;"
 	profile_samples group "$alone SELECT count(s) FROM (SELECT sum(ct) AS s FROM cipher_2048 GROUP BY meter) t;"
-	profile_samples window "$alone SELECT count(s) FROM (SELECT sum(ct) OVER (ORDER BY i ROWS 23 PRECEDING) AS s FROM cipher_2048 WHERE i < 5000) t;"
+	profile_samples window "$alone SELECT count(s) FROM (SELECT sum(ct) OVER (ORDER BY i ROWS 23 PRECEDING) AS s
+		FROM cipher_2048 WHERE i < 5000) t;"
 	begin_metering 2048 $copy_meters
 	write_readings "$work/copy.binary" binary 2048 1 $copy_meters 0
 	profile_samples copy "COPY metering.reading FROM '$work/copy.binary' WITH (FORMAT binary);
@@ -78,8 +79,10 @@ profile_calls() {
 		return
 	fi
 	for function in $watched; do
-		record "profile/session/$function" "$(awk -v f="$function" '$1 == f { n = $2 } END { print n + 0 }' "$work/calls.more")"
-		record "profile/calls/$function" "$(awk -v f="$function" '$1 == f { n[FILENAME] = $2 } END { print (n[ARGV[2]] - n[ARGV[1]]) / 4096 }' \
+		record "profile/session/$function" "$(awk -v f="$function" '$1 == f { n = $2 } END { print n + 0 }' \
+			"$work/calls.more")"
+		record "profile/calls/$function" "$(awk -v f="$function" \
+			'$1 == f { n[FILENAME] = $2 } END { print (n[ARGV[2]] - n[ARGV[1]]) / 4096 }' \
 			"$work/calls.few" "$work/calls.more")"
 	done
 }

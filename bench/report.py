@@ -96,10 +96,12 @@ def targets():
     """What is measured, in words; the least (or most) it should be; the measurements."""
     most = groups()[-1] if groups() else 0
     return [
-        ("`sum` over one group, 2048 bits, beside pgmp's plpgsql aggregate", ">=", 7, ratios("sum/2048/ours", "sum/2048/pgmp")),
+        ("`sum` over one group, 2048 bits, beside pgmp's plpgsql aggregate", ">=", 7,
+            ratios("sum/2048/ours", "sum/2048/pgmp")),
         ("`sum` over one group, 3072 bits, of the floor of the processor's multiplier", ">=", 0.8,
          ratios("sum/3072/ours", "kernel/3072/floor")),
-        ("`sum … GROUP BY`, 12 rows a group, beside pgmp on the same query", ">=", 4, ratios("group/ours", "group/pgmp")),
+        ("`sum … GROUP BY`, 12 rows a group, beside pgmp on the same query", ">=", 4,
+            ratios("group/ours", "group/pgmp")),
         ("without AVX-512 (generic kernel), beside pgmp", ">=", 1.2, ratios("sum/2048/generic", "sum/2048/pgmp")),
         ("parallel `sum`, two processes beside one", ">=", 1.8, ratios("sum/2048/workers", "sum/2048/new")),
         ("encrypt (program, one thread), 2048 bits, beside textbook rⁿ by `mpz_powm`", ">=", 90,
@@ -108,8 +110,10 @@ def targets():
          ratios("program/2048/decrypt", "gmp/2048/decrypt")),
         ("COPY into staging, all checks on, beside a bare UNLOGGED table", ">=", 0.4,
          ratios("copy/binary/metering.reading", "copy/binary/bare")),
-        ("COPY, seal, purge; 12 readings a meter-hour, 2048 bits: readings a second", ">=", 150000, results["pipeline/2048"]),
-        ("window frames of 24 rows, beside adding every frame up again", ">=", 4, ratios("window/sum", "window/sum_again")),
+        ("COPY, seal, purge; 12 readings a meter-hour, 2048 bits: readings a second", ">=", 150000,
+            results["pipeline/2048"]),
+        ("window frames of 24 rows, beside adding every frame up again", ">=", 4,
+            ratios("window/sum", "window/sum_again")),
         (f"hash aggregate of {most:,} groups: its memory beside plain values of the same size", "<=", 2,
          ratios(f"memory/{most}/ours/table", f"memory/{most}/text/table")),
         (f"… its time a group, {most:,} groups beside an eighth of them", "<=", 1.5, linear("seconds") if most else []),
@@ -137,7 +141,8 @@ def target_table():
 # ---- tables ----
 
 def sums():
-    rows = [("**paillier**, kernel " + machine["kernel"], "sum/{}/ours"), ("paillier, generic kernel", "sum/{}/generic"),
+    rows = [("**paillier**, kernel " + machine["kernel"], "sum/{}/ours"),
+        ("paillier, generic kernel", "sum/{}/generic"),
             ("paillier, two processes", "sum/{}/workers"),
             ("pgmp, aggregate in plpgsql", "sum/{}/pgmp"), ("pgmp, aggregate in SQL", "sum/{}/pgmp_sql"),
             ("numeric `mod(a * b, n²)` in plpgsql", "sum/{}/numeric"),
@@ -146,7 +151,8 @@ def sums():
     lines = [[what] + [cell for bits in (2048, 3072)
                        for cell in (rate(name.format(bits)), times(f"sum/{bits}/ours", name.format(bits)))]
              for what, name in rows]
-    return table(["`sum` over one group", "2048 bits, rows/s", "paillier is × faster", "3072 bits, rows/s", "paillier is × faster"],
+    return table(["`sum` over one group", "2048 bits, rows/s", "paillier is × faster", "3072 bits, rows/s",
+        "paillier is × faster"],
                  lines)
 
 
@@ -197,7 +203,8 @@ def memory():
     return table(["groups", "`sum`, hash table, bytes a group", "`max(text)` of the same size", "ratio",
                   "`sum(numeric)`", "`sum`, whole backend, bytes a group", "`sum`, µs a group"],
                  [[f"{size:,}", bytes_a_group("ours", "table", size), bytes_a_group("text", "table", size),
-                   times(f"memory/{size}/ours/table", f"memory/{size}/text/table"), bytes_a_group("numeric", "table", size),
+                   times(f"memory/{size}/ours/table", f"memory/{size}/text/table"),
+                       bytes_a_group("numeric", "table", size),
                    bytes_a_group("ours", "backend", size),
                    spread([1e6 * x / size for x in results[f"memory/{size}/ours/seconds"]])] for size in groups()])
 
@@ -232,8 +239,10 @@ def programs():
                                  ("… paillier-bigint", "npm/{}/decrypt", "gmp/{}/decrypt"),
                                  ("… pailliercryptolib", "ipcl/{}/decrypt", "gmp/{}/decrypt")):
             lines.append([f"{what}, {bits} bits", rate(name.format(bits)), times(name.format(bits), peer.format(bits))])
-    lines += [["`paillier_decrypt_array`, 2048 bits", rate("decrypt/array"), times("decrypt/array", "gmp/2048/decrypt")],
-              ["`paillier_decrypt`, row by row, 2048 bits", rate("decrypt/one"), times("decrypt/one", "gmp/2048/decrypt")]]
+    lines += [["`paillier_decrypt_array`, 2048 bits", rate("decrypt/array"),
+        times("decrypt/array", "gmp/2048/decrypt")],
+              ["`paillier_decrypt`, row by row, 2048 bits", rate("decrypt/one"),
+                  times("decrypt/one", "gmp/2048/decrypt")]]
     return table(["operation", "a second", "beside GMP"], lines)
 
 
@@ -256,8 +265,10 @@ def pipeline():
 
 def facts():
     names = [("processor", f"{machine['cpu']}, {machine['cores']} cores, {machine['memory']}"),
-             ("load before the run", machine["load"]), ("AVX-512 IFMA", machine["ifma"]), ("kernel in use", machine["kernel"]), ("system", machine["system"]),
-             ("PostgreSQL", machine["postgresql"]), ("this project", machine["paillier"]), ("compiler", machine["compiler"]),
+             ("load before the run", machine["load"]), ("AVX-512 IFMA", machine["ifma"]),
+                 ("kernel in use", machine["kernel"]), ("system", machine["system"]),
+             ("PostgreSQL", machine["postgresql"]), ("this project", machine["paillier"]),
+                 ("compiler", machine["compiler"]),
              ("GMP", machine["gmp"]), ("OpenSSL", machine["openssl"]), ("pgmp", machine["pgmp"]),
              ("python-gmpy2", machine["gmpy2"]), ("paillier-bigint", machine["npm"] or "not there"),
              ("pailliercryptolib", "measured" if results.get("ipcl/2048/sum") else "not there"),
@@ -299,7 +310,8 @@ def calls():
     if not found:
         return "gdb could not be used where this was measured."
     return table(["function", "calls in the session", "calls a row"],
-                 [[f"`{name}`", f"{results['profile/session/' + name][0]:.0f}", f"{round(results['profile/calls/' + name][0], 3) + 0:g}"]
+                 [[f"`{name}`", f"{results['profile/session/' + name][0]:.0f}",
+                     f"{round(results['profile/calls/' + name][0], 3) + 0:g}"]
                   for name in found])
 
 
@@ -317,10 +329,13 @@ def length_table():
     rows = []
     for bits in lengths():
         name = f"length/{bits}/"
-        rows.append([str(bits), *STRENGTH[bits], spread([1 / x for x in results[name + "keygen"]]), rate(name + "encrypt"),
-                     rate(name + "decrypt"), rate(name + "add"), rate(name + "pipeline"), f"{median(name + 'bytes'):,.0f}",
+        rows.append([str(bits), *STRENGTH[bits], spread([1 / x for x in results[name + "keygen"]]),
+            rate(name + "encrypt"),
+                     rate(name + "decrypt"), rate(name + "add"), rate(name + "pipeline"),
+                         f"{median(name + 'bytes'):,.0f}",
                      number(median(name + "stored"))])
-    return table(["key, bits", "strength, bits", "NIST: may protect", "make a key, s", "encrypt/s", "decrypt/s", "add, rows/s",
+    return table(["key, bits", "strength, bits", "NIST: may protect", "make a key, s", "encrypt/s", "decrypt/s",
+        "add, rows/s",
                   "pipeline, readings/s", "bytes of a ciphertext", "bytes of a row on disk"], rows)
 
 
@@ -333,7 +348,8 @@ def length_ratios():
             f"{statistics.median(results[base + what]) / statistics.median(results[name + what]):.2f}"
             for what in ("keygen", "encrypt", "decrypt", "add", "pipeline")]
             + [f"{median(name + 'stored') / median(base + 'stored'):.2f}"])
-    return table(["beside 2048 bits, × the cost", "make a key", "encrypt", "decrypt", "add", "pipeline", "storage"], rows)
+    return table(["beside 2048 bits, × the cost", "make a key", "encrypt", "decrypt", "add", "pipeline", "storage"],
+        rows)
 
 
 def length_sums():
@@ -357,7 +373,8 @@ def gnuplot(path, commands, *data):
 
 
 def plot_sums(directory):
-    names = [("npm", "npm/{}/sum"), ("numeric", "sum/{}/numeric"), ("gmpy2", "python/{}/gmpy2"), ("pgmp", "sum/{}/pgmp"),
+    names = [("npm", "npm/{}/sum"), ("numeric", "sum/{}/numeric"), ("gmpy2", "python/{}/gmpy2"),
+        ("pgmp", "sum/{}/pgmp"),
              ("generic", "sum/{}/generic"), ("paillier", "sum/{}/ours")]
     rows = [(name, *(median(path.format(bits)) or "NaN" for bits in (2048, 3072))) for name, path in names]
     gnuplot(f"{directory}/sum.svg", "set style data histogram\nset style fill solid 0.85\nset boxwidth 0.9\n"
@@ -368,7 +385,8 @@ def plot_sums(directory):
 def plot_growth(directory):
     size = [(x, median(name) / 1000) for x, name in series("grow_group")]
     count = [(x, median(name) / 1000) for x, name in series("grow_rows")]
-    gnuplot(f"{directory}/growth.svg", "set logscale x\nset xlabel 'rows'\nset ylabel 'thousand rows a second'\nset yrange [0:*]\n"
+    gnuplot(f"{directory}/growth.svg", "set logscale x\nset xlabel 'rows'\nset ylabel 'thousand rows a second'\nset "
+        "yrange [0:*]\n"
             "set format x '%.0s%c'\nset format y '%g'\nplot $size with linespoints title 'rows a group, many groups', "
             "$count with linespoints title 'rows in one group'\n", ("size", size), ("count", count))
 
@@ -376,9 +394,12 @@ def plot_growth(directory):
 def plot_memory(directory):
     rows = [(size, *(median(f"memory/{size}/{kind}/table") / 1048576 for kind in ("ours", "text", "numeric")))
             for size in groups()]
-    gnuplot(f"{directory}/memory.svg", "set xlabel 'groups'\nset ylabel 'MiB of the hash table'\nset yrange [0:*]\nset xrange [0:*]\n"
-            "set format x '%.0s%c'\nset format y '%g'\nplot $data using 1:2 with linespoints title 'sum(paillier\\_ciphertext)', "
-            "'' using 1:3 with linespoints title 'max(text) of the same size', '' using 1:4 with linespoints title 'sum(numeric)'\n",
+    gnuplot(f"{directory}/memory.svg", "set xlabel 'groups'\nset ylabel 'MiB of the hash table'\nset yrange [0:*]\nset "
+        "xrange [0:*]\n"
+            "set format x '%.0s%c'\nset format y '%g'\nplot $data using 1:2 with linespoints title "
+                "'sum(paillier\\_ciphertext)', "
+            "'' using 1:3 with linespoints title 'max(text) of the same size', '' using 1:4 with linespoints title "
+                "'sum(numeric)'\n",
             ("data", rows))
 
 
@@ -389,7 +410,8 @@ def plot_lengths(directory):
     gnuplot(f"{directory}/key-length.svg", f"set logscale xy\nset xtics ({tics})\nset xrange [900:9300]\n"
             "set xlabel 'bits of the key'\nset ylabel 'a second'\n"
             "plot $data using 1:2 with linespoints title 'add', '' using 1:3 with linespoints title 'pipeline', "
-            "'' using 1:4 with linespoints title 'encrypt', '' using 1:5 with linespoints title 'decrypt'\n", ("data", rows))
+            "'' using 1:4 with linespoints title 'encrypt', '' using 1:5 with linespoints title 'decrypt'\n",
+                ("data", rows))
 
 
 def write(template, path):

@@ -34,16 +34,20 @@ class Pipeline:
         self.session = Session(database='scale')
         self.run('SET client_min_messages = error; CREATE EXTENSION paillier_metering CASCADE')
         self.run("""
-            CREATE TABLE key AS SELECT k AS private, paillier_public_key(k) AS public FROM (SELECT paillier_keygen(256) AS k OFFSET 0) k;
+            CREATE TABLE key AS SELECT k AS private,
+                paillier_public_key(k) AS public FROM (SELECT paillier_keygen(256) AS k OFFSET 0) k;
             CREATE TABLE ct AS SELECT paillier_encrypt(7, public) AS ct FROM key;
             INSERT INTO metering.tariff VALUES ('home');
-            INSERT INTO metering.rate (tariff, from_time, price) VALUES ('home', '06:00', 0.34), ('home', '22:00', 0.21);
+            INSERT INTO metering.rate (tariff, from_time, price) VALUES ('home', '06:00', 0.34),
+                ('home', '22:00', 0.21);
             UPDATE metering.setting SET key_id = (SELECT paillier_register_key(public) FROM key), min_meters = 2""")
         self.run(f"""
             INSERT INTO metering.meter (meter_id, region, tariff, collector)
-            SELECT 'm' || i, 'r' || i % {regions}, 'home', CASE WHEN i = 1 THEN 'alone' END FROM generate_series(1, {meters}) i""")
+            SELECT 'm' || i, 'r' || i % {regions}, 'home',
+                CASE WHEN i = 1 THEN 'alone' END FROM generate_series(1, {meters}) i""")
         self.now = self.one("SELECT date_bin('2 hours', now() - interval '100 min', '2000-01-01 00:00Z')")
-        self.run('CREATE ROLE alone')if not self.one("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'alone')") == 't' else None
+        self.run('CREATE ROLE alone')if not self.one("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = "
+            "'alone')") == 't' else None
         self.write(windows)
 
     def run(self, statement):
@@ -66,8 +70,10 @@ class Pipeline:
             SELECT '1 s', 'hour', t, {self.meters}, {self.meters} * 12, 0, 0
             FROM generate_series({start}, '{self.now}'::timestamptz - interval '1 hour', interval '1 hour') t;
             INSERT INTO metering.region_hour
-            SELECT 'r' || r, t, s.key_id, ct, {self.meters // self.regions}, {self.meters // self.regions * 12}, {self.meters // self.regions * 12}
-            FROM metering.setting s, ct, generate_series({start}, '{self.now}'::timestamptz - interval '1 hour', interval '1 hour') t,
+            SELECT 'r' || r, t, s.key_id, ct, {self.meters // self.regions}, {self.meters // self.regions * 12},
+                {self.meters // self.regions * 12}
+            FROM metering.setting s, ct, generate_series({start}, '{self.now}'::timestamptz - interval '1 hour',
+                interval '1 hour') t,
                 generate_series(0, {self.regions - 1}) r""")
         if windows:
             self.run(f"""
@@ -75,15 +81,18 @@ class Pipeline:
                 SELECT w.slot, w.window_start, m.meter_id, w.key_id, ct, 24, 0, 24
                 FROM metering.sealed_window w, ct, metering.meter m;
                 INSERT INTO metering.incomplete
-                SELECT m.meter_id, w.window_start, '{{1190112520884487201,1190112520884487201}}', '{{1190112520884487200,1190112520884487201}}'
-                FROM metering.sealed_window w, (SELECT meter_id FROM metering.meter TABLESAMPLE system (100) WHERE hashtext(meter_id) % 100 = 0) m""")
+                SELECT m.meter_id, w.window_start, '{{1190112520884487201,1190112520884487201}}',
+                    '{{1190112520884487200,1190112520884487201}}'
+                FROM metering.sealed_window w, (SELECT meter_id FROM metering.meter TABLESAMPLE system (100)
+                    WHERE hashtext(meter_id) % 100 = 0) m""")
 
     # ---- measuring ----
 
     def explained(self, statement):
         """Milliseconds and buffers of a query, planning included."""
         plan, = json.loads(self.one(f'EXPLAIN (ANALYZE, BUFFERS, TIMING off, FORMAT json) {statement}'))
-        buffers = sum(part['Shared Hit Blocks'] + part['Shared Read Blocks'] for part in (plan['Plan'], plan.get('Planning', {}))
+        buffers = sum(part['Shared Hit Blocks'] + part['Shared Read Blocks']
+            for part in (plan['Plan'], plan.get('Planning', {}))
                       if part)
         return plan['Planning Time'] + plan['Execution Time'], buffers
 
@@ -120,11 +129,14 @@ def queries(p):
         'acknowledged, a collector of one meter': 'SELECT * FROM metering.acknowledged',
         'bill, one meter and month': f"SELECT * FROM metering.bill WHERE meter_id = 'm7' AND period = {month}",
         'account_bill, all, one month': f'SELECT count(amount) FROM metering.account_bill WHERE period = {month}',
-        'the plain sum of that month': 'SELECT count(t) FROM (SELECT meter_id, sum(total) AS t FROM metering.bill_window'
+        'the plain sum of that month': 'SELECT count(t) FROM (SELECT meter_id, sum(total) AS t FROM '
+            'metering.bill_window'
                                        f' WHERE window_start >= {month} GROUP BY meter_id) x',
-        'reconciliation, one window': f"SELECT * FROM metering.reconciliation WHERE window_start = '{p.now}'::timestamptz - interval '2 hours'",
+        'reconciliation, one window': f"SELECT * FROM metering.reconciliation WHERE window_start = "
+            f"'{p.now}'::timestamptz - interval '2 hours'",
         'region_load, one day': f'SELECT count(total) FROM metering.region_load WHERE hour >= {day}',
-        'region_day, one region and day': f"SELECT * FROM metering.region_day WHERE region = 'r1' AND day = ({day})::date",
+        'region_day, one region and day': f"SELECT * FROM metering.region_day WHERE region = 'r1' AND day = "
+            f"({day})::date",
         'forecast, one region': "SELECT * FROM metering.forecast(of_region => 'r1')",
         'forecast, all regions': 'SELECT count(*) FROM metering.forecast()',
     }
@@ -135,9 +147,11 @@ def measure(p, names, results, size):
         if names and name not in names:
             continue
         if name.startswith('acknowledged'):
-            p.run('GRANT USAGE ON SCHEMA metering TO alone; GRANT SELECT ON metering.acknowledged, metering.gap TO alone;'
+            p.run('GRANT USAGE ON SCHEMA metering TO alone; GRANT SELECT ON metering.acknowledged, metering.gap TO '
+                'alone;'
                   ' GRANT EXECUTE ON FUNCTION metering.own_roles() TO alone;'
-                  " UPDATE metering.meter SET collector = 'others' WHERE meter_id <> 'm1'" if p.meters <= 100_000 else 'SELECT 1')
+                  " UPDATE metering.meter SET collector = 'others' WHERE meter_id <> 'm1'" if p.meters <= 100_000
+                      else 'SELECT 1')
         try:
             results.setdefault(name, {})[size] = p.query(statement)
         except Exception as error:  # an operation that is not there is said to be missing, not left out
@@ -156,7 +170,8 @@ def seal(p, results, size):
     for name, statement in {
             'door, first readings of a session': batch % "interval '0'",
             'sealing an hour': f'SELECT metering.seal_hour({now})',
-            'door, the same session again': (batch % "interval '0'").replace('INSERT INTO metering.reading', 'INSERT INTO metering.reading'),
+            'door, the same session again': (batch % "interval '0'").replace('INSERT INTO metering.reading',
+                'INSERT INTO metering.reading'),
             'duplicates, late': f"SELECT metering.sweep(metering.slot({now}))"}.items():
         results.setdefault(name + ', µs a reading', {})[size] = (1000 * p.clock(statement) / readings, 0, 1)
         print(size, name, results[name + ', µs a reading'][size], flush=True)

@@ -51,11 +51,13 @@ measure_plaintext() {
 
 make_plain_tables() {
 	sql <<-EOF
-		CREATE UNLOGGED TABLE plain AS SELECT i, (i % 5000 * 7919 % 5000)::bigint AS v, (i % 5000 * 7919 % 5000)::numeric / 1000 AS n FROM generate_series(1, $rows) i;
+		CREATE UNLOGGED TABLE plain AS SELECT i, (i % 5000 * 7919 % 5000)::bigint AS v,
+			(i % 5000 * 7919 % 5000)::numeric / 1000 AS n FROM generate_series(1, $rows) i;
 		CREATE UNLOGGED TABLE bytes AS SELECT i, paillier_bytes(ct) AS c FROM cipher_2048;
 		CREATE UNLOGGED TABLE numeric_row AS SELECT j, c::text::numeric AS c FROM mpz_distinct_2048 WHERE j <= 4000;
 		CREATE UNLOGGED TABLE texts AS SELECT i, rpad(i::text, pg_column_size(ct), '.') AS t FROM cipher_2048;
-		CREATE AGGREGATE sum_again(paillier_ciphertext) (SFUNC = paillier_sum_accum, STYPE = paillier_sum, FINALFUNC = paillier_sum_final);
+		CREATE AGGREGATE sum_again(paillier_ciphertext) (SFUNC = paillier_sum_accum, STYPE = paillier_sum,
+			FINALFUNC = paillier_sum_final);
 		VACUUM (ANALYZE, FREEZE);
 	EOF
 }
@@ -132,7 +134,8 @@ hash_aggregate() {
 }
 
 # of this backend, without shared memory
-peak_memory="SELECT (substring(s from 'VmHWM:\\s+(\\d+)')::bigint - substring(s from 'RssShmem:\\s+(\\d+)')::bigint) * 1024
+peak_memory="SELECT (substring(s from 'VmHWM:\\s+(\\d+)')::bigint - substring(s from 'RssShmem:\\s+(\\d+)')::bigint) *
+	1024
 	FROM pg_read_file('/proc/self/status', 0, 10000) s"
 
 # ---- rows, workers ----
@@ -160,7 +163,8 @@ part_windows() {
 measure_windows() {
 	local aggregate
 	for aggregate in sum sum_again; do
-		sql_rate window/$aggregate $window_rows "SELECT count(s) FROM (SELECT $aggregate(ct) OVER (ORDER BY i ROWS 23 PRECEDING) AS s
+		sql_rate window/$aggregate $window_rows "SELECT count(s)
+			FROM (SELECT $aggregate(ct) OVER (ORDER BY i ROWS 23 PRECEDING) AS s
 			FROM cipher_2048 WHERE i < $window_rows) t;" "$alone"
 	done
 }
@@ -181,7 +185,9 @@ measure_weights() {
 
 measure_decryption() {
 	local n=1000
-	sql_rate decrypt/array $n "SELECT count(v) FROM unnest(paillier_decrypt_array((SELECT array_agg(ct) FROM distinct_2048 WHERE j <= $n),
+	sql_rate decrypt/array $n "SELECT count(v)
+		FROM unnest(paillier_decrypt_array((SELECT array_agg(ct) FROM distinct_2048 WHERE j <= $n),
 		'$(cat "$work/private.2048.json")')) v;" "$alone"
-	sql_rate decrypt/one $n "SELECT count(paillier_decrypt(ct, '$(cat "$work/private.2048.json")')) FROM distinct_2048 WHERE j <= $n;" "$alone"
+	sql_rate decrypt/one $n "SELECT count(paillier_decrypt(ct, '$(cat "$work/private.2048.json")')) FROM distinct_2048
+		WHERE j <= $n;" "$alone"
 }

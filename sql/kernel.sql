@@ -30,11 +30,15 @@ BEGIN
 	RETURN QUERY
 		SELECT e.bits, 'one row', sum(e.ct) FROM encrypted e WHERE i = 1 GROUP BY e.bits
 		UNION ALL SELECT e.bits, 'few rows', sum(e.ct) FROM encrypted e WHERE i <= 12 GROUP BY e.bits
-		UNION ALL SELECT e.bits, 'rows up to ' || last, sum(e.ct) FROM encrypted e, unnest(ARRAY[1023, 1024, 1025, 1031, 1032, 2500]) last WHERE i <= last GROUP BY e.bits, last
+		UNION ALL SELECT e.bits, 'rows up to ' || last, sum(e.ct) FROM encrypted e,
+			unnest(ARRAY[1023, 1024, 1025, 1031, 1032, 2500]) last WHERE i <= last GROUP BY e.bits, last
 		UNION ALL SELECT e.bits, 'weights', sum(e.ct, e.i % 7 - 3) FROM encrypted e GROUP BY e.bits
-		UNION ALL SELECT e.bits, 'weights after many rows', sum(e.ct, CASE WHEN e.i > 2000 THEN 0.5 ELSE 1 END) FROM encrypted e GROUP BY e.bits
-		UNION ALL SELECT e.bits, 'window ' || e.i, sum(e.ct) OVER (PARTITION BY e.bits ORDER BY e.i ROWS 20 PRECEDING) FROM encrypted e WHERE e.i <= 50
-		UNION ALL SELECT e.bits, 'arithmetic ' || e.i, e.ct * 3 - e.ct + 5.25 - (-e.ct) * 0.5 FROM encrypted e WHERE i <= 3;
+		UNION ALL SELECT e.bits, 'weights after many rows',
+			sum(e.ct, CASE WHEN e.i > 2000 THEN 0.5 ELSE 1 END) FROM encrypted e GROUP BY e.bits
+		UNION ALL SELECT e.bits, 'window ' || e.i, sum(e.ct) OVER (PARTITION BY e.bits ORDER BY e.i ROWS 20 PRECEDING)
+			FROM encrypted e WHERE e.i <= 50
+		UNION ALL SELECT e.bits, 'arithmetic ' || e.i, e.ct * 3 - e.ct + 5.25 - (-e.ct) * 0.5 FROM encrypted e
+			WHERE i <= 3;
 END $$;
 
 CREATE TEMP TABLE by_generic AS SELECT * FROM sums('generic');
@@ -48,8 +52,10 @@ FROM by_best b JOIN key USING (bits) WHERE what = 'rows up to 2500' ORDER BY bit
 
 -- ---- what another has begun ----
 
-CREATE AGGREGATE sum_state(paillier_ciphertext) (SFUNC = paillier_sum_accum, STYPE = paillier_sum, COMBINEFUNC = paillier_sum_combine);
-CREATE AGGREGATE sum_state(paillier_ciphertext, numeric) (SFUNC = paillier_sum_accum, STYPE = paillier_sum, COMBINEFUNC = paillier_sum_combine);
+CREATE AGGREGATE sum_state(paillier_ciphertext) (SFUNC = paillier_sum_accum, STYPE = paillier_sum,
+	COMBINEFUNC = paillier_sum_combine);
+CREATE AGGREGATE sum_state(paillier_ciphertext, numeric) (SFUNC = paillier_sum_accum, STYPE = paillier_sum,
+	COMBINEFUNC = paillier_sum_combine);
 
 CREATE TEMP TABLE state (bits int, kernel text, what text, state paillier_sum);
 CREATE FUNCTION states(kernel text) RETURNS void LANGUAGE plpgsql AS $$
@@ -62,33 +68,42 @@ BEGIN
 END $$;
 SELECT states('generic'), states('auto');
 
-CREATE FUNCTION finish(kernel text) RETURNS TABLE (bits int, maker text, what text, how text, ct paillier_ciphertext) LANGUAGE plpgsql AS $$
+CREATE FUNCTION finish(kernel text) RETURNS TABLE (bits int, maker text, what text, how text,
+	ct paillier_ciphertext) LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM set_config('paillier.kernel', kernel, true);
 	RETURN QUERY
 		SELECT s.bits, s.kernel, s.what, 'final', paillier_sum_final(state) FROM state s
 		UNION ALL SELECT s.bits, s.kernel, s.what, 'text', paillier_sum_final(state::text::paillier_sum) FROM state s
-		UNION ALL SELECT s.bits, s.kernel, s.what, 'accum', paillier_sum_final(paillier_sum_accum(state, e.ct)) FROM state s JOIN encrypted e ON e.bits = s.bits AND e.i = 2000
-		UNION ALL SELECT s.bits, s.kernel, s.what, 'combine ' || t.what || ' of ' || t.kernel, paillier_sum_final(paillier_sum_combine(s.state, t.state)) FROM state s JOIN state t USING (bits);
+		UNION ALL SELECT s.bits, s.kernel, s.what, 'accum',
+			paillier_sum_final(paillier_sum_accum(state, e.ct)) FROM state s JOIN encrypted e ON e.bits = s.bits
+			AND e.i = 2000
+		UNION ALL SELECT s.bits, s.kernel, s.what, 'combine ' || t.what || ' of ' || t.kernel,
+			paillier_sum_final(paillier_sum_combine(s.state, t.state)) FROM state s JOIN state t USING (bits);
 END $$;
 
-CREATE TEMP TABLE finished AS SELECT 'generic' AS kernel, f.* FROM finish('generic') f UNION ALL SELECT 'auto', f.* FROM finish('auto') f;
+CREATE TEMP TABLE finished AS SELECT 'generic' AS kernel, f.* FROM finish('generic') f UNION ALL SELECT 'auto',
+	f.* FROM finish('auto') f;
 SELECT bits, count(*), count(DISTINCT (what, regexp_replace(how, ' of .*', ''))) AS kinds,
 	count(DISTINCT (what, regexp_replace(how, ' of .*', ''), paillier_bytes(ct))) AS results
 FROM finished GROUP BY bits ORDER BY bits;
 SELECT what, bool_and(paillier_decrypt(ct, private) = CASE what WHEN 'divided' THEN -1 ELSE 1 END
-	* (SELECT sum(value) FROM number n WHERE n.bits = f.bits AND i <= CASE what WHEN 'many' THEN 1300 ELSE 12 END)) AS right
+	* (SELECT sum(value) FROM number n WHERE n.bits = f.bits AND i <= CASE what WHEN 'many' THEN 1300 ELSE 12 END))
+		AS right
 FROM finished f JOIN key USING (bits) WHERE how = 'final' GROUP BY what ORDER BY what;
 
 -- ---- arrays ----
 
-SELECT bits, paillier_decrypt_array((SELECT array_agg(ct ORDER BY i) FROM encrypted e WHERE e.bits = k.bits AND i <= size), private)
+SELECT bits, paillier_decrypt_array((SELECT array_agg(ct ORDER BY i) FROM encrypted e WHERE e.bits = k.bits
+	AND i <= size), private)
 	IS NOT DISTINCT FROM (SELECT array_agg(value ORDER BY i) FROM number n WHERE n.bits = k.bits AND i <= size) AS right
 FROM key k, unnest(ARRAY[1, 2, 3, 7, 8, 9, 21]) size WHERE bits IN (128, 1024) ORDER BY bits, size;
-SELECT paillier_decrypt_array(ARRAY[NULL, ct, NULL]::paillier_ciphertext[], private) FROM encrypted JOIN key USING (bits) WHERE bits = 512 AND i = 1;
+SELECT paillier_decrypt_array(ARRAY[NULL, ct, NULL]::paillier_ciphertext[], private) FROM encrypted
+	JOIN key USING (bits) WHERE bits = 512 AND i = 1;
 SELECT paillier_decrypt_array('{}', private) FROM key WHERE bits = 512;
 \set VERBOSITY terse
-SELECT paillier_decrypt_array((SELECT array_agg(ct) FROM encrypted e WHERE i = 1), private) IS NULL AS refused FROM key WHERE bits = 512;
+SELECT paillier_decrypt_array((SELECT array_agg(ct) FROM encrypted e WHERE i = 1), private) IS NULL AS refused FROM key
+	WHERE bits = 512;
 
 -- ---- as it was ----
 

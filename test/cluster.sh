@@ -38,6 +38,21 @@ cluster_extensions() {
 	fi
 }
 
+# What tests expect of PostgreSQL: before 15 everybody may create objects in schema
+# public, and 13 lacks a function that tests use.
+cluster_like_later() {
+	local database version
+	version=$(psql -XAtqc 'SHOW server_version_num')
+	for database in template1 postgres; do
+		[ "$version" -ge 150000 ] || psql -Xqd $database -c 'REVOKE CREATE ON SCHEMA public FROM PUBLIC' || return 1
+		[ "$version" -ge 140000 ] || psql -Xq -v ON_ERROR_STOP=1 -d $database <<-'SQL' || return 1
+			CREATE FUNCTION date_bin(stride interval, source timestamptz, origin timestamptz) RETURNS timestamptz
+			LANGUAGE sql STABLE STRICT PARALLEL SAFE AS
+			'SELECT origin + floor(extract(epoch FROM source - origin) / extract(epoch FROM stride)) * stride';
+		SQL
+	done
+}
+
 cluster_start() {
 	local root setting bindir
 	root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -65,7 +80,7 @@ cluster_start() {
 	} | cluster_as_server tee -a "$CLUSTER/data/postgresql.conf" >/dev/null
 	export PGHOST=$CLUSTER PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
 	export PATH="$CLUSTER/install$bindir:$bindir:$PATH"
-	cluster_restart
+	cluster_restart && cluster_like_later
 }
 
 cluster_restart() {

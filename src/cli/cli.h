@@ -6,7 +6,8 @@
  *		cli_main	dispatch
  *		cli_help	the texts of --help
  *		cli_options	the command line
- *		cli_system	messages, exit, memory that is wiped, random numbers
+ *		cli_system	messages, exit, memory that is wiped
+ *		cli_random	random numbers of the system
  *		cli_file	files that are written
  *		cli_key		reading key files
  *		cli_keygen	the commands keygen, public, id
@@ -90,7 +91,9 @@ cli_append_byte(cli_buffer *buffer, char byte)
 		buffer->data[buffer->len++] = byte;
 }
 
-/* A paillier_random: the kernel's generator, by getrandom(2). */
+/* ---- cli_random.c ---- */
+
+/* A paillier_random: the system's generator. */
 extern int	cli_random(void *state, void *out, size_t len);
 
 /* ---- cli_options.c ---- */

@@ -227,8 +227,8 @@ decrypt_batch(const void *context, void *own, cli_batch *batch)
 		cli_batch_copy(batch, CLI_CSV, &next, i < batch->end ? i : batch->end);
 	}
 	batch->out.len = batch->complete;
-	explicit_bzero(w->numbers, sizeof(w->numbers));
-	explicit_bzero(w->text, sizeof(w->text));
+	paillier_wipe(w->numbers, sizeof(w->numbers));
+	paillier_wipe(w->text, sizeof(w->text));
 }
 
 /* ---- the command ---- */

@@ -133,7 +133,7 @@ encrypt_batch(const void *context, void *own, cli_batch *batch)
 		cli_batch_copy(batch, CLI_COPY, &next, i < batch->end ? i : batch->end);
 	}
 	batch->out.len = batch->complete;
-	explicit_bzero(w->values, sizeof(w->values));
+	paillier_wipe(w->values, sizeof(w->values));
 }
 
 /* ---- the command ---- */
@@ -158,7 +158,8 @@ make_blinder(paillier_blinder *blinder, const paillier_public *pub, mp_limb_t *s
 {
 	size_t		limbs = paillier_blinder_table(pub, &paillier_comb_large);
 	mp_limb_t  *table = limbs > 0 ? cli_alloc(limbs * sizeof(mp_limb_t)) : NULL;
-	paillier_result result = paillier_blinder_init(blinder, pub, &paillier_comb_large, table, cli_random, NULL, scratch);
+	paillier_result result = paillier_blinder_init(blinder, pub, &paillier_comb_large, table, cli_random, NULL,
+												   scratch);
 
 	if (result != PAILLIER_OK)
 		cli_fail("%s", paillier_strerror(result));

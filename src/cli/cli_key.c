@@ -66,7 +66,7 @@ parse_json(const cli_buffer *text, const char *name)
 	{
 		int			line = error.line;
 
-		explicit_bzero(&error, sizeof(error));
+		paillier_wipe(&error, sizeof(error));
 		cli_fail("%s: line %d: not valid JSON", name, line);
 	}
 	if (!json_is_object(json))
@@ -124,7 +124,8 @@ cli_key_read(const char *path, int min_bits)
 	{
 		cli_key_warn_if_readable(fd, name);
 		read_members(&pub, inner);
-		result = paillier_jwk_read_private(&key->key, paillier_kernel_best(), &jwk, &pub, min_bits, cli_random, NULL, scratch);
+		result = paillier_jwk_read_private(&key->key, paillier_kernel_best(), &jwk, &pub, min_bits, cli_random, NULL,
+										   scratch);
 	}
 	else
 		result = paillier_jwk_read_public(&key->key.pub, paillier_kernel_best(), &jwk, min_bits, scratch);

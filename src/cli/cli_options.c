@@ -83,10 +83,14 @@ show_help(int command)
 static int
 default_jobs(void)
 {
-	cpu_set_t	set;
-	int			jobs = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set)
-		: (int) sysconf(_SC_NPROCESSORS_ONLN);
+	int			jobs = sysconf(_SC_NPROCESSORS_ONLN);
 
+#ifdef __linux__
+	cpu_set_t	set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		jobs = CPU_COUNT(&set);
+#endif
 	return jobs < 1 ? 1 : jobs > MAX_JOBS ? MAX_JOBS : jobs;
 }
 

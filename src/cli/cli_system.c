@@ -1,7 +1,7 @@
 /*
  * cli_system.c
  *		What every command needs of the system: messages, an orderly exit,
- *		memory that is wiped, random numbers.
+ *		memory that is wiped.
  *
  * Out of reach of the wiping are copies in the kernel (pipes, the page cache of
  * files that are read or written), registers, and what GMP and the C library
@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include "cli.h"
 
@@ -54,7 +56,9 @@ cli_begin(void)
 
 	/* keys and plaintexts stay out of core files and of other processes' sight */
 	(void) setrlimit(RLIMIT_CORE, &none);
+#ifdef __linux__
 	(void) prctl(PR_SET_DUMPABLE, 0);
+#endif
 
 	/* writing reports these as errors instead */
 	signal(SIGPIPE, SIG_IGN);
@@ -172,7 +176,7 @@ cli_free(void *memory)
 	else
 		pieces = old->next;
 	pthread_mutex_unlock(&pieces_lock);
-	explicit_bzero(old + 1, old->size);
+	paillier_wipe(old + 1, old->size);
 	free(old);
 }
 
@@ -223,27 +227,4 @@ cli_append(cli_buffer *buffer, const void *bytes, size_t len)
 		return;
 	memcpy(buffer->data + buffer->len, bytes, len);
 	buffer->len += len;
-}
-
-/* ---- random numbers ---- */
-
-int
-cli_random(void *state, void *out, size_t len)
-{
-	char	   *next = out;
-
-	(void) state;
-	while (len > 0)
-	{
-		ssize_t		got = getrandom(next, len, 0);
-
-		if (got < 0 && errno != EINTR)
-			return -1;
-		if (got > 0)
-		{
-			next += got;
-			len -= got;
-		}
-	}
-	return 0;
 }

@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "platform.h"
+
 typedef struct paillier_bound
 {
 	uint64_t	mantissa;

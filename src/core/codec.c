@@ -367,6 +367,6 @@ paillier_decimal_write(char *out, bool negative, mp_limb_t *mag, int limbs, int 
 		*out++ = reversed[--count];
 	}
 	*out = '\0';
-	explicit_bzero(reversed, sizeof(reversed));
+	paillier_wipe(reversed, sizeof(reversed));
 	return out - start;
 }

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "platform.h"
 #include "result.h"
 
 /* ---- big-endian integers ---- */

@@ -31,11 +31,11 @@ paillier_jwk_integer(mp_limb_t *a, int limbs, int *used, const char *text)
 		return PAILLIER_ERR_KEY_SIZE;
 	if (!paillier_base64_decode(bytes, text, len))
 	{
-		explicit_bzero(bytes, sizeof(bytes));
+		paillier_wipe(bytes, sizeof(bytes));
 		return PAILLIER_ERR_BASE64;
 	}
 	fits = paillier_be_read(a, limbs, bytes, PAILLIER_BASE64_DECODED(len));
-	explicit_bzero(bytes, sizeof(bytes));
+	paillier_wipe(bytes, sizeof(bytes));
 	if (!fits)
 		return PAILLIER_ERR_KEY_SIZE;
 	while (limbs > 1 && a[limbs - 1] == 0)
@@ -140,7 +140,7 @@ append_integer(char *out, const mp_limb_t *a, int limbs)
 
 	paillier_be_write(bytes, len, a, limbs);
 	out += paillier_base64_encode(out, bytes, len);
-	explicit_bzero(bytes, sizeof(bytes));
+	paillier_wipe(bytes, sizeof(bytes));
 	return out;
 }
 

@@ -10,32 +10,45 @@
 
 /* ---- kernels ---- */
 
-static const paillier_kernel *const kernels[] = {
-	&paillier_kernel_avx512ifma,
-	&paillier_kernel_generic,
-};
+#define ENTRY_ADDRESS(name, words, own, scratch, scratch8, rest) &paillier_kernel_##name, rest
+
+static const paillier_kernel *const kernels[] = {PAILLIER_KERNELS(ENTRY_ADDRESS, 0,)};
+
+const paillier_kernel *
+paillier_kernel_at(int index)
+{
+	return index < (int) (sizeof(kernels) / sizeof(kernels[0])) ? kernels[index] : NULL;
+}
 
 const paillier_kernel *
 paillier_kernel_best(void)
 {
-	return kernels[0]->available() ? kernels[0] : kernels[1];
+	int			i = 0;
+
+	while (!kernels[i]->available())
+		i++;
+	return kernels[i];
 }
 
 const paillier_kernel *
 paillier_kernel_named(const char *name)
 {
-	for (int i = 0; i < 2; i++)
-		if (strcmp(kernels[i]->name, name) == 0)
-			return kernels[i]->available() ? kernels[i] : NULL;
+	const paillier_kernel *kernel;
+
+	for (int i = 0; (kernel = paillier_kernel_at(i)) != NULL; i++)
+		if (strcmp(kernel->name, name) == 0)
+			return kernel->available() ? kernel : NULL;
 	return NULL;
 }
 
 const paillier_kernel *
 paillier_kernel_of_format(int format)
 {
-	for (int i = 0; i < 2; i++)
-		if (kernels[i]->format == format)
-			return kernels[i];
+	const paillier_kernel *kernel;
+
+	for (int i = 0; (kernel = paillier_kernel_at(i)) != NULL; i++)
+		if (kernel->format == format)
+			return kernel;
 	return NULL;
 }
 
@@ -99,13 +112,11 @@ paillier_mont_store_var(const paillier_mont *ctx, mp_limb_t *limbs, const mp_lim
 	mp_limb_t  *number = scratch;
 
 	ctx->kernel->join(ctx, number, a, number + size);
-	if (ctx->kernel->numbers == 1)
+	if (!ctx->kernel->nearly_reduced)
 	{
 		mpn_tdiv_qr(number + size, limbs, 0, number, size, ctx->m, ctx->limbs);
 		return;
 	}
-
-	/* x0 + x1·n is a few times m at most */
 	while (number[ctx->limbs] != 0 || mpn_cmp(number, ctx->m, ctx->limbs) >= 0)
 		number[ctx->limbs] -= mpn_sub_n(number, number, ctx->m, ctx->limbs);
 	mpn_copyi(limbs, number, ctx->limbs);
@@ -171,7 +182,7 @@ paillier_mont_import_var(const paillier_mont *ctx, mp_limb_t *out, const paillie
 
 	from_digits(number, part, residue, count, maker->digit_bits);
 	mpn_zero(sum, size);
-	if (count < words)
+	if (maker->numbers == 2)
 	{
 		from_digits(rest, part, residue + count, count, maker->digit_bits);
 		mpn_mul(sum, rest, part, ctx->root, ctx->root_limbs);

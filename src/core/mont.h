@@ -3,15 +3,11 @@
  *		Montgomery arithmetic modulo the square of an odd number: the only place
  *		that multiplies modulo n², p² or q².
  *
- * The modulus is m = n² for an odd root n >= 3.  Residues modulo m are held in a
- * form that belongs to the kernel in use, arrays of `words` 64-bit words:
- *
- *	-	generic: one number x in digits of 64 bits;
- *	-	avx512ifma: two numbers in digits of 52 bits, half of the words each, for
- *		x0 + x1·n.
- *
- * R = 2^radix_bits depends on the kernel too.  A number x is in Montgomery form
- * when the residue stands for x·R.
+ * The modulus is m = n² for an odd root n >= 3.  Residues modulo m are arrays of
+ * `words` 64-bit words in the format of the kernel in use: one number x, or two
+ * numbers, half of the words each, for x0 + x1·n.  A number has `count` digits,
+ * one a word, the lowest first, and R = 2^(count·digit_bits).  A number x is in
+ * Montgomery form when the residue stands for x·R.
  *
  * A residue may exceed m (by less than R allows); paillier_mont_store_var() and
  * paillier_mont_store_sec() give the unique number below m.  Everything that is
@@ -31,10 +27,38 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* n² of the largest key, 8192 bits, in limbs; a residue; what a kernel keeps of a modulus */
+#include "mont_kernels.h"
+#include "platform.h"
+
+/* ---- sizes: the largest that a kernel needs ---- */
+
+#define PAILLIER_LARGER(a, b)	((a) > (b) ? (a) : (b))
+#define PAILLIER_ENTRY_WORDS(name, words, own, scratch, scratch8, rest)	PAILLIER_LARGER(words, rest)
+#define PAILLIER_ENTRY_OWN(name, words, own, scratch, scratch8, rest)	PAILLIER_LARGER(own, rest)
+#define PAILLIER_ENTRY_SCRATCH(name, words, own, scratch, scratch8, rest)	PAILLIER_LARGER(scratch, rest)
+#define PAILLIER_ENTRY_SCRATCH8(name, words, own, scratch, scratch8, rest)	PAILLIER_LARGER(scratch8, rest)
+
+/* Words of a residue, for a modulus m of so many limbs: what to reserve. */
+#define PAILLIER_MONT_WORDS(limbs)	PAILLIER_KERNELS(PAILLIER_ENTRY_WORDS, limbs, 0)
+
+/* n² of the largest key, 8192 bits, in limbs; a residue modulo it; what a kernel keeps of it */
 #define PAILLIER_MAX_LIMBS	256
-#define PAILLIER_MAX_WORDS	320
-#define PAILLIER_MONT_OWN	(6 * PAILLIER_MAX_WORDS / 2 + 4 * 64 * (PAILLIER_MAX_WORDS / 16 + 1) + 8)
+
+enum
+{
+	PAILLIER_MAX_WORDS = PAILLIER_MONT_WORDS(PAILLIER_MAX_LIMBS),
+	PAILLIER_MONT_OWN = PAILLIER_KERNELS(PAILLIER_ENTRY_OWN, PAILLIER_MAX_LIMBS, 0),
+	PAILLIER_SCRATCH_RESIDUES = PAILLIER_KERNELS(PAILLIER_ENTRY_SCRATCH, PAILLIER_MAX_LIMBS, 0),
+	PAILLIER_SCRATCH8_RESIDUES = PAILLIER_KERNELS(PAILLIER_ENTRY_SCRATCH8, PAILLIER_MAX_LIMBS, 0)
+};
+
+/*
+ * Limbs of scratch that each function below may overwrite, for the words of a
+ * residue; for the eight forms and for powers.
+ */
+#define PAILLIER_MONT_SCRATCH(words)		(PAILLIER_SCRATCH_RESIDUES * (words) + 512)
+#define PAILLIER_MONT_SCRATCH8(words)		(PAILLIER_SCRATCH8_RESIDUES * (words) + 512)
+#define PAILLIER_MONT_POW_SCRATCH(words)	(33 * (words) + PAILLIER_MONT_SCRATCH(words))
 
 typedef struct paillier_kernel paillier_kernel;
 
@@ -73,17 +97,25 @@ struct paillier_kernel
 {
 	const char *name;
 	int			format;
-	int			digit_bits;
-	int			numbers;		/* in a residue */
+	int			digit_bits;		/* even */
+	int			numbers;		/* in a residue: 1 or 2 */
+	bool		nearly_reduced; /* join() gives a few times m at most */
+	bool		fast_powers;	/* powers take less time than those of GMP's mpn_sec_powm() */
 	bool		(*available) (void);
 	void		(*init) (paillier_mont *ctx, mp_limb_t *scratch);	/* words, radix_bits, neg_inv, own */
 	void		(*load) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs, mp_limb_t *scratch);
-	void		(*remainder) (const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *limbs, mp_limb_t *scratch);	/* mod n, but for some n: root_limbs + 1; or NULL */
-	void		(*join) (const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *a, mp_limb_t *scratch);	/* limbs + 2 of them */
+
+	/* the remainder modulo n, to which a few n may be added, in root_limbs + 1; or NULL */
+	void		(*remainder) (const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *limbs, mp_limb_t *scratch);
+
+	/* the number that a residue stands for, in limbs + 2 */
+	void		(*join) (const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *a, mp_limb_t *scratch);
 	void		(*mul) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b,
 						mp_limb_t *scratch);
 	void		(*sqr) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch);
-	void		(*select) (mp_limb_t *out, const mp_limb_t *table, int size, int index);	/* entry of 16, all of which are read */
+
+	/* an entry of 16, all of which are read */
+	void		(*select) (mp_limb_t *out, const mp_limb_t *table, int size, int index);
 	void		(*load8) (const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *limbs, mp_limb_t *scratch);
 	void		(*gather8) (const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *residues);
 	void		(*scatter8) (int words, mp_limb_t *const *residues, const mp_limb_t *a8);	/* on any processor */
@@ -92,8 +124,13 @@ struct paillier_kernel
 	void		(*sqr8) (const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, mp_limb_t *scratch);
 };
 
-extern const paillier_kernel paillier_kernel_generic;
-extern const paillier_kernel paillier_kernel_avx512ifma;
+#define PAILLIER_ENTRY_DECLARATION(name, words, own, scratch, scratch8, rest) \
+	extern const paillier_kernel paillier_kernel_##name; rest
+
+PAILLIER_KERNELS(PAILLIER_ENTRY_DECLARATION, PAILLIER_MAX_LIMBS,)
+
+/* The kernels of the table by index, from 0 on; NULL behind the last. */
+extern const paillier_kernel *paillier_kernel_at(int index);
 
 /* The fastest kernel that the processor has. */
 extern const paillier_kernel *paillier_kernel_best(void);
@@ -112,17 +149,6 @@ paillier_kernel_radix_bits(const paillier_kernel *kernel, int words)
 }
 
 /* ---- one residue ---- */
-
-/*
- * Limbs of scratch that each function below may overwrite, for the words of a
- * residue; for the eight forms and for powers.
- */
-#define PAILLIER_MONT_SCRATCH(words)		(14 * (words) + 512)
-#define PAILLIER_MONT_SCRATCH8(words)		(34 * (words) + 512)
-#define PAILLIER_MONT_POW_SCRATCH(words)	(33 * (words) + PAILLIER_MONT_SCRATCH(words))
-
-/* Words of a residue in any kernel, for a modulus m of so many limbs: what to reserve. */
-#define PAILLIER_MONT_WORDS(limbs)			(8 * ((limbs) < 7 ? 2 : (32 * (limbs) + 225) / 208))
 
 /* -1/m modulo 2^64 for an odd m. */
 extern mp_limb_t paillier_mont_negative_inverse(mp_limb_t m);

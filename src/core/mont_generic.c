@@ -37,6 +37,8 @@ high_half(const paillier_mont *ctx)
 #define FOLD(ctx)		((ctx)->own)
 #define INVERSE(ctx)	((ctx)->own + PAILLIER_MAX_LIMBS)
 
+_Static_assert(PAILLIER_MAX_LIMBS + PAILLIER_MAX_LIMBS / 2 <= PAILLIER_MONT_OWN, "what is kept of a modulus fits");
+
 /*
  * Montgomery's reduction of the number 1 gives both: its quotient is -1/m, and
  * after `low` steps it has become B^(-low).  What it has become is never above

@@ -47,7 +47,11 @@ extern void paillier_ifma_scatter8(int words, mp_limb_t *const *residues, const 
 #include <immintrin.h>
 
 #define DIGIT_MASK	((UINT64_C(1) << DIGIT_BITS) - 1)
-#define MAX_VECTORS (PAILLIER_MAX_WORDS / 2 / LANES)
+#define MAX_VECTORS 20			/* of a number for the largest modulus */
+
+_Static_assert(2 * LANES * MAX_VECTORS <= PAILLIER_MAX_WORDS, "residues fit");
+_Static_assert(6 * LANES * MAX_VECTORS + 4 * 64 * (MAX_VECTORS + 1) + 7 <= PAILLIER_MONT_OWN,
+			   "what is kept of a modulus fits");
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
@@ -100,6 +104,13 @@ digits_of(const paillier_mont *ctx)
 	return ctx->words / 2;
 }
 
+/* Vectors of a number; where digits are not a multiple of 8 the last is half full. */
+ALWAYS_INLINE int
+vectors_of(const paillier_mont *ctx)
+{
+	return (digits_of(ctx) + LANES / 2) / LANES;
+}
+
 /* w, of the division */
 ALWAYS_INLINE int
 division_shift(const paillier_mont *ctx)
@@ -130,6 +141,20 @@ typedef __m512i vector;
 /* Memory of the caller's is aligned to 8 bytes; ours within it to 64. */
 #define GET(p)			_mm512_loadu_si512(p)
 #define PUT(p, x)		_mm512_storeu_si512(p, x)
+
+/* ---- one residue (mont_ifma1.c) ---- */
+
+extern void paillier_ifma_load(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs, mp_limb_t *scratch);
+extern void paillier_ifma_remainder(const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *limbs,
+									mp_limb_t *scratch);
+extern void paillier_ifma_join(const paillier_mont *ctx, mp_limb_t *number, const mp_limb_t *a, mp_limb_t *scratch);
+extern void paillier_ifma_mul(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b,
+							  mp_limb_t *scratch);
+extern void paillier_ifma_sqr(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch);
+extern void paillier_ifma_select(mp_limb_t *out, const mp_limb_t *table, int size, int index);
+
+/* Keep the number {limbs, size} modulo S as a constant. */
+extern void paillier_ifma_set_constant(paillier_mont *ctx, Constant which, const mp_limb_t *limbs, int size);
 
 /* ---- eight residues (mont_ifma8.c) ---- */
 

@@ -103,6 +103,12 @@ typedef struct columns
 	vector		high[4];
 } columns;
 
+ALWAYS_INLINE columns
+no_columns(void)
+{
+	return (columns) {{ZERO, ZERO, ZERO, ZERO}, {ZERO, ZERO, ZERO, ZERO}};
+}
+
 /*
  * Add to them the halves of products of four digits of b with those of a that fall
  * into them: a_0 … a_7, of which a_4 is for the lowest of the columns.
@@ -214,6 +220,21 @@ carry_columns(mp_limb_t *out8, vector *up, const columns *sum)
 	}
 }
 
+/* The last step for four columns: digits of the quotients, or of the result. */
+ALWAYS_INLINE void
+end_step(const paillier_mont *ctx, mp_limb_t *out8, vector *q0, vector *q1, int column, vector *up, const columns *sum)
+{
+	const int	above = column - digits_of(ctx);
+
+	if (above < 0)
+		find_quotients(ctx, q0 + column, q1 + column, up, sum);
+	else
+	{
+		carry_columns(out8 + LANES * above, &up[0], &sum[0]);
+		carry_columns(out8 + LANES * column, &up[1], &sum[1]);
+	}
+}
+
 /* ---- products ---- */
 
 /*
@@ -295,9 +316,8 @@ multiply(const paillier_mont *ctx, mp_limb_t *out8, const vector *a0, const vect
 		columns		sum[2];
 		vector		window[8];
 
-#pragma GCC unroll 4
-		for (int c = 0; c < 4; c++)
-			sum[0].low[c] = sum[0].high[c] = sum[1].low[c] = sum[1].high[c] = ZERO;
+		sum[0] = no_columns();
+		sum[1] = no_columns();
 		if (square)
 			square_columns(&sum[0], b0, column, digits);
 		if (above < 0)
@@ -338,13 +358,7 @@ multiply(const paillier_mont *ctx, mp_limb_t *out8, const vector *a0, const vect
 			add_to_columns(&sum[0], window, q0 + row);
 			add_to_columns(&sum[1], window, q1 + row);
 		}
-		if (above < 0)
-			find_quotients(ctx, q0 + column, q1 + column, up, sum);
-		else
-		{
-			carry_columns(out8 + LANES * above, &up[0], &sum[0]);
-			carry_columns(out8 + LANES * (digits + above), &up[1], &sum[1]);
-		}
+		end_step(ctx, out8, q0, q1, column, up, sum);
 	}
 }
 
@@ -400,11 +414,14 @@ split(vector *out, int digits, const vector *limbs8, int at)
 		out[i] = _mm512_shrdv_epi64(limbs8[at / 64], limbs8[at / 64 + 1], ALL(at % 64));
 }
 
-/* Rows from … to - 4 of a times n, of which the digit at n[row] is for the lowest column; two sets of sums for speed. */
+/*
+ * Rows from … to - 4 of a times n, of which the digit at n[row] is for the lowest
+ * column; two sets of sums for speed.
+ */
 ALWAYS_INLINE void
 add_rows(columns *sum, const vector *a8, int from, int to, const mp_limb_t *n)
 {
-	columns		other = {{ZERO, ZERO, ZERO, ZERO}, {ZERO, ZERO, ZERO, ZERO}};
+	columns		other = no_columns();
 	vector		window[8];
 
 	for (int row = from; row < to; row += 8)
@@ -457,7 +474,7 @@ high_product(mp_limb_t *out8, const vector *a8, const mp_limb_t *n, int digits)
 
 	for (int above = 0; above < digits; above += 4)
 	{
-		columns		sum = {{ZERO, ZERO, ZERO, ZERO}, {ZERO, ZERO, ZERO, ZERO}};
+		columns		sum = no_columns();
 		vector		window[4];
 
 		get_all(window, n + digits - 4, 4);

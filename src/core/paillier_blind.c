@@ -143,7 +143,7 @@ random_exponents(const paillier_public *pk, exponent *e, int count, paillier_ran
 
 /* The entry that an exponent selects for a column and a block. */
 static const mp_limb_t *
-comb_select(const paillier_blinder *blinder, const exponent *exponent, int column, int block)
+comb_select(const paillier_blinder *blinder, const exponent *a, int column, int block)
 {
 	int			bits = exponent_bits(blinder->pk);
 	int			row = blinder->columns * blinder->comb.blocks;
@@ -151,7 +151,7 @@ comb_select(const paillier_blinder *blinder, const exponent *exponent, int colum
 	int			e = 0;
 
 	for (int tooth = 0; tooth < blinder->comb.teeth && i < bits; tooth++, i += row)
-		e |= (exponent->a[i / 64] >> (i % 64) & 1) << tooth;
+		e |= (a->a[i / 64] >> (i % 64) & 1) << tooth;
 	return comb_entry(blinder, blinder->table, block, e);
 }
 
@@ -176,7 +176,7 @@ short_factor(const paillier_blinder *blinder, mp_limb_t *out, paillier_random ra
 		for (int block = first; block < blinder->comb.blocks; block++)
 			paillier_mont_mul(n2, out, out, comb_select(blinder, &a, column, block), scratch);
 	}
-	explicit_bzero(&a, sizeof(a));
+	paillier_wipe(&a, sizeof(a));
 	return PAILLIER_OK;
 }
 
@@ -213,7 +213,7 @@ short_factors8(const paillier_blinder *blinder, mp_limb_t *out8, paillier_random
 			kernel->mul8(n2, out8, out8, entries8, rest);
 		}
 	}
-	explicit_bzero(a, sizeof(a));
+	paillier_wipe(a, sizeof(a));
 	return PAILLIER_OK;
 }
 
@@ -331,7 +331,8 @@ paillier_rerandomize(const paillier_blinder *blinder, mp_limb_t *const *c, int c
 	/* nothing leaves here that is not blinded */
 	for (; done < count; done++)
 		mpn_zero(c[done], limbs);
-	explicit_bzero(scratch, (count >= LANES ? PAILLIER_BLIND_SCRATCH(limbs) : PAILLIER_SCRATCH(limbs)) * sizeof(mp_limb_t));
+	paillier_wipe(scratch, sizeof(mp_limb_t) *
+				  (count >= LANES ? PAILLIER_BLIND_SCRATCH(limbs) : PAILLIER_SCRATCH(limbs)));
 	return result;
 }
 
@@ -392,11 +393,11 @@ paillier_rerandomize_from(paillier_stock *stock, mp_limb_t *c, paillier_random r
 	{
 		factor = stock->factors + --stock->left * n2->words;
 		apply(n2, c, factor, scratch);
-		explicit_bzero(factor, n2->words * sizeof(mp_limb_t));
+		paillier_wipe(factor, n2->words * sizeof(mp_limb_t));
 	}
 	else
 		mpn_zero(c, n2->limbs);
-	explicit_bzero(scratch, used * sizeof(mp_limb_t));
+	paillier_wipe(scratch, used * sizeof(mp_limb_t));
 	return result;
 }
 
@@ -412,6 +413,6 @@ paillier_encrypt_from(paillier_stock *stock, mp_limb_t *out, const paillier_plai
 void
 paillier_stock_wipe(paillier_stock *stock)
 {
-	explicit_bzero(stock->factors, PAILLIER_STOCK(stock->blinder->pk->n2.words) * sizeof(mp_limb_t));
+	paillier_wipe(stock->factors, PAILLIER_STOCK(stock->blinder->pk->n2.words) * sizeof(mp_limb_t));
 	stock->left = 0;
 }

@@ -18,7 +18,7 @@ power(const paillier_private *key, const paillier_prime *prime, mp_limb_t *x, co
 	mp_bitcnt_t bits = mpn_sizeinbase(prime->p, prime->limbs, 2);
 
 	x[2 * prime->limbs - 1] = 0;
-	if (prime->vectors)
+	if (key->pub.n2.kernel->fast_powers)
 	{
 		const paillier_mont *square = &prime->mont;
 		mp_limb_t  *base = scratch;
@@ -148,7 +148,9 @@ finish(const paillier_private *key, paillier_decrypted *out, mp_limb_t *x_p, mp_
 	mp_limb_t  *m = scratch;	/* pk->limbs */
 	mp_limb_t  *minus = m + pk->limbs;	/* pk->limbs */
 	mp_limb_t  *rest = minus + pk->limbs;
-	bool		unit = plaintext_mod_prime(&key->p, x_p, rest) & plaintext_mod_prime(&key->q, x_q, rest);
+	bool		unit_p = plaintext_mod_prime(&key->p, x_p, rest);
+	bool		unit_q = plaintext_mod_prime(&key->q, x_q, rest);
+	bool		unit = (int) unit_p & (int) unit_q;	/* neither alone decides what is done */
 	mp_limb_t	above;
 
 	out->result = unit ? PAILLIER_OK : PAILLIER_ERR_NOT_UNIT;
@@ -189,7 +191,7 @@ decrypt_lanes(const paillier_private *key, paillier_decrypted *const *out, const
 		x_q[i] = x_p[i] + 2 * key->p.limbs;
 		rest = x_q[i] + 2 * key->q.limbs;
 	}
-	if (key->p.vectors && count >= ENOUGH_FOR_EIGHT)
+	if (key->pub.n2.kernel->fast_powers && count >= ENOUGH_FOR_EIGHT)
 	{
 		for (int i = count; i < LANES; i++)
 			c[i] = c[0];

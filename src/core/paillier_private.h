@@ -5,9 +5,9 @@
  * What depends on p or q takes a time and touches memory that depend on their
  * sizes only, as far as GMP's mpn_sec_ functions keep that promise (those of
  * 6.2 look up the 9 highest bits and the lowest byte of a modulus in tables);
- * key generation and the checks of imported keys are excepted where said.  Callers wipe private keys, and the
- * scratch they passed, with explicit_bzero(); GMP's own temporaries on the
- * stack are beyond reach.
+ * key generation and the checks of imported keys are excepted where said.
+ * Callers wipe private keys, and the scratch they passed; GMP's own temporaries
+ * on the stack are beyond reach.
  */
 #ifndef PAILLIER_PRIVATE_H
 #define PAILLIER_PRIVATE_H
@@ -23,8 +23,7 @@ typedef struct paillier_prime
 	mp_limb_t	h[PAILLIER_MAX_N_LIMBS];	/* (-n/p)^-1 mod p */
 	int			square_limbs;
 	mp_limb_t	square[2 * PAILLIER_MAX_N_LIMBS];
-	bool		vectors;		/* the kernel does better than GMP: mont is set */
-	paillier_mont mont;			/* modulo the square */
+	paillier_mont mont;			/* modulo the square, for a kernel with fast powers */
 } paillier_prime;
 
 typedef struct paillier_private

@@ -5,6 +5,7 @@
 #include "pg_paillier.h"
 
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 PG_MODULE_MAGIC_EXT(.name = "paillier", .version = "1.0");
 
@@ -12,28 +13,35 @@ int			paillier_min_key_bits;
 
 const paillier_kernel *paillier_kernel_in_use;
 
-enum
-{
-	KERNEL_AUTO,
-	KERNEL_GENERIC,
-	KERNEL_AVX512IFMA
-};
-
+/* paillier.kernel: 0 for the fastest kernel that the processor has, or the place of a kernel in the table, from 1 on */
 static int	kernel_setting;
-
-static const struct config_enum_entry kernel_settings[] = {
-	{"auto", KERNEL_AUTO, false},
-	{"generic", KERNEL_GENERIC, false},
-	{"avx512ifma", KERNEL_AVX512IFMA, false},
-	{NULL, 0, false}
-};
 
 static const paillier_kernel *
 kernel_of_setting(int value)
 {
-	if (value == KERNEL_AUTO)
+	if (value == 0)
 		return paillier_kernel_best();
-	return paillier_kernel_named(kernel_settings[value].name);
+	return paillier_kernel_named(paillier_kernel_at(value - 1)->name);
+}
+
+/* The values that the setting may have, which stay. */
+static const struct config_enum_entry *
+kernel_settings(void)
+{
+	struct config_enum_entry *entry;
+	int			kernels = 0;
+
+	while (paillier_kernel_at(kernels) != NULL)
+		kernels++;
+	entry = MemoryContextAllocZero(TopMemoryContext, (kernels + 2) * sizeof(struct config_enum_entry));
+	entry[0].name = "auto";
+	for (int i = 1; i <= kernels; i++)
+	{
+		/* first the one that runs on any processor */
+		entry[i].name = paillier_kernel_at(kernels - i)->name;
+		entry[i].val = kernels - i + 1;
+	}
+	return entry;
 }
 
 static bool
@@ -65,8 +73,7 @@ _PG_init(void)
 	DefineCustomEnumVariable("paillier.kernel",
 							 "Selects the implementation of modular multiplication.",
 							 "\"auto\" takes the fastest that the processor has.",
-							 &kernel_setting, KERNEL_AUTO, kernel_settings, PGC_USERSET, 0, check_kernel, assign_kernel,
-							 NULL);
+							 &kernel_setting, 0, kernel_settings(), PGC_USERSET, 0, check_kernel, assign_kernel, NULL);
 	MarkGUCPrefixReserved("paillier");
 }
 

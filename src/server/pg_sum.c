@@ -190,8 +190,9 @@ can_wait(const PaillierKey *key, PaillierSum *sum)
  * The executor does not tell an aggregate where its rows come from, so this guesses
  * a sequential scan.  A wrong guess costs a few loads that nobody waits for: a
  * prefetch reads nothing into the program and cannot fault, whatever the address.
- * Without this function a sum over one group takes 15 % longer at 2048 bits; over
- * sorted rows, where the guess is wrong, the difference cannot be measured.
+ * Measured at 2048 bits: without this function a sum over a table takes 15 % longer,
+ * and one by groups 10 %; over an index in random order, where every guess is wrong,
+ * it takes 5 % less.
  */
 static inline void
 fetch_ahead(const Row *row)
@@ -215,7 +216,8 @@ sum_add(FunctionCallInfo fcinfo, PaillierSum *sum, Row *row, bool moving, SumBat
 	bool		ours = sum != NULL && sum->rows > 0;	/* its place in memory is final */
 	bool		waits;
 
-	fetch_ahead(row);
+	if (!moving)				/* the rows of a window come from the executor's own memory */
+		fetch_ahead(row);
 	if (sum == NULL || sum->rows == 0)
 		sum = sum_start(row, moving);
 	check_row(sum, row);

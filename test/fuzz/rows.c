@@ -182,7 +182,7 @@ read_on(const uint8_t *text, size_t len, cli_format format, size_t pieces, limit
 	return r;
 }
 
-/* The lines are the input: nothing is between them but the ends of lines, and behind them a marker that ends the data. */
+/* The lines are the input: only ends of lines stand between them, and a marker that ends the data behind them. */
 static void
 check_lines(const rows *r, const uint8_t *text, size_t len, cli_format format)
 {

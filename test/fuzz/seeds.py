@@ -74,7 +74,8 @@ def rows():
 
 def sum_state(rows, weights, limbs, exponent=0, slots=bytes(4)):
     bound = (1 << 63).to_bytes(8, "big") + exponent.to_bytes(4, "big")
-    head = bytes([1, 3]) + slots + bytes([len(weights)]) + rows.to_bytes(8, "big") + rows.to_bytes(8, "big") + bound + bytes(range(16))
+    head = bytes([1, 3]) + slots + bytes([len(weights)]) + rows.to_bytes(8, "big") + rows.to_bytes(8,
+        "big") + bound + bytes(range(16))
     return head + b"".join(w.to_bytes(8, "big", signed=True) + bytes(range(1, 9)) * limbs for w in weights)
 
 

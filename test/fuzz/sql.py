@@ -38,7 +38,8 @@ def message(kind, body=b''):
 
 def values(arguments):
     """Format codes and values of Bind and FunctionCall: (format, bytes or None) each."""
-    body = struct.pack(f'!h{len(arguments)}h', len(arguments), *(f for f, _ in arguments)) + struct.pack('!h', len(arguments))
+    body = struct.pack(f'!h{len(arguments)}h', len(arguments), *(f for f, _ in arguments)) + struct.pack('!h',
+        len(arguments))
     return body + b''.join(struct.pack('!i', -1) if v is None else struct.pack('!i', len(v)) + v for _, v in arguments)
 
 
@@ -127,19 +128,22 @@ class Wire:
 TARGETS = '''
 WITH member AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
     AND refobjid IN (SELECT oid FROM pg_extension WHERE extname LIKE 'paillier%'))
-SELECT concat(p.prokind, CASE WHEN lanname = 'c' THEN 'c' ELSE 's' END, p.proretset::int), p.oid::int, format('%I.%I', pronamespace::regnamespace, proname),
+SELECT concat(p.prokind, CASE WHEN lanname = 'c' THEN 'c' ELSE 's' END, p.proretset::int), p.oid::int,
+    format('%I.%I', pronamespace::regnamespace, proname),
     proargtypes::text, prorettype::int, p.oid::regprocedure::text
 FROM member JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid JOIN pg_language l ON l.oid = prolang
 -- PL/pgSQL itself keeps memory of every trigger function that is called as none
 WHERE NOT (lanname = 'plpgsql' AND prorettype IN ('trigger'::regtype, 'event_trigger'::regtype))
 UNION ALL
-SELECT 'o', o.oid::int, format('OPERATOR(%I.%s)', oprnamespace::regnamespace, oprname), concat_ws(' ', NULLIF(oprleft, 0), oprright), oprresult::int, o.oid::regoperator::text
+SELECT 'o', o.oid::int, format('OPERATOR(%I.%s)', oprnamespace::regnamespace, oprname),
+    concat_ws(' ', NULLIF(oprleft, 0), oprright), oprresult::int, o.oid::regoperator::text
 FROM member JOIN pg_operator o ON classid = 'pg_operator'::regclass AND objid = o.oid
 UNION ALL
 SELECT 't', t.oid::int, format('%I.%I', typnamespace::regnamespace, typname), t.oid::text, 25, 'type ' || typname
 FROM member JOIN pg_type t ON classid = 'pg_type'::regclass AND objid = t.oid WHERE typrelid = 0 AND typtype = 'b'
 UNION ALL
-SELECT 't', c.oid::int, format_type(casttarget, NULL), castsource::text, casttarget::int, format('cast %s to %s', castsource::regtype, casttarget::regtype)
+SELECT 't', c.oid::int, format_type(casttarget, NULL), castsource::text, casttarget::int,
+    format('cast %s to %s', castsource::regtype, casttarget::regtype)
 FROM member JOIN pg_cast c ON classid = 'pg_cast'::regclass AND objid = c.oid ORDER BY 6'''
 
 TYPES = 'SELECT oid::int, typname, typelem::int FROM pg_type WHERE typtype IN (\'b\', \'p\', \'r\')'
@@ -149,7 +153,8 @@ class Target:
     """A statement to prepare, or a function to call by the fast path."""
 
     def __init__(self, label, statement, types, result, weight, oid=None):
-        self.label, self.statement, self.types, self.result, self.weight, self.oid = label, statement, types, result, weight, oid
+        self.label, self.statement, self.types = label, statement, types
+        self.result, self.weight, self.oid = result, weight, oid
         self.done = 0
 
 
@@ -174,18 +179,24 @@ def targets_of(session):
             targets.append(Target(label, f'SELECT ($1::{name})::text::{name}', types, types[0], 1))
             targets.append(Target(label + ' of text', f'SELECT $1::{name}', [25], types[0], 0.3))
         else:
-            # an aggregate: over elements of an array, by itself, grouped and within a moving frame, and over a table in parallel
+            # an aggregate: over elements of an array, by itself, grouped and within a moving frame, and over a table in
+            # parallel
             arrays = [int(session.one('SELECT typarray::int FROM pg_type WHERE oid = $1', t)) for t in types]
             if 0 in arrays:
                 continue        # over arrays, of which there are no arrays
             elements = ', '.join(f'e{i}' for i in range(len(types)))
-            source = f'FROM ROWS FROM ({", ".join(f"unnest(${i + 1})" for i in range(len(types)))}) WITH ORDINALITY AS u ({elements}, i)'
+            arrays = ", ".join(f"unnest(${i + 1})" for i in range(len(types)))
+            source = f'FROM ROWS FROM ({arrays}) WITH ORDINALITY AS u ({elements}, i)'
             k = len(types) + 1
             targets.append(Target(label, f'SELECT {name}({elements}) {source}', arrays, result, 1))
-            targets.append(Target(label + ' grouped', f'SELECT {name}({elements}) {source} GROUP BY i % 3', arrays, result, 0.7))
-            targets.append(Target(label + ' moving', f'SELECT max(length(x::text)) FROM (SELECT {name}({elements}) OVER (ORDER BY i ROWS BETWEEN ${k} PRECEDING AND ${k + 1} FOLLOWING)'
+            targets.append(Target(label + ' grouped', f'SELECT {name}({elements}) {source} GROUP BY i % 3', arrays,
+                result, 0.7))
+            targets.append(Target(label + ' moving', f'SELECT max(length(x::text)) FROM (SELECT {name}({elements}) '
+                f'OVER (ORDER BY i ROWS BETWEEN ${k} PRECEDING AND ${k + 1} FOLLOWING)'
                                   f' {source}) AS w (x)', arrays + [20, 20], 23, 0.7))
-            targets.append(Target(label + ' in parallel', f'SELECT {name}({", ".join(["energy", "weight"][:len(types)])}) FROM fuzz_row WHERE id >= $1 AND id < $2', [23, 23], result, 0.002))
+            targets.append(Target(label + ' in parallel', f'SELECT '
+                f'{name}({", ".join(["energy", "weight"][:len(types)])}) FROM fuzz_row WHERE id >= $1 AND id < $2',
+                    [23, 23], result, 0.002))
     return targets
 
 
@@ -193,19 +204,29 @@ def targets_of(session):
 
 NUMBERS = ['0', '1', '-1', '2', '3', '5', '7', '47', '48', '60', '63', '64', '65', '128', '255', '256', '1000']
 POOLS = {
-    'int2': NUMBERS[:10], 'int4': NUMBERS + ['2147483647', '-2147483648', '100000'], 'int8': NUMBERS + ['9223372036854775807', '-9223372036854775808', '4294967296'],
-    'numeric': NUMBERS + ['0.1', '-0.5', '1.25', 'NaN', 'Infinity', '1e40', '-1e76', '1e131071', '1e-16383', '9223372036854775807', '0.000000000001', '340282366920938463463374607431768211456'],
+    'int2': NUMBERS[:10], 'int4': NUMBERS + ['2147483647', '-2147483648', '100000'],
+        'int8': NUMBERS + ['9223372036854775807', '-9223372036854775808', '4294967296'],
+    'numeric': NUMBERS + ['0.1', '-0.5', '1.25', 'NaN', 'Infinity', '1e40', '-1e76', '1e131071', '1e-16383',
+        '9223372036854775807', '0.000000000001', '340282366920938463463374607431768211456'],
     'float8': ['0', '1', '-1', '0.5', '0.02', 'NaN', 'Infinity', '-Infinity', '1e308', '5e-324'], 'bool': ['t', 'f'],
-    'text': ['', 'r', 'a1', 'import', 'standing', 'UTC', 'Europe/Berlin', 'seasonal', 'last_day', 'x' * 70, '%s %1$s %n', "'\"\\", '{"v":"1","e":0}', 'ключ', 'AQAA', '\x01\x7f', 'NULL', 'f' * 32],
+    'text': ['', 'r', 'a1', 'import', 'standing', 'UTC', 'Europe/Berlin', 'seasonal', 'last_day', 'x' * 70,
+        '%s %1$s %n', "'\"\\", '{"v":"1","e":0}', 'ключ', 'AQAA', '\x01\x7f', 'NULL', 'f' * 32],
     'name': ['postgres', 'x' * 63, ''], 'cstring': ['', '{}', 'AQAA', '{"kty":"DAJ"}'],
-    'timestamptz': ['infinity', '-infinity', '2026-01-01 00:00+00', '294276-12-31 23:59:59+00', '4714-11-24 00:00+00 BC', '1999-12-31 23:59:59.999999+00'],
-    'timestamp': ['infinity', '-infinity', '2026-07-01 12:00', '294276-12-31 23:59:59', '4714-11-24 00:00 BC'], 'date': ['infinity', '-infinity', '2026-11-01', '5874897-12-31', '4714-11-24 BC'],
-    'interval': ['30 min', '2 hours', '0', '-1 day', '178000000 years', '-178000000 years', '0.000001 s', '1 mon -30 days'], 'tstzrange': ['(,)', 'empty', '[-infinity,infinity]', '[2026-01-01,2026-02-01)'],
-    '_int8': ['{}', '{3,1}', '{NULL}', '[5:6]={1,2}', '{{1,2},{3,4}}'], '_int4': ['{}', '{1,2}', '{NULL}'], '_text': ['{}', '{r,NULL}', '{{a},{b}}'],
-    '_numeric': ['{}', '{0.5}', '{NULL,NaN}', '{-1,2,1e100}', '{{0.5},{1}}', '{1,2,3,0,1,-7,0.25}'], 'regclass': ['metering.reading_07', 'metering.partial', '0', '4294967295'],
-    'bytea': ['\\x', '\\x05', '\\x00', '\\x' + 'ff' * 64, '\\x' + '01' * 300], 'jsonb': ['{}', 'null', '[]', '{"v":"12345","e":-2}', '{"v":"1","e":2147483648}', '{"v":-1}', '""'],
+    'timestamptz': ['infinity', '-infinity', '2026-01-01 00:00+00', '294276-12-31 23:59:59+00',
+        '4714-11-24 00:00+00 BC', '1999-12-31 23:59:59.999999+00'],
+    'timestamp': ['infinity', '-infinity', '2026-07-01 12:00', '294276-12-31 23:59:59', '4714-11-24 00:00 BC'],
+        'date': ['infinity', '-infinity', '2026-11-01', '5874897-12-31', '4714-11-24 BC'],
+    'interval': ['30 min', '2 hours', '0', '-1 day', '178000000 years', '-178000000 years', '0.000001 s',
+        '1 mon -30 days'], 'tstzrange': ['(,)', 'empty', '[-infinity,infinity]', '[2026-01-01,2026-02-01)'],
+    '_int8': ['{}', '{3,1}', '{NULL}', '[5:6]={1,2}', '{{1,2},{3,4}}'], '_int4': ['{}', '{1,2}', '{NULL}'],
+        '_text': ['{}', '{r,NULL}', '{{a},{b}}'],
+    '_numeric': ['{}', '{0.5}', '{NULL,NaN}', '{-1,2,1e100}', '{{0.5},{1}}', '{1,2,3,0,1,-7,0.25}'],
+        'regclass': ['metering.reading_07', 'metering.partial', '0', '4294967295'],
+    'bytea': ['\\x', '\\x05', '\\x00', '\\x' + 'ff' * 64, '\\x' + '01' * 300],
+        'jsonb': ['{}', 'null', '[]', '{"v":"12345","e":-2}', '{"v":"1","e":2147483648}', '{"v":-1}', '""'],
 }
-INTERESTING = [0, 1, 2, 7, 8, 31, 32, 63, 64, 127, 128, 255, 256, 1023, 1024, 32767, 32768, 65535, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 63 - 1, 2 ** 63, 2 ** 64 - 1]
+INTERESTING = [0, 1, 2, 7, 8, 31, 32, 63, 64, 127, 128, 255, 256, 1023, 1024, 32767, 32768, 65535, 2 ** 31 - 1,
+    2 ** 31, 2 ** 32 - 1, 2 ** 63 - 1, 2 ** 63, 2 ** 64 - 1]
 
 
 class Arguments:
@@ -243,18 +264,22 @@ class Arguments:
             elif way == 2:
                 del data[at:]
             elif way == 3:
-                data[at:at] = bytes(chance.choice([1, 2, 8, 64])) if chance.random() < 0.5 else chance.randbytes(chance.choice([1, 4, 8]))
+                zeros = chance.random() < 0.5
+                data[at:at] = bytes(chance.choice([1, 2, 8, 64])) if zeros else \
+                    chance.randbytes(chance.choice([1, 4, 8]))
             elif way == 4:
                 del data[at:at + chance.choice([1, 2, 4, 8])]
             elif way == 5:
                 # a length, a count, a word of the header
                 size = chance.choice([1, 2, 4, 8])
-                data[at:at + size] = (chance.choice(INTERESTING) % 2 ** (8 * size)).to_bytes(size, chance.choice(['big', 'little']))
+                data[at:at + size] = (chance.choice(INTERESTING) % 2 ** (8 * size)).to_bytes(size,
+                    chance.choice(['big', 'little']))
             elif way == 6 and data:
                 data[at:at + 8] = data[chance.randrange(len(data)):][:8]
             else:
                 # header and body of two values
-                other = value if text else chance.choice([v for pool in self.binary.values() for v in pool[:40]] or [value])
+                other = value if text else chance.choice([v for pool in self.binary.values() for v in pool[:40]]
+                    or [value])
                 data[at:] = other[at:]
         return bytes(data)
 
@@ -266,11 +291,14 @@ class Arguments:
             total = 1
             for d in dimensions:
                 total *= d
-            items = [None if chance.random() < 0.05 else self.one(element, 1) for _ in range(total if dimensions else 0)]
-            data = struct.pack('!iiI', len(dimensions), int(None in items), element) + b''.join(struct.pack('!ii', d, 1) for d in dimensions)
+            items = [None if chance.random() < 0.05 else self.one(element, 1)
+                for _ in range(total if dimensions else 0)]
+            data = struct.pack('!iiI', len(dimensions), int(None in items),
+                element) + b''.join(struct.pack('!ii', d, 1) for d in dimensions)
             data += b''.join(struct.pack('!i', -1) if v is None else struct.pack('!i', len(v)) + v for v in items)
             return 1, self.damaged(data, False) if chance.random() < 0.05 else data
-        items = [b'NULL' if chance.random() < 0.05 else b'"' + self.one(element, 0).replace(b'\\', b'\\\\').replace(b'"', b'\\"') + b'"' for _ in range(count)]
+        items = [b'NULL' if chance.random() < 0.05 else b'"'
+            + self.one(element, 0).replace(b'\\', b'\\\\').replace(b'"', b'\\"') + b'"' for _ in range(count)]
         return 0, b'{' + b','.join(items) + b'}'
 
     def one(self, oid, form):
@@ -296,15 +324,18 @@ class Arguments:
 
 def show(target, arguments):
     return f'{target.statement or "fast path"} [{target.label}] ' + ', '.join(
-        'NULL' if v is None else f'{self_form} {v[:2000].hex() if self_form else v[:2000]!r}' for self_form, v in arguments)
+        'NULL' if v is None else f'{self_form} {v[:2000].hex() if self_form else v[:2000]!r}' for self_form,
+            v in arguments)
 
 
 def prepare(wire, targets):
-    wire.run("SET statement_timeout = '1s'; SET client_min_messages = error; SET jit = off; SET min_parallel_table_scan_size = 0; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0")
+    wire.run("SET statement_timeout = '1s'; SET client_min_messages = error; SET jit = off; SET "
+        "min_parallel_table_scan_size = 0; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0")
     refused = []
     for i, target in enumerate(targets):
         if target.statement:
-            body = f's{i}'.encode() + b'\0' + target.statement.encode() + b'\0' + struct.pack(f'!h{len(target.types)}i', len(target.types), *target.types)
+            types = struct.pack(f'!h{len(target.types)}i', len(target.types), *target.types)
+            body = f's{i}'.encode() + b'\0' + target.statement.encode() + b'\0' + types
             error, _ = wire.ask([message(b'P', body) + message(b'S')])[0]
             if error:
                 refused.append(target)
@@ -326,7 +357,8 @@ def fuzz_calls(number, calls, seed):
     session = Session()
     session.run('SET search_path = pg_catalog, public')
     targets = targets_of(session)
-    seeds = [(name, text.encode(), bytes.fromhex(binary) if binary else None) for name, text, binary in session.rows('SELECT * FROM fuzz_seed')]
+    seeds = [(name, text.encode(), bytes.fromhex(binary) if binary else None) for name, text,
+        binary in session.rows('SELECT * FROM fuzz_seed')]
     arguments = Arguments(chance, session, seeds)
     session.close()
     wire = Wire()
@@ -340,11 +372,13 @@ def fuzz_calls(number, calls, seed):
         for i in chosen:
             given = [arguments.argument(t) for t in targets[i].types]
             form = int(chance.random() < 0.8)
-            asked.append((i, given, form, execute(f's{i}'.encode(), given, form) if targets[i].statement else fast_path(targets[i].oid, given, form)))
+            asked.append((i, given, form, execute(f's{i}'.encode(), given, form) if targets[i].statement
+                else fast_path(targets[i].oid, given, form)))
         try:
             answers = wire.ask([a[3] for a in asked])
         except Closed as closed:
-            problems.append(f'the server closed the connection {closed}; the calls were:\n' + '\n'.join(show(targets[i], given) for i, given, _, _ in asked))
+            problems.append(f'the server closed the connection {closed}; the calls were:\n'
+                + '\n'.join(show(targets[i], given) for i, given, _, _ in asked))
             break
         done += len(asked)
         for (i, given, form, request), (error, value) in zip(asked, answers):
@@ -372,11 +406,14 @@ def fuzz_calls(number, calls, seed):
     end = memory[-len(memory) // 4:] or [0]
     growth = max(end) - max(middle)
     if len(memory) >= 8 and growth > 8192 + max(middle) // 10:
-        contexts = wire.run("SELECT string_agg(format('%s %s', name, total_bytes), '; ' ORDER BY total_bytes DESC) FROM (SELECT name, sum(total_bytes) AS total_bytes"
+        contexts = wire.run("SELECT string_agg(format('%s %s', name, total_bytes), '; ' ORDER BY total_bytes DESC) "
+            "FROM (SELECT name, sum(total_bytes) AS total_bytes"
                             " FROM pg_backend_memory_contexts GROUP BY 1 ORDER BY 2 DESC LIMIT 8) c")[1]
-        problems.append(f'memory grew from {max(middle)} to {max(end)} kB: {memory[::max(1, len(memory) // 20)]} {contexts}')
+        problems.append(f'memory grew from {max(middle)} to {max(end)} kB: {memory[::max(1, len(memory) // 20)]} '
+            f'{contexts}')
     never = [t.label for t in targets if t.weight and not t.done]
-    return done, states, problems, (max(middle), max(end)), len(targets) - len(refused), never, [t.label for t in refused]
+    return done, states, problems, (max(middle), max(end)), len(targets) - len(refused), never, [t.label
+        for t in refused]
 
 
 SETUP = r'''
@@ -386,18 +423,27 @@ INSERT INTO metering.rate (tariff, price) VALUES ('t', 1);
 SELECT add_meters('a', 3, 'r', 't');
 SELECT send('a.', metering.utc_hour(now()) - interval '9 hours', metering.utc_hour(now()));
 CALL metering.rollup(now() - interval '2 hours');
-CREATE TABLE fuzz_row AS SELECT i AS id, encrypted(i) AS energy, (i % 7)::numeric AS weight FROM generate_series(1, 3000) i;
+CREATE TABLE fuzz_row AS SELECT i AS id, encrypted(i) AS energy,
+    (i % 7)::numeric AS weight FROM generate_series(1, 3000) i;
 CREATE TABLE fuzz_seed (type text, form text, bytes text);
 INSERT INTO fuzz_seed SELECT 'paillier_ciphertext', c::text, encode(paillier_ciphertext_send(c), 'hex') FROM (
-    SELECT paillier_encrypt(v, public, s, w) AS c FROM pipeline_key, (VALUES (0, 0, 64), (5, 0, 64), (-7, 2, 32), (123456, 0, 20), (1, 12, 100), (0, 255, 900), (-1, 0, 1)) x (v, s, w) WHERE w < 200 AND s < 200) q;
+    SELECT paillier_encrypt(v, public, s, w) AS c FROM pipeline_key,
+        (VALUES (0, 0, 64), (5, 0, 64), (-7, 2, 32), (123456, 0, 20), (1, 12, 100), (0, 255, 900), (-1, 0, 1)) x (v, s,
+            w) WHERE w < 200 AND s < 200) q;
 INSERT INTO fuzz_seed SELECT 'paillier_sum', s::text, encode(paillier_sum_send(s), 'hex') FROM (
-    SELECT paillier_sum_accum(NULL, encrypted(3)) UNION ALL SELECT paillier_sum_accum_moving(NULL, encrypted(4)) UNION ALL SELECT paillier_sum_accum(NULL, encrypted(5, 'second'), 7)
-    UNION ALL SELECT paillier_sum_combine(paillier_sum_accum(NULL, encrypted(3)), paillier_sum_accum(NULL, encrypted(3), -2))) x (s);
-INSERT INTO fuzz_seed SELECT 'paillier_private_key', private::text, encode(paillier_private_key_send(private), 'hex') FROM pipeline_key;
-INSERT INTO fuzz_seed SELECT 'paillier_public_key', public::text, encode(paillier_public_key_send(public), 'hex') FROM pipeline_key;
-INSERT INTO fuzz_seed SELECT 'text', id, NULL FROM pipeline_key UNION ALL SELECT 'text', form, NULL FROM fuzz_seed WHERE type LIKE 'paillier%';
+    SELECT paillier_sum_accum(NULL, encrypted(3)) UNION ALL SELECT paillier_sum_accum_moving(NULL, encrypted(4))
+        UNION ALL SELECT paillier_sum_accum(NULL, encrypted(5, 'second'), 7)
+    UNION ALL SELECT paillier_sum_combine(paillier_sum_accum(NULL, encrypted(3)),
+        paillier_sum_accum(NULL, encrypted(3), -2))) x (s);
+INSERT INTO fuzz_seed SELECT 'paillier_private_key', private::text,
+    encode(paillier_private_key_send(private), 'hex') FROM pipeline_key;
+INSERT INTO fuzz_seed SELECT 'paillier_public_key', public::text,
+    encode(paillier_public_key_send(public), 'hex') FROM pipeline_key;
+INSERT INTO fuzz_seed SELECT 'text', id, NULL FROM pipeline_key UNION ALL SELECT 'text', form,
+    NULL FROM fuzz_seed WHERE type LIKE 'paillier%';
 INSERT INTO fuzz_seed SELECT 'cstring', form, NULL FROM fuzz_seed WHERE type LIKE 'paillier%';
-INSERT INTO fuzz_seed SELECT 'timestamptz', (metering.utc_hour(now()) - i * interval '1 hour')::text, NULL FROM generate_series(0, 12, 3) i;
+INSERT INTO fuzz_seed SELECT 'timestamptz', (metering.utc_hour(now()) - i * interval '1 hour')::text,
+    NULL FROM generate_series(0, 12, 3) i;
 INSERT INTO fuzz_seed SELECT 'bytea', encode(paillier_bytes(encrypted(2)), 'hex'), NULL;
 '''
 
@@ -406,13 +452,16 @@ def inside(options):
     """Within the server: set up, fuzz by several processes, report."""
     subprocess.run(['createdb', 'fuzz'], check=True)
     os.environ['PGDATABASE'] = 'fuzz'
-    run = lambda *words: subprocess.run(['psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', *words], check=True, stdout=subprocess.DEVNULL)
+    run = lambda *words: subprocess.run(['psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', *words], check=True,
+        stdout=subprocess.DEVNULL)
     run('-c', 'SET client_min_messages = error; CREATE EXTENSION paillier_metering CASCADE')
     run('-c', 'ALTER DATABASE fuzz SET paillier.min_key_bits = 128')
     run('-f', os.path.join(HERE, '../t/metering.psql'))
-    subprocess.run(['psql', '-XAtq', '-v', 'ON_ERROR_STOP=1'], input='SET client_min_messages = error;' + SETUP, text=True, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(['psql', '-XAtq', '-v', 'ON_ERROR_STOP=1'], input='SET client_min_messages = error;' + SETUP,
+        text=True, check=True, stdout=subprocess.DEVNULL)
     results, started = multiprocessing.Queue(), time.monotonic()
-    workers = [multiprocessing.Process(target=fuzz, args=(i, options.calls // options.processes, options.seed, results)) for i in range(options.processes)]
+    workers = [multiprocessing.Process(target=fuzz, args=(i, options.calls // options.processes, options.seed,
+        results)) for i in range(options.processes)]
     for worker in workers:
         worker.start()
     got = [results.get() for _ in workers]
@@ -424,20 +473,25 @@ def inside(options):
     with open(os.path.join(os.environ['CLUSTER'], 'log')) as log:
         crashes = [line for line in log if re.search(r'terminated by signal|PANIC|TRAP', line)]
     from client import checks, is_, ok
-    ok(not crashes and not any('closed' in p for p in problems), 'no call ends the session or the server', '\n'.join(crashes + [p for p in problems if 'closed' in p])[:20000])
+    ok(not crashes and not any('closed' in p for p in problems), 'no call ends the session or the server',
+        '\n'.join(crashes + [p for p in problems if 'closed' in p])[:20000])
     internal = [p for p in problems if p.startswith('XX')]
     ok(not internal, 'no call ends with an internal error', '\n'.join(internal)[:20000])
     slow = [p for p in problems if re.match(r'[\d.]+ s:', p)]
     ok(not slow, 'no call takes more than a second', '\n'.join(slow)[:20000])
     growing = [p for p in problems if p.startswith('memory')]
     ok(not growing, 'the memory of no backend grows', '\n'.join(growing))
-    is_(got[0][6], [l for l in got[0][6] if '(internal)' in l], 'every object but those of internal arguments can be called')
-    ok(min(states['none'], done - states['none']) > done / 20, f'some calls work and some do not: {dict(states.most_common(12))}')
+    is_(got[0][6], [l for l in got[0][6] if '(internal)' in l],
+        'every object but those of internal arguments can be called')
+    ok(min(states['none'], done - states['none']) > done / 20,
+        f'some calls work and some do not: {dict(states.most_common(12))}')
     if done >= 500000:
         is_(got[0][5], [], 'everything was called')
     print(f"1..{checks['all']}")
-    print(f'# {done} calls of {got[0][4]} targets in {seconds:.0f} s, seed {options.seed}; {states["none"]} worked, {len(states) - 1} SQLSTATEs; '
-          f'memory of a backend {max(r[3][0] for r in got) / 1024:.0f} MB then, {max(r[3][1] for r in got) / 1024:.0f} MB at the end', flush=True)
+    print(f'# {done} calls of {got[0][4]} targets in {seconds:.0f} s, seed {options.seed}; {states["none"]} worked, '
+        f'{len(states) - 1} SQLSTATEs; '
+          f'memory of a backend {max(r[3][0] for r in got) / 1024:.0f} MB then, {max(r[3][1] for r in got) / 1024:.0f} '
+              f'MB at the end', flush=True)
     os._exit(1 if checks['bad'] else 0)
 
 
@@ -451,7 +505,8 @@ def main():
     options = parser.parse_args()
     if os.environ.get('FUZZ_SERVER'):
         return inside(options)
-    script = '. "$1/../cluster.sh"; trap cluster_stop EXIT; cluster_start "autovacuum = off" || exit 1; shift; export FUZZ_SERVER=1 CLUSTER; "$@"'
+    script = ('. "$1/../cluster.sh"; trap cluster_stop EXIT; cluster_start "autovacuum = off" || exit 1; shift; '
+              'export FUZZ_SERVER=1 CLUSTER; "$@"')
     words = ['bash', '-c', script, 'bash', HERE, sys.executable, os.path.abspath(__file__)] + sys.argv[1:]
     sys.exit(subprocess.run(words).returncode)
 

@@ -57,7 +57,7 @@ class Collector:
     # ---- sending ----
 
     def send(self, readings):
-        """Readings of the meters, in any order, in two files, some with others once more; sometimes a file of before again."""
+        """Readings of the meters, in any order, in two files; some come twice, and sometimes an old file too."""
         again = self.draw.sample(self.sent, min(len(self.sent), len(readings) // 20 + self.draw.randrange(4)))
         twice = self.draw.sample(readings, min(len(readings), len(readings) // 30 + self.draw.randrange(2)))
         self.model.note('duplicate in a batch', len(twice))
@@ -129,7 +129,8 @@ class Collector:
         self.lost_seen = max(int(number) for number, _ in rows)
         since = min(int(t) for _, t in rows)
         self.model.note('resend of what was lost')
-        return self.acceptable([(meter, t) for t in self.model.reading_times(since, until) for meter in self.model.meters])
+        return self.acceptable([(meter, t) for t in self.model.reading_times(since, until)
+            for meter in self.model.meters])
 
     def resend(self, until, share):
         """Send again what is missing before a time: all, or a part."""
@@ -178,7 +179,8 @@ class Collector:
     def malformed(self, kind, good, line):
         meter, at, text = line.strip().split('\t')
         if kind == 'has scale':
-            text = self.server.admin.one('SELECT paillier_encrypt(1, public, 1) FROM fleet.key WHERE key_id = $1', good.key)
+            text = self.server.admin.one('SELECT paillier_encrypt(1, public, 1) FROM fleet.key WHERE key_id = $1',
+                good.key)
         else:  # beyond the square of the modulus
             text = b64encode(b64decode(text + '==', '-_')[:-64] + b'\xff' * 64, b'-_').decode().rstrip('=')
         return f'{meter}\t{at}\t{text}\n'

@@ -15,7 +15,8 @@ class Difference(Exception):
     def __init__(self, what, got, expected):
         def listed(items):
             items = sorted(map(str, items))
-            return ''.join(f'\n    {item}' for item in items[:12]) + (f'\n    … {len(items)} in all' if len(items) > 12 else '')
+            return ''.join(f'\n    {item}' for item in items[:12]) + (f'\n    … {len(items)} in all' if len(items) > 12
+                else '')
 
         if isinstance(expected, dict):
             got, expected = set(got.items()), set(expected.items())
@@ -32,7 +33,8 @@ def same(what, got, expected):
 
 
 def iso(t):
-    return f'{"-" if t < 0 else ""}infinity' if abs(t) == inf else datetime.fromtimestamp(t, timezone.utc).isoformat(sep=' ')
+    return f'{"-" if t < 0 else ""}infinity' if abs(t) == inf else datetime.fromtimestamp(t,
+        timezone.utc).isoformat(sep=' ')
 
 
 def number(text):
@@ -47,7 +49,8 @@ def seconds(column):
 def times_of_bitmap(bitmap, start):
     """The times of readings in a bitmap of minutes, an array of one integer an hour of a window."""
     hours = [int(hour) for hour in bitmap.strip('{}').split(',') if hour]
-    return frozenset(start + h * HOUR + minute * 60 for h, bits in enumerate(hours) for minute in range(60) if bits >> minute & 1)
+    return frozenset(start + h * HOUR + minute * 60 for h,
+        bits in enumerate(hours) for minute in range(60) if bits >> minute & 1)
 
 
 class Comparison:
@@ -71,12 +74,17 @@ class Comparison:
         same('progress', self.progress_on_disk(), (self.model.sealed_until, self.model.billed_until))
 
     def staging(self):
-        rows = self.admin.rows('SELECT (SELECT count(*) FROM metering.reading), (SELECT count(*) FROM metering.reading_kept),'
-                               ' (SELECT count(*) FROM metering.partial_kept), (SELECT count(*) FROM metering.region_slice),'
+        rows = self.admin.rows('SELECT (SELECT count(*) FROM metering.reading), (SELECT count(*) FROM '
+            'metering.reading_kept),'
+                               ' (SELECT count(*) FROM metering.partial_kept), (SELECT count(*) FROM '
+                                   'metering.region_slice),'
                                ' (SELECT count(*) FROM metering.late_hour)')
-        same('readings staged, and rows left in spare tables', tuple(map(int, rows[0])), (len(self.model.staged_copies()), 0, 0, 0, 0))
-        rows = self.admin.rows(f"SELECT meter_id, {seconds('hour')}, key_id, readings, ARRAY[received] FROM metering.partial")
-        same('readings in partial totals', {(row[0], t, row[2]) for row in rows for t in times_of_bitmap(row[4], int(row[1]))},
+        same('readings staged, and rows left in spare tables', tuple(map(int, rows[0])),
+            (len(self.model.staged_copies()), 0, 0, 0, 0))
+        rows = self.admin.rows(f"SELECT meter_id, {seconds('hour')}, key_id, readings, ARRAY[received] FROM "
+            f"metering.partial")
+        same('readings in partial totals', {(row[0], t, row[2]) for row in rows
+            for t in times_of_bitmap(row[4], int(row[1]))},
              {(copy.meter, copy.read_at, copy.key) for copy in self.model.partial.values()})
         same('readings in partial totals, each once', sum(int(row[3]) for row in rows), len(self.model.partial))
 
@@ -94,7 +102,8 @@ class Comparison:
 
     def _at_a_time(self, view, column):
         """Rows of meter and time as the collector sees them, and when."""
-        rows = self.collector.rows(f'SELECT NULL, EXTRACT(epoch FROM now()) UNION ALL SELECT meter_id, {seconds(column)} FROM {view}')
+        rows = self.collector.rows(f'SELECT NULL, EXTRACT(epoch FROM now()) UNION ALL SELECT meter_id, '
+            f'{seconds(column)} FROM {view}')
         listed = [(meter, int(t)) for meter, t in rows if meter is not None]
         same(f'{view} lists something twice', len(listed), len(set(listed)))
         return next(float(t) for meter, t in rows if meter is None), set(listed)
@@ -123,29 +132,35 @@ class Comparison:
             row: (bill.total, bill.readings, bill.carried, bill.expected) for row, bill in self.model.bills.items()})
         self._unchanged('bill_window', self.bill_totals, {r[:3]: r[7] for r in rows})
         self._incomplete()
-        rows = self.admin.rows(f"SELECT {seconds('window_start')}, {seconds('window_end')}, key_id, {seconds('reading_interval')}"
+        rows = self.admin.rows(f"SELECT {seconds('window_start')}, {seconds('window_end')}, key_id, "
+            f"{seconds('reading_interval')}"
                                " FROM metering.sealed_window")
         same('sealed windows', {int(r[0]): (int(r[0]), int(r[1]), r[2], int(r[3])) for r in rows},
              {start: tuple(window) for start, window in self.model.windows.items()})
 
     def _incomplete(self):
-        rows = self.admin.rows(f"SELECT meter_id, {seconds('window_start')}, expected, received, missing FROM metering.incomplete")
+        rows = self.admin.rows(f"SELECT meter_id, {seconds('window_start')}, expected, received, missing FROM "
+            f"metering.incomplete")
         same('incomplete windows (expected, received)', {
             (r[0], int(r[1])): (times_of_bitmap(r[2], int(r[1])), times_of_bitmap(r[3], int(r[1]))) for r in rows}, {
             row: (frozenset(lack.expected), frozenset(lack.received)) for row, lack in self.model.lacks.items()})
-        same('missing readings of all windows', int(self.admin.one('SELECT COALESCE(sum(missing), 0) FROM metering.window_grid')),
+        same('missing readings of all windows', int(self.admin.one('SELECT COALESCE(sum(missing), 0) FROM '
+            'metering.window_grid')),
              sum(len(lack.missing) for lack in self.model.lacks.values()))
-        same('readings destroyed and listed', int(self.admin.one('SELECT COALESCE(sum(readings), 0) FROM metering.uncounted')),
+        same('readings destroyed and listed', int(self.admin.one('SELECT COALESCE(sum(readings), 0) FROM '
+            'metering.uncounted')),
              len(self.model.uncounted))
 
     def log(self):
-        rows = self.admin.rows(f"SELECT step, {seconds('starts')}, meters, readings, duplicates, refused, late, suppressed"
+        rows = self.admin.rows(f"SELECT step, {seconds('starts')}, meters, readings, duplicates, refused, late, "
+            f"suppressed"
                                " FROM metering.rollup_log ORDER BY id")
         steps = {step: [tuple(map(number, row[1:])) for row in rows if row[0] == step]
                  for step in ('hour', 'window')}
         same('hours in the log, each once', len(steps['hour']), len({row[0] for row in steps['hour']}))
         same('log of hours', {row[0]: HourLog(*row[1:]) for row in steps['hour']}, self.model.hour_log)
-        same('log of windows', {row[0]: WindowLog(row[1], row[2], row[5]) for row in steps['window']}, self.model.window_log)
+        same('log of windows', {row[0]: WindowLog(row[1], row[2], row[5]) for row in steps['window']},
+            self.model.window_log)
         same('log of restarts, and of late readings (taken, duplicates, refused)', self.log_on_disk(),
              (self.model.restarts, self.model.late_log))
 
@@ -155,22 +170,27 @@ class Comparison:
 
     def log_on_disk(self):
         """Restarts noticed, and late readings taken, found twice, refused."""
-        late = [f"COALESCE(sum({column}) FILTER (WHERE step = 'late'), 0)" for column in ('readings', 'duplicates', 'refused')]
-        row, = self.admin.rows(f"SELECT count(*) FILTER (WHERE step = 'restart'), {', '.join(late)} FROM metering.rollup_log")
+        late = [f"COALESCE(sum({column}) FILTER (WHERE step = 'late'), 0)"
+            for column in ('readings', 'duplicates', 'refused')]
+        row, = self.admin.rows(f"SELECT count(*) FILTER (WHERE step = 'restart'), {', '.join(late)} FROM "
+            f"metering.rollup_log")
         return int(row[0]), [int(count) for count in row[1:]]
 
     def sums(self):
         """All that was billed of each meter."""
         return dict(self.admin.rows("""
             SELECT m.meter_id, sum(paillier_decrypt(total, private)) FROM metering.meter m
-            LEFT JOIN metering.bill_window b USING (meter_id) LEFT JOIN fleet.key k ON k.key_id = b.key_id GROUP BY 1"""))
+            LEFT JOIN metering.bill_window b USING (meter_id) LEFT JOIN fleet.key k ON k.key_id = b.key_id
+                GROUP BY 1"""))
 
     def bills(self):
         """The bills of all months: amounts to the last digit."""
         rows = self.admin.rows("""
-            SELECT meter_id, period, tariff, key_id, paillier_decrypt(amount, private), paillier_decrypt(energy, private),
+            SELECT meter_id, period, tariff, key_id, paillier_decrypt(amount, private),
+                paillier_decrypt(energy, private),
                 readings, carried, missing
             FROM metering.bill LEFT JOIN fleet.key USING (key_id)""")
-        got = {row[:4]: tuple(value and Decimal(value) for value in row[4:6]) + tuple(map(int, row[6:])) for row in rows}
+        got = {row[:4]: tuple(value and Decimal(value) for value in row[4:6]) + tuple(map(int, row[6:]))
+            for row in rows}
         same('bills (amount, energy, readings, carried, missing)', got,
              {row: tuple(bill) for row, bill in self.model.month_bills(self.tariffs, self.unit).items()})

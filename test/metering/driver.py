@@ -51,7 +51,8 @@ class Run:
         self.keys = dict(admin.rows('SELECT name, key_id FROM fleet.key'))
         period = SettingPeriod(inf, self.keys['a'], scenario.interval, scenario.window_hours, scenario.zone)
         retention = now - scenario.start + 72 * HOUR
-        self.model = Model(period, LONG_GRACE, scenario.min_meters, scenario.min_share, retention, scenario.backup_interval)
+        self.model = Model(period, LONG_GRACE, scenario.min_meters, scenario.min_share, retention,
+            scenario.backup_interval)
         self.collector = Collector(self.seed, self.server, self.model, self.keys, self.draw)
         self.comparison = Comparison(self.model, TARIFFS, UNIT)
         self.comparison.connect(self.server.admin, self.server.collector)
@@ -78,7 +79,8 @@ class Run:
         name, ends = f'm{len(self.model.meters):02}', inf if self.scenario.endless else self.scenario.horizon
         meter = Meter(name, self.draw.choice(REGIONS), self.draw.choice(list(TARIFFS)))
         self.model.change_active(meter, begins, ends, time.time())
-        self.server.operator.run('INSERT INTO metering.meter (meter_id, region, tariff, active) VALUES ($1, $2, $3, tstzrange($4, $5))',
+        self.server.operator.run('INSERT INTO metering.meter (meter_id, region, tariff, active) VALUES ($1, $2, $3, '
+            'tstzrange($4, $5))',
                                  name, meter.region.present, meter.tariff.present, iso(begins), iso(ends))
 
     # ---- meters read ----
@@ -118,7 +120,8 @@ class Run:
 
     def plan(self):
         """Events of the run, each at a random step."""
-        events = [self.begin_meter, self.begin_meter_late, self.end_meter, self.end_meter_in_past, self.end_meter_in_past, self.move, self.move, self.change_tariff,
+        events = [self.begin_meter, self.begin_meter_late, self.end_meter, self.end_meter_in_past,
+            self.end_meter_in_past, self.move, self.move, self.change_tariff,
                   self.restart, self.write_during_rollup, self.send_during_rollup]
         if self.scenario.changes_settings:
             events += [self.change_settings, self.change_settings, self.take_back_change]
@@ -143,7 +146,8 @@ class Run:
     def end_meter_in_past(self):
         """Its readings from after the end have been accepted; those that it misses from before are asked for still."""
         missed = sorted((meter, t) for meter, t in self.model.gap(time.time()) if t > self.clock - DAY)
-        meter, t = self.draw.choice(missed) if missed else (self.draw.choice(list(self.model.meters)), self.clock - 5 * HOUR)
+        meter, t = self.draw.choice(missed) if missed else (self.draw.choice(list(self.model.meters)),
+            self.clock - 5 * HOUR)
         until = self.draw.choice([t + self.model.setting_at(t).interval, self.draw.randrange(t, self.clock) + 1])
         self.end(self.model.meters[meter], until)
         self.model.note('meter ended in the past')
@@ -152,7 +156,8 @@ class Run:
         until = hour_of(until) if self.chance(0.3) else until
         if meter.begins < until and meter.ends in (inf, self.scenario.horizon):
             self.model.change_active(meter, meter.begins, until, time.time())
-            self.server.operator.run('UPDATE metering.meter SET active = tstzrange(lower(active), $2) WHERE meter_id = $1',
+            self.server.operator.run('UPDATE metering.meter SET active = tstzrange(lower(active), $2) WHERE meter_id = '
+                '$1',
                                      meter.name, iso(until))
             self.model.note('meter ended')
 
@@ -205,7 +210,8 @@ class Run:
         _, key, interval, hours, zone = self.model.present
         self.server.admin.run(f"""
             BEGIN;
-            UPDATE metering.setting SET key_id = '{key}', reading_interval = '{interval} s', bill_window = '{hours} hours', zone = '{zone}';
+            UPDATE metering.setting SET key_id = '{key}', reading_interval = '{interval} s',
+                bill_window = '{hours} hours', zone = '{zone}';
             SET CONSTRAINTS ALL IMMEDIATE;
             {self.dated_back('setting_history', until)}
             DELETE FROM metering.window_grid WHERE window_start >= '{iso(until)}';
@@ -227,7 +233,8 @@ class Run:
     def expire_readings(self):
         """A short retention: what has not come until now is given up."""
         mislaid = [t for _, t in self.collector.mislaid if t >= self.model.starts_at]
-        expired = max(self.scenario.start + self.draw.randrange(self.scenario.hours // 2) * HOUR, max(mislaid, default=0)) + 1
+        expired = max(self.scenario.start + self.draw.randrange(self.scenario.hours // 2) * HOUR,
+            max(mislaid, default=0)) + 1
         self.collector.mislaid.clear()
         self.model.retention = time.time() - expired
         self.server.operator.run(f"UPDATE metering.setting SET retention = '{self.model.retention} s'")
@@ -270,8 +277,10 @@ class Run:
 
     def write_during_rollup(self):
         """A collector is still writing to an hour that is due: neither waits for the other to end."""
-        readings = [reading for _, reading in self.outbox if self.model.sealed_until and reading[1] >= self.model.sealed_until]
-        readings = self.collector.acceptable([reading for reading in readings if hour_of(reading[1]) == hour_of(readings[0][1])])
+        readings = [reading for _, reading in self.outbox if self.model.sealed_until
+            and reading[1] >= self.model.sealed_until]
+        readings = self.collector.acceptable([reading for reading in readings
+            if hour_of(reading[1]) == hour_of(readings[0][1])])
         if not readings:
             return self.later(self.write_during_rollup)
         file = self.collector.file_of(readings)
@@ -437,7 +446,8 @@ class Run:
         # hours that nobody has sent anything of are sealed when newer readings come
         now = time.time()
         latest = hour_of(now) + (now % HOUR // self.model.present.interval - 1) * self.model.present.interval
-        self.collector.send_file(self.collector.file_of(self.collector.acceptable((meter, int(latest)) for meter in self.model.meters)))
+        self.collector.send_file(self.collector.file_of(self.collector.acceptable((meter, int(latest))
+            for meter in self.model.meters)))
         before = time.time()
         self.server.operator.run("CALL metering.rollup('infinity')")
         sealed_until, _ = self.comparison.progress_on_disk()
@@ -464,7 +474,8 @@ class Run:
             sums[meter] += self.collector.value((meter, t)) if t >= self.model.starts_at else 0
         for (meter, _), values in waiting.items():
             sums[meter] -= sum(values)
-        same('sum of all bills of each meter', {meter: int(total or 0) for meter, total in self.comparison.sums().items()}, sums)
+        same('sum of all bills of each meter', {meter: int(total or 0) for meter,
+            total in self.comparison.sums().items()}, sums)
 
     def describe(self):
         crashes = len(self.scenario.crashes) - len(self.crashes)
@@ -473,7 +484,8 @@ class Run:
     def events(self):
         scenario, model = self.scenario, self.model
         nominal = {period.until: period.window_hours * HOUR for period in model.periods}
-        events = set(model.events) | {f'readings every {scenario.interval // MINUTE} min', f'windows of {scenario.window_hours} h'}
+        events = set(model.events) | {f'readings every {scenario.interval // MINUTE} min',
+            f'windows of {scenario.window_hours} h'}
         if scenario.change:
             events.add(f'daylight saving time {"begins" if scenario.change[1] > 0 else "ends"}')
         for window in model.windows.values():
@@ -495,8 +507,10 @@ def run_seed(seed, base):
                 file.writelines(f'{event}\n' for event in run.events())
     except Exception as error:
         failed = 1
-        where = traceback.format_exc() if not isinstance(error, Difference) else '\n'.join(traceback.format_tb(error.__traceback__)[-3:])
-        diag(f'seed {seed} at {iso(run.clock)}: {error}\n{where}\nrun it again: SEED={seed} BASE={base} test/t/metering_model.t')
+        where = traceback.format_exc() if not isinstance(error,
+            Difference) else '\n'.join(traceback.format_tb(error.__traceback__)[-3:])
+        diag(f'seed {seed} at {iso(run.clock)}: {error}\n{where}\nrun it again: SEED={seed} BASE={base} '
+            f'test/t/metering_model.t')
     print(seed, failed, run.describe(), flush=True)
 
 

@@ -232,11 +232,13 @@ class Model:
 
     def gap(self, now):
         """Readings that sealed windows lack."""
-        return {(meter, t) for (meter, _), lack in self.lacks.items() for t in lack.missing if t >= now - self.retention}
+        return {(meter, t) for (meter, _), lack in self.lacks.items() for t in lack.missing
+            if t >= now - self.retention}
 
     def acknowledged(self, now):
         """For each meter the window before which all its readings are on disk, and in backups."""
-        until = max((window.end for window in self.windows.values() if window.end <= now - self.backup_interval), default=None)
+        until = max((window.end for window in self.windows.values() if window.end <= now - self.backup_interval),
+            default=None)
         if until is None:
             return {}
         lacking = {}
@@ -416,7 +418,8 @@ class Model:
             else:
                 carried = sum(copy.read_at < start for copy in copies)
                 expected = {t for t in window.times if self.meters[meter].active(t)} if key == window.key else ()
-                self.bills[meter, start, key] = Bill(sum(copy.value for copy in copies), len(copies), carried, len(expected))
+                self.bills[meter, start, key] = Bill(sum(copy.value for copy in copies), len(copies), carried,
+                    len(expected))
                 self.note('carried reading', carried)
                 self.note('total under another key than its window', key != window.key)
             received.setdefault(meter, set()).update(copy.read_at for copy in counted if copy.read_at >= start)
@@ -435,7 +438,8 @@ class Model:
                 self.lacks[meter.name, start] = Lack(expected | own, own)
         self._receive_late(late)
         rows = [bill for (_, at, _), bill in self.bills.items() if at == start and bill.total is not None]
-        self.window_log[start] = WindowLog(len(rows), sum(bill.readings for bill in rows), sum(bill.carried for bill in rows))
+        self.window_log[start] = WindowLog(len(rows), sum(bill.readings for bill in rows),
+            sum(bill.carried for bill in rows))
         self.billed_until = window.end
 
     def _gives_up(self, copy, window):

@@ -41,8 +41,10 @@ REQUIRED = [
     'duplicate in a batch', 'duplicate before sealing', 'duplicate after sealing',
     'file loaded twice at once', 'file loaded twice later', 'resend from the gap', 'resend of what was lost',
     'reading of a sealed hour in an open window', 'reading of a sealed window', 'carried reading',
-    'reading before the start dropped', 'reading expired', 'region hour below min_meters', 'too few readings for a total',
-    'reading destroyed and listed', 'reading asked for late', 'hour without readings waits for newer ones', 'meter registered late',
+    'reading before the start dropped', 'reading expired', 'region hour below min_meters',
+        'too few readings for a total',
+    'reading destroyed and listed', 'reading asked for late', 'hour without readings waits for newer ones',
+        'meter registered late',
     'total under another key than its window', 'reading under another key than its hour',
     'hour waits for lost readings', 'window waits for lost readings', *(f'refused: {reason}' for reason in REFUSALS)]
 

@@ -32,8 +32,10 @@ class Server:
         self.admin.run("""
             CREATE SCHEMA fleet;
             CREATE TABLE fleet.key AS
-                WITH pair AS MATERIALIZED (SELECT name, paillier_keygen(256) AS private FROM unnest('{a,b,c,stranger}'::text[]) AS name)
-                SELECT name, private, paillier_public_key(private) AS public, paillier_key_id(private) AS key_id FROM pair;
+                WITH pair AS MATERIALIZED (SELECT name,
+                    paillier_keygen(256) AS private FROM unnest('{a,b,c,stranger}'::text[]) AS name)
+                SELECT name, private, paillier_public_key(private) AS public,
+                    paillier_key_id(private) AS key_id FROM pair;
             SELECT paillier_register_key(public, name) FROM fleet.key""")
         self.admin.close()
         self.connect()
@@ -58,7 +60,8 @@ class Server:
         maintenance.close()
 
     def _control(self, commands):
-        subprocess.run(['bash', '-c', f'. "$0"; CLUSTER=$1; {commands}', os.path.join(HERE, '..', 'cluster.sh'), os.environ['CLUSTER']],
+        subprocess.run(['bash', '-c', f'. "$0"; CLUSTER=$1; {commands}', os.path.join(HERE, '..', 'cluster.sh'),
+            os.environ['CLUSTER']],
                        check=True, stdout=subprocess.DEVNULL)
         self.close()
         self.connect()

@@ -160,13 +160,15 @@ SELECT is(held(), 1::bigint, 'another session holds a lock');
 CALL metering.rollup(at(:'h', '3 hours'));
 SELECT is((SELECT billed_until FROM metering.progress), :'h'::timestamptz, 'a window waits for it');
 SELECT matches((SELECT blocked_by FROM metering.health), '^session \d+ of role ".+" \(holder\)$', 'health names it');
-SELECT matches((SELECT problems::text FROM metering.health), 'could not lock staging since .* because of session', 'as a problem');
+SELECT matches((SELECT problems::text FROM metering.health), 'could not lock staging since .* because of session',
+	'as a problem');
 SELECT is(held(), 1::bigint, 'within the patience it goes on');
 UPDATE metering.setting SET patience = '1 s';
 SELECT pg_sleep(1.1) \g /dev/null
 CALL metering.rollup(at(:'h', '3 hours'));
 SELECT is((SELECT billed_until FROM metering.progress), at(:'h', '2 hours'), 'after it, it is ended');
-SELECT is((SELECT format('%s %s', blocked_since, blocked_by) FROM metering.progress) || held(), ' 0', 'and nothing is blocked any more');
+SELECT is((SELECT format('%s %s', blocked_since, blocked_by) FROM metering.progress) || held(), ' 0',
+	'and nothing is blocked any more');
 SELECT is_empty('SELECT wrong_meters()', 'the total is exact');
 
 SELECT * FROM finish();

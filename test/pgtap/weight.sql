@@ -7,7 +7,8 @@
 SELECT no_plan();
 
 -- the aggregate in parts: states of any rows, which are combined
-CREATE AGGREGATE sum_state(paillier_ciphertext, numeric) (SFUNC = paillier_sum_accum, STYPE = paillier_sum, COMBINEFUNC = paillier_sum_combine);
+CREATE AGGREGATE sum_state(paillier_ciphertext, numeric) (SFUNC = paillier_sum_accum, STYPE = paillier_sum,
+	COMBINEFUNC = paillier_sum_combine);
 CREATE AGGREGATE sum_states(paillier_sum) (SFUNC = paillier_sum_combine, STYPE = paillier_sum);
 CREATE FUNCTION by_text(state paillier_sum) RETURNS paillier_sum LANGUAGE sql AS $$ SELECT state::text::paillier_sum $$;
 CREATE FUNCTION by_binary(state paillier_sum) RETURNS paillier_sum LANGUAGE sql AS $$
@@ -50,7 +51,9 @@ BEGIN
 		RETURN NEXT is(total::text, same, name || ', the same bits');
 	END LOOP;
 	FOREACH way IN ARRAY ARRAY['state', 'by_text(state)', 'by_binary(state)'] LOOP
-		EXECUTE format('SELECT paillier_sum_final(sum_states(%s)) FROM (SELECT sum_state(ct, weight($2, id, $3)) AS state FROM reading WHERE id <= $1 GROUP BY id %% 7 OFFSET 0) s', way)
+		EXECUTE format('SELECT paillier_sum_final(sum_states(%s))
+			FROM (SELECT sum_state(ct, weight($2, id, $3)) AS state FROM reading WHERE id <= $1
+			GROUP BY id %% 7 OFFSET 0) s', way)
 			INTO total USING rows, kinds, form;
 		RETURN NEXT is(paillier_bytes(total), paillier_bytes(same::paillier_ciphertext), name || ', in parts: ' || way);
 	END LOOP;
@@ -72,18 +75,26 @@ SELECT weighted_is_right(300, kinds, 'mixed scales') FROM unnest(ARRAY[5, 60]) k
 
 -- a scale that makes the weights of the rows before it too long for a term
 SELECT is(decrypted(sum(ct, CASE WHEN id <= 20 THEN 9e18 - id ELSE 0.0001 END), 'medium'),
-	trim_scale(sum(amount * CASE WHEN id <= 20 THEN 9e18 - id ELSE 0.0001 END)), 'weights that grow too long') FROM reading WHERE id <= 30;
+	trim_scale(sum(amount * CASE WHEN id <= 20 THEN 9e18 - id ELSE 0.0001 END)), 'weights that grow too long')
+		FROM reading WHERE id <= 30;
 
 -- ---- moving frames ----
 
 -- longer than the rows that a state keeps, and so long that most of it is never taken out
-SELECT totals_are(format('SELECT sum(ct) OVER w, sum(amount) OVER w FROM reading WINDOW w AS (ORDER BY id ROWS %s PRECEDING)', preceding), 3000, format('frame of %s rows', preceding + 1))
+SELECT totals_are(format('SELECT sum(ct) OVER w, sum(amount) OVER w FROM reading
+	WINDOW w AS (ORDER BY id ROWS %s PRECEDING)', preceding), 3000, format('frame of %s rows', preceding + 1))
 FROM unnest(ARRAY[14, 15, 16, 17, 1022, 1023, 1024, 1100]) preceding;
-SELECT totals_are('SELECT sum(ct) OVER w, sum(amount) OVER w FROM reading WINDOW w AS (ORDER BY id / 40 RANGE BETWEEN 30 PRECEDING AND 10 FOLLOWING)', 3000, 'frame that grows and shrinks');
-SELECT totals_are(format('SELECT sum(ct, %1$s) OVER w, sum(amount * %1$s) OVER w FROM reading WINDOW w AS (ORDER BY id ROWS 23 PRECEDING)', weight), 3000, 'moving, weighted by ' || weight)
+SELECT totals_are('SELECT sum(ct) OVER w, sum(amount) OVER w FROM reading
+	WINDOW w AS (ORDER BY id / 40 RANGE BETWEEN 30 PRECEDING AND 10 FOLLOWING)', 3000, 'frame that grows and shrinks');
+SELECT totals_are(format('SELECT sum(ct, %1$s) OVER w,
+	sum(amount * %1$s) OVER w FROM reading WINDOW w AS (ORDER BY id ROWS 23 PRECEDING)', weight), 3000,
+	'moving, weighted by ' || weight)
 FROM unnest(ARRAY['(id % 5)', '(id % 1000 + 1)', '(id % 7 - 3)', '(id % 400 - 2)']) weight;
 
 -- a kernel that changes while a frame moves
-SELECT totals_are('SELECT sum(ct) OVER w, sum(amount) OVER w FROM (SELECT id, amount, ct FROM reading WHERE id <= 200 AND set_config(''paillier.kernel'', CASE WHEN id % 50 < 20 THEN ''generic'' ELSE ''auto'' END, false) <> '''' ORDER BY id OFFSET 0) r WINDOW w AS (ORDER BY id ROWS 30 PRECEDING)', 200, 'kernels that change within a query');
+SELECT totals_are('SELECT sum(ct) OVER w, sum(amount) OVER w
+	FROM (SELECT id, amount, ct FROM reading WHERE id <= 200
+	AND set_config(''paillier.kernel'', CASE WHEN id % 50 < 20 THEN ''generic'' ELSE ''auto'' END, false) <> ''''
+	ORDER BY id OFFSET 0) r WINDOW w AS (ORDER BY id ROWS 30 PRECEDING)', 200, 'kernels that change within a query');
 
 SELECT * FROM finish();

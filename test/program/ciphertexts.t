@@ -53,7 +53,8 @@ with open('flipped', 'w') as out:
 END
 accepted=0
 while read -r line; do
-	value=$(decrypt --key k.json --jobs 1 --column 1 <<<"$line" 2>/dev/null) && [ "$value" != 12345 ] && accepted=$((accepted + 1))
+	value=$(decrypt --key k.json --jobs 1 --column 1 <<<"$line" 2>/dev/null) && [ "$value" != 12345 ] &&
+		accepted=$((accepted + 1))
 done <flipped
 is "no bit flipped in the header yields another value" $accepted 0
 

@@ -24,7 +24,8 @@ bad_csv "two points" 'line 1, column 2: invalid number: not a decimal number' 'a
 bad_csv "a sign alone" 'line 1, column 2: invalid number: not a decimal number' 'a,-\n' 0
 bad_csv "too many decimals" 'line 3, column 2: invalid number: value has more decimal digits than the scale allows' \
 	'a,1\nb,2\nc,3.5\n' 2
-bad_csv "too large a number" 'line 1, column 2: invalid number: value is too large for the key' "a,$(printf '9%.0s' {1..500})\n" 0
+bad_csv "too large a number" 'line 1, column 2: invalid number: value is too large for the key' \
+	"a,$(printf '9%.0s' {1..500})\n" 0
 bad_csv "a quote in a bare field" 'line 2, column 1: quote inside a field without quotes' 'a,1\nb"b,2\n' 1
 bad_csv "text behind a quoted field" 'line 2, column 1: text behind the closing quote of a field' 'a,1\n"b"b,2\n' 1
 bad_csv "a quote that stays open" 'line 2, column 1: quoted field does not end' 'a,1\n"b,2\nc,3\n' 1
@@ -59,7 +60,8 @@ bad_copy "a carriage return alone, in COPY" 'line 1, column 1: carriage return i
 bad_copy "an escaped zero byte" 'line 1, column 2: zero byte' 'a\tb\\x00\n' 0
 bad_copy "data behind the end marker" 'line 3: data behind the end-of-data marker' 'a\n\\.\nb\n' 1
 (echo a; cat long.csv) >long.copy
-fails "a row beyond 1 MB, in COPY" 1 'long.copy: line 2: row is longer than 1048576 bytes' decrypt --key k.json long.copy
+fails "a row beyond 1 MB, in COPY" 1 'long.copy: line 2: row is longer than 1048576 bytes' decrypt --key k.json \
+	long.copy
 printf 'a\ttext\n' >text.copy
 fails "text in a column that is named" 1 'text.copy: line 1, column 2: invalid ciphertext: length is not valid' \
 	decrypt --key k.json --column 2 text.copy
@@ -118,7 +120,8 @@ usage "no key to decrypt" 'option --key is missing' 'decrypt ' decrypt
 usage "no key file" 'the key file is missing' 'id ' id
 usage "two files" 'argument "b" is one too many' 'public ' public a b
 usage "two inputs" 'argument "b" is one too many' 'encrypt ' encrypt --key p.json a b
-usage "a name without a header" 'column "x" is given by name, which needs --header' 'encrypt ' encrypt --key p.json --column x
+usage "a name without a header" 'column "x" is given by name, which needs --header' \
+	'encrypt ' encrypt --key p.json --column x
 usage "column 0" 'option --column needs a number from 1' 'encrypt ' encrypt --key p.json --column 0
 usage "an empty column" 'option --column needs the number or the name' 'encrypt ' encrypt --key p.json --column ''
 usage "a scale of 256" 'option --scale needs a number from 0 to 255' 'encrypt ' encrypt --key p.json --scale 256
@@ -132,7 +135,8 @@ usage "a huge number" 'option --bits needs a number from 128 to 8192' 'keygen ' 
 for command in '' keygen public id encrypt decrypt; do
 	run "$paillier" $command --help
 	is "help of: paillier $command" "$status $(wc -c <err) $(($(wc -l <out) > 10))" "0 0 1"
-	ok "with an example, of at most 90 columns" bash -c 'grep -q "^  paillier\|^      paillier" out && ! grep -q ".\{91\}" out'
+	ok "with an example, of at most 90 columns" bash -c \
+		'grep -q "^  paillier\|^      paillier" out && ! grep -q ".\{91\}" out'
 done
 run "$paillier" --version
 is "version" "$status $(cat out)" "0 paillier 1.0"

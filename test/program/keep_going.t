@@ -29,7 +29,8 @@ damaged() {
 	read -r bad <&3
 	bad=$(printf 'b\t%s' "$bad")
 	printf 'a\t%s\n%s\nc\t%s\n' "$(cat good)" "$bad" "$(cat good)" >in.copy
-	fails "$1: the reason" 1 "^paillier: decrypt: warning: in.copy: line 2, column 2: $2\$|in.copy: 1 of 3 lines failed\$" \
+	fails "$1: the reason" 1 \
+		"^paillier: decrypt: warning: in.copy: line 2, column 2: $2\$|in.copy: 1 of 3 lines failed\$" \
 		decrypt --key k.json --column 2 --keep-going in.copy
 	is "$1: one message, and the count" "$(grep -c "warning: in.copy: line 2, column 2: " err) $(wc -l <err)" "1 2"
 	is "$1: all other lines" "$(cat out)" $'a,12345\nc,12345'
@@ -66,7 +67,8 @@ reads "too many columns" "2,,row has 3 columns, $columns" 'a,1\nc,3' 'a\t1\nb\t2
 reads "an empty line" "2,,row has 1 column, $columns" 'a,1\nc,3' 'a\t1\n\nc\t3\n'
 reads "a garbage line first" "1,,row has 1 column, $columns" 'b,2\nc,3' 'garbage\nb\t2\nc\t3\n'
 reads "an unreadable line first" "1,1,zero byte" 'b,2\nc,3' 'g\0\nb\t2\nc\t3\n'
-reads "two garbage lines first" $'1,1,zero byte\n2,,row has 1 column, the first row has 2' 'c,3\nd,4' '\0\ng\nc\t3\nd\t4\n'
+reads "two garbage lines first" $'1,1,zero byte\n2,,row has 1 column, the first row has 2' 'c,3\nd,4' \
+	'\0\ng\nc\t3\nd\t4\n'
 reads "a zero byte" "2,1,zero byte" 'a,1\nc,3' 'a\t1\nb\0b\t2\nc\t3\n'
 is "the zero byte is in the file" "$(tr '\0' 0 <failed)" $'2,1,zero byte,b0b\t2'
 reads "an escaped zero byte" "2,1,zero byte" 'a,1\nc,3' 'a\t1\n\\x00\t2\nc\t3\n'
@@ -83,15 +85,18 @@ fails "COPY's binary format" 1 "binary: this is COPY's binary format, and rows a
 	decrypt --key k.json --keep-going binary
 is "no row comes of it" "$(wc -c <out)" 0
 fails "a header that cannot be read" 1 'in.copy: line 1, column 1: zero byte' \
-	bash -c 'printf "\0\n1\n" >in.copy; "$1" decrypt --min-bits 128 --key k.json --header --keep-going in.copy' - "$paillier"
+	bash -c 'printf "\0\n1\n" >in.copy; "$1" decrypt --min-bits 128 --key k.json --header --keep-going in.copy' - \
+		"$paillier"
 
 # ---- long lines, in bounded memory ----
 
 long() { head -c "$1" /dev/zero | tr '\0' A; }
 (cat good; long 3000000; echo; cat good; long 3000000) >long.copy
-run bash -c 'ulimit -v 400000; "$1" decrypt --min-bits 128 --key k.json --jobs 1 --keep-going --failed failed long.copy' - "$paillier"
+run bash -c 'ulimit -v 400000; exec "$@"' - \
+	"$paillier" decrypt --min-bits 128 --key k.json --jobs 1 --keep-going --failed failed long.copy
 if sanitized; then skip "sanitizers reserve memory" 1; else
-is "lines of millions of characters" "$status $(told failed)" $'1 2,,row is longer than 1048576 bytes\n4,,row is longer than 1048576 bytes'
+is "lines of millions of characters" "$status $(told failed)" \
+	$'1 2,,row is longer than 1048576 bytes\n4,,row is longer than 1048576 bytes'
 fi
 is "the lines between them" "$(cat out)" $'12345\n12345'
 is "their beginnings" "$(text_of 0 failed | wc -c) $(text_of 1 failed | wc -c)" "1048576 1048576"
@@ -142,7 +147,8 @@ hostile() {
 a = 'a' * 29
 sys.stdout.write($6)" >in.big
 	timeout 60 "$paillier" $2 --min-bits 128 --keep-going --failed failed in.big >out 2>err
-	is "hostile: $1" "$? $(tail -1 err | grep -o '[0-9]* of') $(cut -d, -f1,3 failed | grep -cE ",$4\$") $(md5sum <out)" \
+	is "hostile: $1" "$? $(tail -1 err | grep -o '[0-9]* of') $(cut -d, -f1,3 failed |
+		grep -cE ",$4\$") $(md5sum <out)" \
 		"1 $3 of $3 $(python3 -IS -c "import sys
 a = 'a' * 29
 sys.stdout.write($5)" | md5sum)"
@@ -173,7 +179,8 @@ number='invalid number: not a decimal number'
 csv "no number" "2,2,$number" 'a,1\nc,3' 'a,1\nb,x\nc,3\n'
 csv "a quote in a bare field" "2,1,quote inside a field without quotes" 'a,1\nc,3' 'a,1\nb"b,2\nc,3\n'
 csv "text behind a quote" "2,1,text behind the closing quote of a field" 'a,1\nc,3' 'a,1\n"b"b,2\nc,3\n'
-csv "a quote that stays open loses its line only" "2,2,quoted field does not end" 'a,1\nc,3\nd,4' 'a,1\nb,"2\nc,3\nd,4\n'
+csv "a quote that stays open loses its line only" "2,2,quoted field does not end" 'a,1\nc,3\nd,4' \
+	'a,1\nb,"2\nc,3\nd,4\n'
 csv "two of them" $'2,2,text behind the closing quote of a field\n4,2,quoted field does not end' 'a,1\nc,3\ne,5' \
 	'a,1\nb,"2\nc,3\nd,"4\ne,5\n'
 csv "rows of two lines" "3,2,$number" '"a\na",1\n"c\nc",3' '"a\na",1\n"b",x\n"c\nc",3\n'
@@ -227,7 +234,8 @@ fails "nor the output" 1 'o is the output and cannot take the lines that fail to
 	decrypt --key k.json --keep-going --out o --failed ./o good
 fails "a full disk" 1 '/dev/full: No space left' decrypt --key k.json --keep-going --failed /dev/full foreign
 fails "--failed alone" 2 'option --failed needs --keep-going' decrypt --key k.json --failed f good
-fails "--failed without a name" 2 'option --failed needs the name of a file' decrypt --key k.json --keep-going --failed - good
+fails "--failed without a name" 2 'option --failed needs the name of a file' decrypt --key \
+	k.json --keep-going --failed - good
 ok "the inputs are still there" test -s good -a -s k.json
 
 done_testing

@@ -23,7 +23,8 @@ ln -s nowhere dangling
 fails "keygen does not follow a link" 1 'dangling exists already' keygen --out dangling
 ok "the link's target was not made" test ! -e nowhere
 fails "keygen reports a missing directory" 1 'no/k.json: No such file' keygen --out no/k.json
-fails "keygen reports a full disk" 1 'No space left' bash -c '"$1" keygen --min-bits 128 --bits 256 --out - >/dev/full' - "$paillier"
+fails "keygen reports a full disk" 1 'No space left' bash -c \
+	'"$1" keygen --min-bits 128 --bits 256 --out - >/dev/full' - "$paillier"
 if sanitized; then
 	skip "a sanitizer writes files of its own" 2
 else
@@ -107,7 +108,8 @@ encrypt --key old-public.json numbers >old.copy
 is "what is encrypted under it is decrypted" "$(decrypt --key old.json old.copy)" "$(cat numbers)"
 fails "it needs --min-bits" 1 'old.json: invalid private key: key size is out of range: 2048 to 8192 bits' \
 	"$paillier" id old.json
-sed 's/"haFTvA70KcI5XXReJUlQWRQdYHxaUS8baGQGug9dewA"/"haFTvA70KcI5XXReJUlQWRQdYHxaUS8baGQGug9dewE"/' old.json >wrong.json
+sed 's/"haFTvA70KcI5XXReJUlQWRQdYHxaUS8baGQGug9dewA"/"haFTvA70KcI5XXReJUlQWRQdYHxaUS8baGQGug9dewE"/' old.json \
+	>wrong.json
 fails "a wrong lambda is refused" 1 'invalid private key: private and public parts do not belong' \
 	"$paillier" id --min-bits 128 wrong.json
 

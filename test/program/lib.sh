@@ -12,6 +12,10 @@ paillier=${PAILLIER:-$here/../../paillier}
 [ -x "$paillier" ] || paillier=$(command -v paillier) || { echo "Bail out! no program: run make paillier"; exit 1; }
 reference=$here/reference.py
 
+# the interpreter itself: what is called python3 may be a wrapper that takes a second
+python=$(python3 -c 'import sys; print(sys.executable)') || exit 1
+python3() { "$python" "$@"; }
+
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/paillier-test.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp" || exit 1

@@ -49,9 +49,11 @@ exec 9<&-
 
 # ---- readers that go away ----
 
-run bash -c '"$1" encrypt --min-bits 128 --key p.json many.csv | head -1 >/dev/null; exit ${PIPESTATUS[0]}' - "$paillier"
+run bash -c '"$1" encrypt --min-bits 128 --key p.json many.csv | head -1 >/dev/null; exit ${PIPESTATUS[0]}' - \
+	"$paillier"
 is "a closed pipe ends it, with status 1 and no word" "$status $(cat err)" "1 "
-run bash -c '"$1" decrypt --min-bits 128 --key k.json many.copy | head -1 >/dev/null; exit ${PIPESTATUS[0]}' - "$paillier"
+run bash -c '"$1" decrypt --min-bits 128 --key k.json many.copy | head -1 >/dev/null; exit ${PIPESTATUS[0]}' - \
+	"$paillier"
 is "likewise for decrypt" "$status $(cat err)" "1 "
 
 # ---- progress ----
@@ -64,7 +66,8 @@ if python3 -c 'import os; os.openpty()' 2>/dev/null; then
 	command="'$paillier' encrypt --min-bits 128 --key p.json"
 	shown=$(pty "$command few.csv")
 	ok "a count at the end on a terminal" grep -qE '^.?5 rows, [0-9]+ rows/s' <<<"$shown"
-	shown=$(pty "(cat few.csv; sleep 1.2; cat few.csv; sleep 0.2; cat few.csv) | $command" | tr '\r' '\n' | grep -c 'rows/s')
+	shown=$(pty "(cat few.csv; sleep 1.2; cat few.csv; sleep 0.2; cat few.csv) | $command" | tr '\r' '\n' |
+		grep -c 'rows/s')
 	is "about once a second on the way" "$shown" 2
 	is "none with --quiet" "$(pty "$command --quiet few.csv")" ""
 	shown=$(pty "(cat few.csv; sleep 1.2; echo 1,2,3; sleep 0.2; echo x) | $command" | tr -d '\r' | tail -1)

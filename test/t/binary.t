@@ -38,7 +38,8 @@ sql - >/dev/null <<-EOF
 		result text := read(type, bytes);
 	BEGIN
 		IF result = 'read' THEN
-			EXECUTE format('SELECT (%s)::text FROM %I', COALESCE(expression, type || '_send(value)'), type || '_copy') INTO result;
+			EXECUTE format('SELECT (%s)::text FROM %I', COALESCE(expression, type || '_send(value)'),
+				type || '_copy') INTO result;
 		END IF;
 		RETURN result;
 	EXCEPTION WHEN OTHERS THEN
@@ -47,15 +48,19 @@ sql - >/dev/null <<-EOF
 
 	-- The total of one ciphertext, and of a state with itself, decrypted.
 	CREATE FUNCTION total(ct paillier_ciphertext) RETURNS numeric LANGUAGE sql AS
-		\$\$ SELECT paillier_decrypt(sum, private) FROM (SELECT sum(c) FROM (SELECT ct OFFSET 0) s(c)) t, key_pair WHERE name = 'small' \$\$;
+		\$\$ SELECT paillier_decrypt(sum, private) FROM (SELECT sum(c) FROM (SELECT ct OFFSET 0) s(c)) t, key_pair
+			WHERE name = 'small' \$\$;
 	CREATE FUNCTION total(state paillier_sum) RETURNS numeric LANGUAGE sql AS
-		\$\$ SELECT paillier_decrypt(paillier_sum_final(paillier_sum_combine(state, state)), private) FROM key_pair WHERE name = 'small' \$\$;
+		\$\$ SELECT paillier_decrypt(paillier_sum_final(paillier_sum_combine(state, state)), private) FROM key_pair
+			WHERE name = 'small' \$\$;
 
 	CREATE TABLE sample AS
-	SELECT 'paillier_ciphertext' AS type, paillier_ciphertext_send(ct) AS bytes FROM (SELECT paillier_encrypt(42, public, 1) FROM key_pair WHERE name = 'small') s(ct)
+	SELECT 'paillier_ciphertext' AS type, paillier_ciphertext_send(ct) AS bytes
+		FROM (SELECT paillier_encrypt(42, public, 1) FROM key_pair WHERE name = 'small') s(ct)
 	UNION ALL SELECT 'paillier_public_key', paillier_public_key_send(public) FROM key_pair WHERE name = 'small'
 	UNION ALL SELECT 'paillier_private_key', paillier_private_key_send(private) FROM key_pair WHERE name = 'small'
-	UNION ALL SELECT 'paillier_sum', paillier_sum_send(paillier_sum_accum(paillier_sum_accum(NULL, ct), ct, -3)) FROM (SELECT paillier_encrypt(42, public, 1) FROM key_pair WHERE name = 'small') s(ct);
+	UNION ALL SELECT 'paillier_sum', paillier_sum_send(paillier_sum_accum(paillier_sum_accum(NULL, ct), ct, -3))
+		FROM (SELECT paillier_encrypt(42, public, 1) FROM key_pair WHERE name = 'small') s(ct);
 EOF
 
 # In one backend, which has to be the same at the end: prints the rows of a query, and that.
@@ -71,18 +76,22 @@ is "$(sql 'SELECT type, length(bytes) FROM sample ORDER BY type')" "paillier_cip
 paillier_private_key|$((4 + 32))
 paillier_public_key|$((2 + 32))
 paillier_sum|$((51 + 2 * (8 + 64)))" "the lengths are as documented"
-is "$(sql 'SELECT count(*) FROM sample WHERE outcome(type, bytes) IS DISTINCT FROM bytes::text')" 0 "what is not damaged is read"
+is "$(sql 'SELECT count(*) FROM sample WHERE outcome(type, bytes) IS DISTINCT FROM bytes::text')" 0 \
+	"what is not damaged is read"
 
-# every byte from FROM to TO of a type's value, with each MASK: flipped TYPE FROM TO MASK ... for use as a table of (i, damaged)
+# every byte from FROM to TO of a type's value, with each MASK: flipped TYPE FROM TO MASK ... for use as a table of (i,
+# damaged)
 flipped() {
 	local type=$1 from=$2 to=$3
 	shift 3
-	echo "(SELECT i, mask, set_byte(bytes, i, get_byte(bytes, i) # mask) AS damaged FROM sample, generate_series($from, $to - 1) i, unnest(ARRAY[$(IFS=,; echo "$*")]) mask WHERE type = '$type') f"
+	echo "(SELECT i, mask, set_byte(bytes, i, get_byte(bytes, i) # mask) AS damaged
+		FROM sample, generate_series($from, $to - 1) i, unnest(ARRAY[$(IFS=,; echo "$*")]) mask WHERE type = '$type') f"
 }
 
 # every beginning of a type's value
 cut_short() {
-	echo "(SELECT i, substr(bytes, 1, i) AS damaged FROM sample, generate_series(0, length(bytes) - 1) i WHERE type = '$1') f"
+	echo "(SELECT i, substr(bytes, 1, i) AS damaged FROM sample, generate_series(0, length(bytes) - 1) i
+		WHERE type = '$1') f"
 }
 
 # ---- ciphertexts ----
@@ -91,24 +100,33 @@ cut_short() {
 # mantissa with the highest bit set; then comes the key id.
 header=$(flipped paillier_ciphertext 0 28 1 128 255)
 is "$(same_backend "SELECT i, mask, outcome FROM $header, outcome('paillier_ciphertext', damaged) WHERE outcome <> CASE
-	WHEN i IN (0, 2, 3, 4, 5) OR i IN (6, 8) AND mask >= 128 THEN '22P03' ELSE damaged::text END")" "same backend" "each byte of the header: refused where that can be told, else read as it stands"
-is "$(same_backend "SELECT outcome, count(*) FROM $header, outcome('paillier_ciphertext', damaged, 'total(value)') WHERE i >= 12 GROUP BY 1")" "42704 48
+	WHEN i IN (0, 2, 3, 4, 5) OR i IN (6, 8) AND mask >= 128 THEN '22P03' ELSE damaged::text END")" "same backend" \
+		"each byte of the header: refused where that can be told, else read as it stands"
+is "$(same_backend "SELECT outcome, count(*) FROM $header,
+	outcome('paillier_ciphertext', damaged, 'total(value)') WHERE i >= 12 GROUP BY 1")" "42704 48
 same backend" "a changed key id: the key is not registered"
-is "$(same_backend "SELECT outcome, count(*) FROM $header, outcome('paillier_ciphertext', damaged, 'total(value)') WHERE i BETWEEN 6 AND 11 GROUP BY 1 ORDER BY 1")" "22003 1
+is "$(same_backend "SELECT outcome, count(*) FROM $header,
+	outcome('paillier_ciphertext', damaged, 'total(value)') WHERE i BETWEEN 6 AND 11 GROUP BY 1 ORDER BY 1")" "22003 1
 22P03 4
 42.0 13
 same backend" "a changed bound: no other total"
-is "$(same_backend "SELECT outcome::numeric = 420 / 10::numeric ^ (1 # mask), count(*) FROM $header, outcome('paillier_ciphertext', damaged, 'total(value)') WHERE i = 1 GROUP BY 1")" "t 3
+is "$(same_backend "SELECT outcome::numeric = 420 / 10::numeric ^ (1 # mask), count(*) FROM $header,
+	outcome('paillier_ciphertext', damaged, 'total(value)') WHERE i = 1 GROUP BY 1")" "t 3
 same backend" "a changed scale: another number, which nothing can tell"
-is "$(same_backend "SELECT outcome IN ('22003', '22000'), count(*) FROM $(flipped paillier_ciphertext 28 92 1 64 255), outcome('paillier_ciphertext', damaged, 'total(value)') GROUP BY 1")" "t 192
+is "$(same_backend "SELECT outcome IN ('22003', '22000'), count(*) FROM $(flipped paillier_ciphertext 28 92 1 64 255),
+	outcome('paillier_ciphertext', damaged, 'total(value)') GROUP BY 1")" "t 192
 same backend" "each byte of the number: none that a ciphertext may be, or a plaintext that the bound does not allow"
-is "$(same_backend "SELECT i, outcome FROM $(cut_short paillier_ciphertext), outcome('paillier_ciphertext', damaged, 'paillier_valid(value)') WHERE outcome <> CASE
-	WHEN i > 28 AND i % 8 = 28 % 8 THEN 'false' ELSE '22P03' END")" "same backend" "cut at every length: refused, or not valid for its key"
-is "$(same_backend "SELECT outcome, count(*) FROM $(cut_short paillier_ciphertext), outcome('paillier_ciphertext', damaged, 'total(value)') GROUP BY 1 ORDER BY 1")" "22000 7
+is "$(same_backend "SELECT i, outcome FROM $(cut_short paillier_ciphertext),
+	outcome('paillier_ciphertext', damaged, 'paillier_valid(value)') WHERE outcome <> CASE
+	WHEN i > 28 AND i % 8 = 28 % 8 THEN 'false' ELSE '22P03' END")" "same backend" \
+		"cut at every length: refused, or not valid for its key"
+is "$(same_backend "SELECT outcome, count(*) FROM $(cut_short paillier_ciphertext),
+	outcome('paillier_ciphertext', damaged, 'total(value)') GROUP BY 1 ORDER BY 1")" "22000 7
 22P03 85
 same backend" "and never added"
 is "$(same_backend "SELECT length, read, valid FROM sample, unnest(ARRAY[93, 99, 100, 2076, 2084, 1000000]) length,
-	LATERAL (SELECT bytes || decode(repeat('11', length - 92), 'hex') AS longer) s, read(type, longer), outcome(type, longer, 'paillier_valid(value)') valid WHERE type = 'paillier_ciphertext' ORDER BY 1")" \
+	LATERAL (SELECT bytes || decode(repeat('11', length - 92), 'hex') AS longer) s, read(type, longer),
+		outcome(type, longer, 'paillier_valid(value)') valid WHERE type = 'paillier_ciphertext' ORDER BY 1")" \
 	"93 22P03 22P03
 99 22P03 22P03
 100 read false
@@ -117,7 +135,8 @@ is "$(same_backend "SELECT length, read, valid FROM sample, unnest(ARRAY[93, 99,
 1000000 22P03 22P03
 same backend" "longer ones"
 is "$(same_backend "SELECT what, read, total FROM sample, (VALUES ('ones', 'ff'), ('zero', '00')) v(what, digits),
-	LATERAL (SELECT substr(bytes, 1, 28) || decode(repeat(digits, 64), 'hex') AS number) s, read(type, number), outcome(type, number, 'total(value)') total WHERE type = 'paillier_ciphertext' ORDER BY 1")" \
+	LATERAL (SELECT substr(bytes, 1, 28) || decode(repeat(digits, 64), 'hex') AS number) s, read(type, number),
+		outcome(type, number, 'total(value)') total WHERE type = 'paillier_ciphertext' ORDER BY 1")" \
 	"ones read 22000
 zero 22000 22000
 same backend" "numbers that no ciphertext is"
@@ -127,16 +146,26 @@ same backend" "numbers that no ciphertext is"
 for type in paillier_public_key paillier_private_key; do
 	size=$(sql "SELECT length(bytes) FROM sample WHERE type = '$type'")
 	bits=$(flipped $type 0 "$size" 1 2 4 8 16 32 64 128)
-	is "$(same_backend "SELECT i, mask, outcome FROM $bits, outcome('$type', damaged) WHERE NOT (outcome IN ('22P03', '22000', '22023') OR outcome = damaged::text
-		OR '$type' = 'paillier_private_key' AND (i, mask) = (1, 1) AND outcome = overlay(damaged PLACING '\\x00' FROM 2)::text)")" "same backend" \
+	is "$(same_backend "SELECT i, mask, outcome FROM $bits,
+		outcome('$type', damaged) WHERE NOT (outcome IN ('22P03', '22000', '22023') OR outcome = damaged::text
+		OR '$type' = 'paillier_private_key' AND (i, mask) = (1, 1)
+			AND outcome = overlay(damaged PLACING '\\x00' FROM 2)::text)")" "same backend" \
 		"$type: each flipped bit is refused, or makes another key; a mark that the primes do not bear out is dropped"
-	is "$(same_backend "SELECT DISTINCT outcome FROM $bits, outcome('$type', damaged) WHERE i = 0 OR i = 1 AND mask > 1")" "22P03
+	is "$(same_backend "SELECT DISTINCT outcome FROM $bits,
+		outcome('$type', damaged) WHERE i = 0 OR i = 1 AND mask > 1")" "22P03
 same backend" "$type: another version, or a mark that is neither 0 nor 1"
-	is "$(same_backend "SELECT i, mask FROM $bits, outcome('$type', damaged, 'paillier_key_id(value)') WHERE i > 3 AND outcome = paillier_key_id('$small_key'::paillier_private_key)")" "same backend" \
+	is "$(same_backend "SELECT i, mask FROM $bits,
+		outcome('$type', damaged, 'paillier_key_id(value)') WHERE i > 3
+		AND outcome = paillier_key_id('$small_key'::paillier_private_key)")" "same backend" \
 		"$type: another key has another id"
-	is "$(same_backend "SELECT i, outcome FROM $(cut_short $type), outcome('$type', damaged) WHERE NOT (outcome IN ('08P01', '22P03', '22000', '22023') OR outcome = damaged::text)")" "same backend" \
+	is "$(same_backend "SELECT i, outcome FROM $(cut_short $type),
+		outcome('$type', damaged) WHERE NOT (outcome IN ('08P01', '22P03', '22000', '22023')
+		OR outcome = damaged::text)")" "same backend" \
 		"$type: cut at every length: refused, or another key"
-	is "$(same_backend "SELECT what, read FROM sample, LATERAL (VALUES (1, 'empty', ''::bytea), (2, '3000 bytes more', bytes || decode(repeat('11', 3000), 'hex')), (3, 'a leading zero', overlay(bytes PLACING '\\x00' FROM CASE '$type' WHEN 'paillier_public_key' THEN 3 ELSE 5 END))) v(i, what, damaged),
+	is "$(same_backend "SELECT what, read FROM sample,
+		LATERAL (VALUES (1, 'empty', ''::bytea), (2, '3000 bytes more', bytes || decode(repeat('11', 3000), 'hex')),
+		(3, 'a leading zero', overlay(bytes PLACING '\\x00' FROM CASE '$type' WHEN 'paillier_public_key' THEN 3
+		ELSE 5 END))) v(i, what, damaged),
 		read(type, damaged) WHERE type = '$type' ORDER BY i")" "empty 08P01
 3000 bytes more 22023
 a leading zero 22P03
@@ -145,10 +174,12 @@ done
 
 # ---- states of sums ----
 
-# Byte 0 is the version, 1 the scale, 2 to 5 the slots, 6 the number of terms; then come the numbers of rows (7, 15), the
+# Byte 0 is the version, 1 the scale, 2 to 5 the slots, 6 the number of terms; then come the numbers of rows (7, 15),
+# the
 # bound (23, 31) and the key id (35).
 header=$(flipped paillier_sum 0 51 1 128 255)
-is "$(same_backend "SELECT i, mask, outcome FROM $header, outcome('paillier_sum', damaged, 'total(value)') WHERE outcome !~ CASE
+is "$(same_backend "SELECT i, mask, outcome FROM $header,
+	outcome('paillier_sum', damaged, 'total(value)') WHERE outcome !~ CASE
 	WHEN i BETWEEN 2 AND 5 THEN '^22P03$'		-- slots, which there are none of yet
 	WHEN i IN (0, 6) THEN '^(22P0[23]|22000)$'	-- the version; or terms, which the length contradicts
 	WHEN i = 1 THEN '^-'						-- the scale: another number
@@ -157,17 +188,24 @@ is "$(same_backend "SELECT i, mask, outcome FROM $header, outcome('paillier_sum'
 	ELSE '^42704$' END")" "same backend" "paillier_sum: each byte of the header: an error, the same total, or another scale"
 # Two terms: a weight (51, 123), and a product.
 for product in 59 131; do
-	is "$(same_backend "SELECT outcome IN ('22003', '22000'), count(*) FROM $(flipped paillier_sum $product $((product + 64)) 1 128), outcome('paillier_sum', damaged, 'total(value)') GROUP BY 1")" "t 128
+	is "$(same_backend "SELECT outcome IN ('22003', '22000'),
+		count(*) FROM $(flipped paillier_sum $product $((product + 64)) 1 128),
+		outcome('paillier_sum', damaged, 'total(value)') GROUP BY 1")" "t 128
 same backend" "paillier_sum: each byte of the product at $product: a plaintext that the bound does not allow"
 done
-is "$(same_backend "SELECT i, mask, outcome FROM (SELECT * FROM $(flipped paillier_sum 51 59 1 128 255) UNION ALL SELECT * FROM $(flipped paillier_sum 123 131 1 128 255)) w, outcome('paillier_sum', damaged, 'total(value)')
-	WHERE outcome !~ '^(-?[0-9]+\\.[0-9]|22P03|22003)$' OR outcome = '-168.0'")" "same backend" "paillier_sum: each byte of the weights: an error, or another total"
-is "$(same_backend "SELECT DISTINCT outcome FROM $(cut_short paillier_sum), outcome('paillier_sum', damaged, 'total(value)') WHERE outcome NOT IN ('22P03', '22000')")" "same backend" \
+is "$(same_backend "SELECT i, mask, outcome
+	FROM (SELECT * FROM $(flipped paillier_sum 51 59 1 128 255) UNION ALL SELECT *
+	FROM $(flipped paillier_sum 123 131 1 128 255)) w, outcome('paillier_sum', damaged, 'total(value)')
+	WHERE outcome !~ '^(-?[0-9]+\\.[0-9]|22P03|22003)$' OR outcome = '-168.0'")" "same backend" \
+		"paillier_sum: each byte of the weights: an error, or another total"
+is "$(same_backend "SELECT DISTINCT outcome FROM $(cut_short paillier_sum),
+	outcome('paillier_sum', damaged, 'total(value)') WHERE outcome NOT IN ('22P03', '22000')")" "same backend" \
 	"paillier_sum: cut at every length: refused, or of no use"
 
 # ---- the file round the value ----
 
-# A file of COPY has a signature (11 bytes), flags (4), the length of an extension (4), then the number of columns (2) and
+# A file of COPY has a signature (11 bytes), flags (4), the length of an extension (4), then the number of columns (2)
+# and
 # the length of the value (4) before the value, and -1 (2) at its end.
 row=19
 before=25
@@ -181,7 +219,8 @@ write() {
 	printf "$(sed 's/../\\x&/g' <<<"$1")" >"$scratch/damaged/$2"
 }
 
-# Copy each file of $scratch/damaged in one backend; prints its name and the SQLSTATE, or the value, or "nothing" where no row was read.
+# Copy each file of $scratch/damaged in one backend; prints its name and the SQLSTATE, or the value, or "nothing" where
+# no row was read.
 load() {
 	local file
 	for file in $(ls -v "$scratch/damaged"); do
@@ -191,7 +230,8 @@ load() {
 			\\if :ERROR
 			\\echo $file :SQLSTATE
 			\\else
-			SELECT '$file ' || COALESCE((SELECT COALESCE(encode(paillier_ciphertext_send(value), 'hex'), 'null') FROM paillier_ciphertext_copy), 'nothing');
+			SELECT '$file ' || COALESCE((SELECT COALESCE(encode(paillier_ciphertext_send(value), 'hex'), 'null')
+				FROM paillier_ciphertext_copy), 'nothing');
 			\\endif
 		EOF
 	done | psql -XAtq -v ON_ERROR_STOP=0 2>/dev/null
@@ -201,10 +241,12 @@ value=${digits:2 * before:184}
 
 mkdir "$scratch/damaged"
 for ((i = 0; i < before; i++)); do
-	for mask in 01 80 ff; do write "${digits:0:2 * i}$(printf '%02x' $((0x${digits:2 * i:2} ^ 0x$mask)))${digits:2 * i + 2}" "${i}_$mask"; done
+	for mask in 01 80 ff; do write "${digits:0:2 * i}$(printf '%02x' \
+		$((0x${digits:2 * i:2} ^ 0x$mask)))${digits:2 * i + 2}" "${i}_$mask"; done
 done
 result=$(load)
-is "$(wc -l <<<"$result") $(grep -vE " (22P0[34]|54000|$value)\$" <<<"$result")" "75 " "each byte of the frame: an error, or the same value"
+is "$(wc -l <<<"$result") $(grep -vE " (22P0[34]|54000|$value)\$" <<<"$result")" "75 " \
+	"each byte of the frame: an error, or the same value"
 
 mkdir "$scratch/damaged"
 for ((i = 0; i < total; i++)); do head -c "$i" "$scratch/file" >"$scratch/damaged/$i"; done

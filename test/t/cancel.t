@@ -14,9 +14,11 @@ sql - <<-'EOF'
 EOF
 
 # What shows that a backend computes as before.
-work="SELECT paillier_decrypt(sum(ct), max(private::text)::paillier_private_key) FROM reading JOIN key_pair USING (name) GROUP BY name;
+work="SELECT paillier_decrypt(sum(ct), max(private::text)::paillier_private_key) FROM reading JOIN key_pair USING (name)
+	GROUP BY name;
 SELECT paillier_decrypt(paillier_encrypt(-5, public), private) FROM key_pair;
-SELECT paillier_decrypt(paillier_encrypt(77, paillier_public_key(k)), k) FROM (SELECT paillier_keygen(256) AS k OFFSET 0) s;"
+SELECT paillier_decrypt(paillier_encrypt(77, paillier_public_key(k)), k)
+	FROM (SELECT paillier_keygen(256) AS k OFFSET 0) s;"
 right='5050
 5050
 -5
@@ -28,10 +30,14 @@ endless() {
 	case $1 in
 		"one key") echo "SELECT paillier_keygen(8192)" ;;
 		"many keys") echo "SELECT count(paillier_keygen(1024)) FROM generate_series(1, 1000000)" ;;
-		encryption) echo "SELECT count(paillier_encrypt(i, public)) FROM key_pair, generate_series(1, 100000000) i WHERE name = 'usual'" ;;
+		encryption) echo "SELECT count(paillier_encrypt(i, public)) FROM key_pair,
+			generate_series(1, 100000000) i WHERE name = 'usual'" ;;
 		sum) echo "SELECT sum(ct, i + k) FROM reading, generate_series(1, 100000000) k WHERE name = 'usual'" ;;
-		decryption) echo "SELECT count(paillier_decrypt(ct, private)) FROM reading JOIN key_pair USING (name), generate_series(1, 100000000)" ;;
-		"sliding sum") echo "SELECT count(sum) FROM (SELECT sum(ct) OVER (ORDER BY k ROWS 10 PRECEDING) FROM reading, generate_series(1, 1000000) k WHERE name = 'usual') s" ;;
+		decryption) echo "SELECT count(paillier_decrypt(ct, private)) FROM reading JOIN key_pair USING (name),
+			generate_series(1, 100000000)" ;;
+		"sliding sum") echo "SELECT count(sum) FROM
+			(SELECT sum(ct) OVER (ORDER BY k ROWS 10 PRECEDING) FROM reading,
+			generate_series(1, 1000000) k WHERE name = 'usual') s" ;;
 	esac
 }
 kinds=("one key" "many keys" encryption sum decryption "sliding sum")
@@ -58,7 +64,8 @@ done
 # within a transaction, back to a savepoint
 result=$(timeout 120 psql -XAtq -v ON_ERROR_STOP=0 2>/dev/null <<-EOF
 	BEGIN;
-	SELECT paillier_decrypt(sum(ct, 2), max(private::text)::paillier_private_key) FROM reading JOIN key_pair USING (name) WHERE name = 'small';
+	SELECT paillier_decrypt(sum(ct, 2), max(private::text)::paillier_private_key) FROM reading
+		JOIN key_pair USING (name) WHERE name = 'small';
 	SAVEPOINT s;
 	SET LOCAL statement_timeout = 40;
 	$(endless "one key");
@@ -76,17 +83,20 @@ $right" "back to a savepoint"
 background() {
 	PGAPPNAME=$1 timeout 120 psql -XAtq -c "$2" >"$scratch/$1.out" 2>"$scratch/$1.err" &
 	background=$!
-	until [ "$(sql "SELECT count(*) FROM pg_stat_activity WHERE application_name = '$1' AND state = 'active'")" = 1 ]; do sleep 0.05; done
+	until [ "$(sql "SELECT count(*) FROM pg_stat_activity WHERE application_name = '$1' AND state = 'active'")" = 1 ]; \
+		do sleep 0.05; done
 }
 
 # by another session, and by the end of the server's patience
 for kind in "one key" encryption sum; do
 	background "cancelled" "$(endless "$kind")"
-	is "$(sql "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'cancelled'")" t "cancelled: $kind"
+	is "$(sql "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'cancelled'")" t \
+		"cancelled: $kind"
 	wait "$background"
 	like "$(cat "$scratch/cancelled.err")" 'canceling statement due to user request' "and told so: $kind"
 	background "terminated" "$(endless "$kind")"
-	is "$(sql "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'terminated'")" t "terminated: $kind"
+	is "$(sql "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'terminated'")" \
+		t "terminated: $kind"
 	wait "$background"
 	like "$(cat "$scratch/terminated.err")" 'terminating connection due to administrator command' "and told so: $kind"
 done

@@ -28,7 +28,8 @@ for name, result, arguments in [
     ('PQsocket', ctypes.c_int, [ctypes.c_void_p]),
     ('PQsendQuery', ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p]),
     ('PQsendQueryParams', ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p,
-                                         ctypes.POINTER(ctypes.c_char_p), ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int]),
+                                         ctypes.POINTER(ctypes.c_char_p), ctypes.c_void_p, ctypes.c_void_p,
+                                             ctypes.c_int]),
     ('PQconsumeInput', ctypes.c_int, [ctypes.c_void_p]),
     ('PQisBusy', ctypes.c_int, [ctypes.c_void_p]),
     ('PQgetResult', ctypes.c_void_p, [ctypes.c_void_p]),
@@ -78,7 +79,8 @@ class Session:
             raise Error(message=pq.PQerrorMessage(self.connection).decode())
         self.pid = pq.PQbackendPID(self.connection)
         self.notices = []
-        self.receiver = NOTICE_RECEIVER(lambda _, result: self.notices.append(pq.PQresultErrorField(result, ord('M')).decode()))
+        self.receiver = NOTICE_RECEIVER(lambda _, result:
+            self.notices.append(pq.PQresultErrorField(result, ord('M')).decode()))
         pq.PQsetNoticeReceiver(self.connection, ctypes.cast(self.receiver, ctypes.c_void_p), None)
 
     def close(self):
@@ -89,7 +91,8 @@ class Session:
     def start(self, statement, *parameters, binary=False):
         if parameters or binary:
             values = (ctypes.c_char_p * len(parameters))(*(None if p is None else str(p).encode() for p in parameters))
-            sent = pq.PQsendQueryParams(self.connection, statement.encode(), len(parameters), None, values, None, None, int(binary))
+            sent = pq.PQsendQueryParams(self.connection, statement.encode(), len(parameters), None, values, None, None,
+                int(binary))
         else:
             sent = pq.PQsendQuery(self.connection, statement.encode())
         if not sent:
@@ -118,7 +121,8 @@ class Session:
             if status == FATAL_ERROR:
                 error = error or Error(result)
             elif status == TUPLES_OK:
-                rows = [tuple(None if pq.PQgetisnull(result, r, c) else decode(ctypes.string_at(pq.PQgetvalue(result, r, c), pq.PQgetlength(result, r, c)))
+                rows = [tuple(None if pq.PQgetisnull(result, r, c)
+                    else decode(ctypes.string_at(pq.PQgetvalue(result, r, c), pq.PQgetlength(result, r, c)))
                               for c in range(pq.PQnfields(result))) for r in range(pq.PQntuples(result))]
             pq.PQclear(result)
             if status in (COPY_IN, COPY_OUT):

@@ -30,7 +30,8 @@ def at(minutes):
 
 def begin(settings='scale = 0', hours=2):
     """Two meters with some hours of readings."""
-    admin.run(f"SELECT begin_metering($${settings}$$); SELECT add_meters('m', 2, 'r'); SELECT send('m.', '{h}', '{at(60 * hours)}')")
+    admin.run(f"SELECT begin_metering($${settings}$$); SELECT add_meters('m', 2, 'r'); SELECT send('m.', '{h}', "
+        f"'{at(60 * hours)}')")
 
 
 def late(meter, minute, value, session=collector):
@@ -60,7 +61,8 @@ def waits(session, seconds=30):
 
 
 def steps():
-    return [row[0] for row in admin.rows("SELECT concat_ws(' ', step, EXTRACT(epoch FROM starts - $1)::int / 60) FROM metering.rollup_log ORDER BY id", h)]
+    return [row[0] for row in admin.rows("SELECT concat_ws(' ', step, EXTRACT(epoch FROM starts - $1)::int / 60) FROM "
+        "metering.rollup_log ORDER BY id", h)]
 
 
 def wrong():
@@ -88,10 +90,12 @@ for slot in range(48):
     first.finish()
 collector.run('COMMIT')
 is_(staged(), 50, 'and nothing is swept away')
-is_([failure(admin.run, f"SELECT metering.purge('metering.reading_{slot:02}', NULL, NULL)").sqlstate for slot in (0, 47)],
+is_([failure(admin.run, f"SELECT metering.purge('metering.reading_{slot:02}', NULL, NULL)").sqlstate
+    for slot in (0, 47)],
     ['55000', '55000'], 'nor purged by whoever owns it')
 first.run(rollup(400))
-is_((admin.one('SELECT starts_at = $1 FROM metering.setting', h), staged()), ('t', 0), 'metering starts with the oldest')
+is_((admin.one('SELECT starts_at = $1 FROM metering.setting', h), staged()), ('t', 0),
+    'metering starts with the oldest')
 is_(wrong(), [], 'and counts every reading')
 is_(admin.one("SELECT sum(refused) FROM metering.rollup_log"), '0', 'none is refused')
 collector.run('BEGIN; SELECT FROM metering.meter LIMIT 1')
@@ -113,23 +117,31 @@ first.run(rollup(140))
 is_(steps(), ['hour 0'], 'an hour that nobody has sent a reading of waits for newer ones')
 collector.run(f"SELECT send('m.', '{at(120)}', '{at(125)}')")
 first.run(rollup(140))
-is_(admin.one("SELECT count(*) FROM metering.gap WHERE read_at >= $1 AND read_at < $1::timestamptz + interval '1 hour'", at(60)), '36',
+is_(admin.one("SELECT count(*) FROM metering.gap WHERE read_at >= $1 AND read_at < $1::timestamptz + interval '1 "
+    "hour'", at(60)), '36',
     'the readings that are missing are asked for as they were to be sent')
 is_(admin.rows('SELECT DISTINCT until FROM metering.acknowledged'), [(at(0),)], 'and no meter may forget them')
 is_(wrong(), [], 'what came is counted')
 admin.run("SELECT begin_metering(); SELECT add_meters('m', 3, 'r')")
 admin.run(f"SELECT send('m.', '{h}', '{at(60)}')")
-second.run("BEGIN; UPDATE metering.setting SET bill_window = '4 hours'; UPDATE metering.setting SET zone = 'Asia/Kolkata'")
-is_(second.one('SELECT count(*) FROM metering.setting_history'), '0', 'when a change holds from is not decided before it is committed')
+second.run("BEGIN; UPDATE metering.setting SET bill_window = '4 hours'; UPDATE metering.setting SET zone = "
+    "'Asia/Kolkata'")
+is_(second.one('SELECT count(*) FROM metering.setting_history'), '0',
+    'when a change holds from is not decided before it is committed')
 second.run('COMMIT')
 is_(admin.rows(history), [('1', 't', 't')], 'several changes are one')
-is_(admin.rows("SELECT bill_window, zone FROM metering.setting_history"), [('02:00:00', 'UTC')], 'and what held before is what is kept')
-for what, prepare, after in [('a clock that went back', "UPDATE metering.progress SET sealed_until = date_trunc('hour', now()) + interval '7 hours', billed_until = date_trunc('hour', now()) + interval '5 hours'", 7),
+is_(admin.rows("SELECT bill_window, zone FROM metering.setting_history"), [('02:00:00', 'UTC')],
+    'and what held before is what is kept')
+for what, prepare, after in [('a clock that went back',
+        "UPDATE metering.progress SET sealed_until = date_trunc('hour', now()) + interval '7 hours', billed_until = "
+            "date_trunc('hour', now()) + interval '5 hours'", 7),
                              ('a tolerance of hours', "UPDATE metering.setting SET clock_tolerance = '9 hours'", 9)]:
-    admin.run(f"SELECT begin_metering(); SELECT add_meters('m', 3, 'r'); SELECT send('m.', '{h}', '{at(60)}'); SELECT metering.next_step('{at(1)}')")
+    admin.run(f"SELECT begin_metering(); SELECT add_meters('m', 3, 'r'); SELECT send('m.', '{h}', '{at(60)}'); SELECT "
+        f"metering.next_step('{at(1)}')")
     admin.run(prepare)
     admin.run("UPDATE metering.setting SET reading_interval = '15 min'")
-    is_(admin.one(f"SELECT min(until) > now() + interval '{after - 1} hours' FROM metering.setting_history"), 't', f'behind {what} too')
+    is_(admin.one(f"SELECT min(until) > now() + interval '{after - 1} hours' FROM metering.setting_history"), 't',
+        f'behind {what} too')
 
 # ---- a reading that is not committed when its hour is due ----
 
@@ -139,7 +151,8 @@ forget('m1', 5)
 collector.run('BEGIN')
 collector.rows(INSERT, 'm1', at(5), 77)
 first.run(rollup(300))
-ok(any('is still being written to' in notice for notice in first.notices), 'an hour that is being written to is left alone, with a notice', first.notices)
+ok(any('is still being written to' in notice for notice in first.notices),
+    'an hour that is being written to is left alone, with a notice', first.notices)
 is_((steps(), staged()), ([], 71), 'nothing is sealed and nothing lost')
 is_(sqlstate(second.rows, INSERT, 'm2', at(200), 1), 'none', 'others go on')
 admin.rows("INSERT INTO sent VALUES ('m2', $1, 1)", at(200))
@@ -157,7 +170,8 @@ admin.run(f"SELECT metering.next_step('{at(300)}')")
 first.run('BEGIN')
 first.run(f"SELECT metering.seal_hour('{h}')")
 collector.run("SET lock_timeout = '10s'")
-is_([sqlstate(collector.rows, INSERT, 'm2', at(180 + 60 * hour), 1) for hour in range(26)], ['none'] * 26, 'while an hour is sealed others take readings')
+is_([sqlstate(collector.rows, INSERT, 'm2', at(180 + 60 * hour), 1) for hour in range(26)], ['none'] * 26,
+    'while an hour is sealed others take readings')
 admin.rows("INSERT INTO sent SELECT 'm2', $1::timestamptz + i * interval '1 hour', 1 FROM generate_series(3, 28) i", h)
 collector.start(INSERT, 'm1', at(5), 77)
 is_(waits(collector), {first.pid}, 'a late reading of the same hour waits')
@@ -168,9 +182,11 @@ collector.finish()
 second.finish()
 admin.rows("INSERT INTO sent VALUES ('m1', $1, 77, true)", at(5))
 second.run(rollup(195))
-is_([step for step in steps() if step != 'late'], ['hour 0', 'hour 60', 'window 0', 'hour 120'], 'which finds the hour sealed, and goes on')
+is_([step for step in steps() if step != 'late'], ['hour 0', 'hour 60', 'window 0', 'hour 120'],
+    'which finds the hour sealed, and goes on')
 is_(wrong(), [], 'the late reading is in the bill, and not in the hour')
-is_(admin.one("SELECT readings FROM metering.bill_window WHERE meter_id = 'm1' AND window_start = $1", h), '24', 'in its own window, which was open')
+is_(admin.one("SELECT readings FROM metering.bill_window WHERE meter_id = 'm1' AND window_start = $1", h), '24',
+    'in its own window, which was open')
 
 # ---- two roll-ups ----
 
@@ -186,7 +202,8 @@ is_(wrong(), [], 'exactly')
 begin()
 admin.run(f"SELECT metering.next_step('{at(300)}')")
 # both know what is next; only one does it
-is_(first.rows(f"SELECT step FROM metering.next_step('{at(300)}')"), second.rows(f"SELECT step FROM metering.next_step('{at(300)}')"), 'two roll-ups have the same plan')
+is_(first.rows(f"SELECT step FROM metering.next_step('{at(300)}')"),
+    second.rows(f"SELECT step FROM metering.next_step('{at(300)}')"), 'two roll-ups have the same plan')
 first.run('BEGIN')
 first.run(f"SELECT metering.seal_hour('{h}')")
 second.start(f"SELECT metering.seal_hour('{h}')")
@@ -211,7 +228,8 @@ first.run(rollup(75))
 late('m1', 5, 11)
 admin.run(f"SELECT metering.seal_hour('{at(60)}')")
 first.run(rollup(136))
-is_(admin.rows("SELECT meter_id, readings, carried, missing FROM metering.bill_window LEFT JOIN metering.incomplete USING (meter_id, window_start) ORDER BY 1"),
+is_(admin.rows("SELECT meter_id, readings, carried, missing FROM metering.bill_window LEFT JOIN metering.incomplete "
+    "USING (meter_id, window_start) ORDER BY 1"),
     [('m1', '24', '0', None), ('m2', '23', '0', '1')], 'a reading that comes after its hour is in its window')
 is_(wrong(), [], 'and not in the hour')
 begin(hours=4)
@@ -222,9 +240,11 @@ is_(admin.rows(f"SELECT step FROM metering.next_step('{at(300)}')"), [('window',
 late('m1', 5, 11)
 admin.run(f"SELECT metering.seal_window('{h}')")
 first.run(rollup(300))
-is_(admin.rows("SELECT readings, carried FROM metering.bill_window WHERE meter_id = 'm1' ORDER BY window_start LIMIT 2"), [('23', '0'), ('25', '1')],
+is_(admin.rows("SELECT readings, carried FROM metering.bill_window WHERE meter_id = 'm1' ORDER BY window_start LIMIT "
+    "2"), [('23', '0'), ('25', '1')],
     'one that comes when its window is being sealed is in the next')
-is_(admin.rows("SELECT * FROM metering.incomplete WHERE meter_id = 'm1' AND window_start = $1", h), [], 'and its own window lacks nothing any more')
+is_(admin.rows("SELECT * FROM metering.incomplete WHERE meter_id = 'm1' AND window_start = $1", h), [],
+    'and its own window lacks nothing any more')
 is_(wrong(), [], 'exactly once')
 
 # ---- where a roll-up cannot commit ----
@@ -232,9 +252,11 @@ is_(wrong(), [], 'exactly once')
 begin()
 first.run('BEGIN')
 error = failure(first.run, rollup(300))
-is_((error.sqlstate, error.message), ('2D000', 'invalid transaction termination'), 'a roll-up in a transaction block is an error')
+is_((error.sqlstate, error.message), ('2D000', 'invalid transaction termination'),
+    'a roll-up in a transaction block is an error')
 first.run('ROLLBACK')
-is_((steps(), staged(), admin.one('SELECT sealed_until FROM metering.progress')), ([], 48, None), 'and has done nothing')
+is_((steps(), staged(), admin.one('SELECT sealed_until FROM metering.progress')), ([], 48, None),
+    'and has done nothing')
 is_(sqlstate(first.run, f"DO $$ BEGIN {rollup(300)}; END $$"), 'none', 'in a DO block it is not')
 is_(wrong(), [], 'and does all')
 
@@ -276,7 +298,8 @@ for kind in ('hour', 'window'):
         if kind == 'window':
             admin.run(f"SELECT metering.next_step('{at(300)}'); SELECT metering.seal_hour('{h}')")
             admin.run(f"SELECT metering.seal_hour('{at(60)}')")
-        before = admin.one('SELECT (SELECT count(*) FROM metering.reading) || $$ $$ || (SELECT count(*) FROM metering.partial) || $$ $$ || (SELECT count(*) FROM metering.region_hour)')
+        before = admin.one('SELECT (SELECT count(*) FROM metering.reading) || $$ $$ || (SELECT count(*) FROM '
+            'metering.partial) || $$ $$ || (SELECT count(*) FROM metering.region_hour)')
         # all is done but the log: the partition is empty already
         second.run('BEGIN; ' + HOLD)
         victim = Session()
@@ -288,10 +311,12 @@ for kind in ('hour', 'window'):
             victim.cancel()
         elif how == 'terminated':
             admin.one('SELECT pg_terminate_backend($1)', victim.pid)
-        is_(sqlstate(victim.finish), {'cancelled': '57014', 'timed out': '57014', 'terminated': '57P01'}[how], f'{kind}: is {how}')
+        is_(sqlstate(victim.finish), {'cancelled': '57014', 'timed out': '57014', 'terminated': '57P01'}[how],
+            f'{kind}: is {how}')
         victim.close()
         second.run('ROLLBACK')
-        is_(admin.one('SELECT (SELECT count(*) FROM metering.reading) || $$ $$ || (SELECT count(*) FROM metering.partial) || $$ $$ || (SELECT count(*) FROM metering.region_hour)'), before,
+        is_(admin.one('SELECT (SELECT count(*) FROM metering.reading) || $$ $$ || (SELECT count(*) FROM '
+            'metering.partial) || $$ $$ || (SELECT count(*) FROM metering.region_hour)'), before,
             f'{kind}: nothing has changed')
         first.run(rollup(300))
         is_((steps()[:3], wrong()), (['hour 0', 'hour 60', 'window 0'], []), f'{kind}: the next roll-up does it')
@@ -303,7 +328,8 @@ begin(hours=4)
 forget('m1', 5)
 first.run(rollup(195))
 readers = []
-for view in ('gap', 'health', 'acknowledged', 'progress', 'rollup_log', 'bill', 'region_load', 'staging_table', 'staging_grant'):
+for view in ('gap', 'health', 'acknowledged', 'progress', 'rollup_log', 'bill', 'region_load', 'staging_table',
+        'staging_grant'):
     reader = Session()
     reader.run(f'BEGIN; DECLARE c CURSOR FOR SELECT * FROM metering.{view}; FETCH 1 FROM c')
     readers.append(reader)
@@ -336,7 +362,8 @@ admin.run('CREATE ROLE stranger LOGIN')
 for what, role, table, statement in [
         ('a session that reads staging', 'postgres', 'hour', 'SELECT count(*) FROM metering.reading'),
         ('one that reads partial totals', 'postgres', 'window', 'SELECT count(*) FROM metering.partial'),
-        ('a role without rights that asks for the partitions', 'stranger', 'hour', 'SELECT count(*) FROM pg_partition_tree({tree})')]:
+        ('a role without rights that asks for the partitions', 'stranger', 'hour',
+            'SELECT count(*) FROM pg_partition_tree({tree})')]:
     begin("patience = '8 s'", hours=4)
     first.run(rollup(75))
     if table == 'window':
@@ -346,20 +373,25 @@ for what, role, table, statement in [
     idle.run('BEGIN; ' + statement.format(tree=admin.one("SELECT 'metering.reading'::regclass::oid")))
     first.notices.clear()
     is_(failure(first.run, rollup(300)), None, f'a roll-up does not wait for {what}')
-    ok(any(f'session {idle.pid} of role "{role}" (idle)' in notice for notice in first.notices), 'and says who it is', first.notices)
+    ok(any(f'session {idle.pid} of role "{role}" (idle)' in notice for notice in first.notices), 'and says who it is',
+        first.notices)
     is_(steps(), before, 'and leaves the rest to the next one')
     is_(sqlstate(collector.rows, INSERT, 'm1', at(65), 1), 'none', 'readings come in')
-    is_(admin.rows("SELECT blocked_by, blocked_since <= now(), problems::text LIKE '%could not lock staging%' FROM metering.health"),
+    is_(admin.rows("SELECT blocked_by, blocked_since <= now(), problems::text LIKE '%could not lock staging%' FROM "
+        "metering.health"),
         [(f'session {idle.pid} of role "{role}" (idle)', 't', 't')], 'health names the session')
-    is_(admin.rows('SELECT blocked_by, blocked_since FROM metering.progress'), admin.rows('SELECT blocked_by, blocked_since FROM metering.health'), 'so does progress')
+    is_(admin.rows('SELECT blocked_by, blocked_since FROM metering.progress'),
+        admin.rows('SELECT blocked_by, blocked_since FROM metering.health'), 'so does progress')
     is_(sqlstate(idle.run, 'SELECT 1'), 'none', 'whose time is not over yet')
     time.sleep(8)
     first.notices.clear()
     is_(failure(first.run, rollup(300)), None, 'when it is over')
-    ok(any(f'session {idle.pid} of role "{role}" (idle) was ended' in notice for notice in first.notices), 'the session is ended, and the roll-up says so', first.notices)
+    ok(any(f'session {idle.pid} of role "{role}" (idle) was ended' in notice for notice in first.notices),
+        'the session is ended, and the roll-up says so', first.notices)
     is_(sqlstate(idle.run, 'SELECT 1'), '57P01', 'by an administrator\'s command')
     is_([step for step in steps() if step != 'late'][:3], ['hour 0', 'hour 60', 'window 0'], 'and the roll-up goes on')
-    is_((wrong(), admin.rows('SELECT blocked_by, blocked_since FROM metering.health')), ([], [(None, None)]), 'with exact totals, and health has nothing to say of it')
+    is_((wrong(), admin.rows('SELECT blocked_by, blocked_since FROM metering.health')), ([], [(None, None)]),
+        'with exact totals, and health has nothing to say of it')
     idle.close()
 
 # prepared transactions cannot be ended: they are named
@@ -370,11 +402,14 @@ first.run(rollup(300))
 time.sleep(1)
 first.notices.clear()
 first.run(rollup(300))
-ok(any('by prepared transaction "forgotten" of role "postgres"' in notice for notice in first.notices), 'a prepared transaction is named', first.notices)
-is_((steps(), admin.one('SELECT blocked_by FROM metering.health')), (['hour 0'], 'prepared transaction "forgotten" of role "postgres"'), 'and holds the roll-up up')
+ok(any('by prepared transaction "forgotten" of role "postgres"' in notice for notice in first.notices),
+    'a prepared transaction is named', first.notices)
+is_((steps(), admin.one('SELECT blocked_by FROM metering.health')),
+    (['hour 0'], 'prepared transaction "forgotten" of role "postgres"'), 'and holds the roll-up up')
 second.run("ROLLBACK PREPARED 'forgotten'")
 first.run(rollup(300))
-is_((steps()[:3], wrong(), admin.one('SELECT blocked_by FROM metering.health')), (['hour 0', 'hour 60', 'window 0'], [], None), 'until it is gone')
+is_((steps()[:3], wrong(), admin.one('SELECT blocked_by FROM metering.health')),
+    (['hour 0', 'hour 60', 'window 0'], [], None), 'until it is gone')
 
 # ---- somebody who looks every 100 ms ----
 
@@ -405,26 +440,34 @@ for minutes in range(75, 500, 30):
 looking.clear()
 for thread in monitors:
     thread.join()
-is_([notice for notice in first.notices if 'in use' in notice or 'next roll-up' in notice], [], 'monitoring holds nothing up')
-is_((steps()[:6], wrong()), (['hour 0', 'hour 60', 'window 0', 'hour 120', 'hour 180', 'window 120'], []), 'everything is sealed')
+is_([notice for notice in first.notices if 'in use' in notice or 'next roll-up' in notice], [],
+    'monitoring holds nothing up')
+is_((steps()[:6], wrong()), (['hour 0', 'hour 60', 'window 0', 'hour 120', 'hour 180', 'window 120'], []),
+    'everything is sealed')
 ok(len(looks) > 10, f'{len(looks)} looks, of which the longest took {max(looks):.2f} s')
 
 # ---- all at once ----
 
 COLLECTORS, METERS, HOURS = 10, 4, 8
 # late readings of the last hour are enough for a total
-admin.run("SELECT begin_metering('scale = 0, min_share = 0.05'); CREATE TABLE truth (meter_id text, read_at timestamptz, value numeric, is_late boolean)")
-admin.run(f"INSERT INTO metering.meter (meter_id, region) SELECT format('c%s-%s', c, m), 'region ' || m % 2 FROM generate_series(0, {COLLECTORS - 1}) c, generate_series(1, {METERS}) m")
-admin.run(f'''INSERT INTO truth SELECT format('c%s-%s', c, m), '{h}'::timestamptz + i * interval '5 min', (c * 7919 + m * 104729 + i * 31) % 5000, m = 1 AND i % 5 = 2
-    FROM generate_series(0, {COLLECTORS - 1}) c, generate_series(1, {METERS}) m, generate_series(0, {12 * HOURS - 1}) i''')
+admin.run("SELECT begin_metering('scale = 0, min_share = 0.05'); CREATE TABLE truth (meter_id text, read_at "
+    "timestamptz, value numeric, is_late boolean)")
+admin.run(f"INSERT INTO metering.meter (meter_id, region) SELECT format('c%s-%s', c, m), 'region ' || m % 2 FROM "
+    f"generate_series(0, {COLLECTORS - 1}) c, generate_series(1, {METERS}) m")
+admin.run(f'''INSERT INTO truth SELECT format('c%s-%s', c, m), '{h}'::timestamptz + i * interval '5 min',
+    (c * 7919 + m * 104729 + i * 31) % 5000, m = 1 AND i % 5 = 2
+    FROM generate_series(0, {COLLECTORS - 1}) c, generate_series(1, {METERS}) m,
+        generate_series(0, {12 * HOURS - 1}) i''')
 admin.run(f"UPDATE metering.setting SET starts_at = '{h}'")
 key = admin.one("SELECT public FROM pipeline_key WHERE name = 'first'")
 with open(os.environ['SERVER_LOG'] + '.key', 'w') as file:
     file.write(key)
 lines = {}
 for number in 1, 2:        # two encryptions of each reading
-    plain = admin.copy_out("COPY (SELECT meter_id, to_char(read_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SSZ'), value FROM truth ORDER BY read_at, meter_id) TO STDOUT (FORMAT csv)")
-    encrypted = subprocess.run(['paillier', 'encrypt', '--quiet', '--min-bits', '128', '--key', os.environ['SERVER_LOG'] + '.key'], input=plain, stdout=subprocess.PIPE, check=True).stdout
+    plain = admin.copy_out("COPY (SELECT meter_id, to_char(read_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SSZ'), "
+        "value FROM truth ORDER BY read_at, meter_id) TO STDOUT (FORMAT csv)")
+    encrypted = subprocess.run(['paillier', 'encrypt', '--quiet', '--min-bits', '128', '--key',
+        os.environ['SERVER_LOG'] + '.key'], input=plain, stdout=subprocess.PIPE, check=True).stdout
     lines[number] = encrypted.splitlines(keepends=True)
 is_late = [row[0] == 't' for row in admin.rows('SELECT is_late FROM truth ORDER BY read_at, meter_id')]
 per_slot = COLLECTORS * METERS
@@ -464,7 +507,8 @@ def wait_for(hours, meanwhile):
 
 @guarded
 def collect(number):
-    session = Session(options='-c application_name=collector -c jit=off -c paillier.min_key_bits=128 -c statement_timeout=60s')
+    session = Session(options='-c application_name=collector -c jit=off -c paillier.min_key_bits=128 -c '
+        'statement_timeout=60s')
     mine = lambda hour, which, wanted: [lines[which][i] for i in range(hour * 12 * per_slot, (hour + 1) * 12 * per_slot)
                                         if lines[which][i].startswith(f'c{number}-'.encode()) and is_late[i] in wanted]
     for hour in range(HOURS):
@@ -518,9 +562,12 @@ def watch():
         for row in session.rows('''WITH locks AS MATERIALIZED (SELECT * FROM pg_locks)
                 SELECT a.application_name, COALESCE(l.relation::regclass::text, l.locktype), l.mode, b.application_name,
                     EXISTS (SELECT FROM locks x WHERE x.relation = l.relation AND x.mode = 'AccessExclusiveLock')
-                FROM locks l JOIN pg_stat_activity a USING (pid), unnest(pg_blocking_pids(l.pid)) AS blocker JOIN pg_stat_activity b ON b.pid = blocker WHERE NOT l.granted AND l.locktype <> 'extend' '''):
+                FROM locks l JOIN pg_stat_activity a USING (pid),
+                    unnest(pg_blocking_pids(l.pid)) AS blocker JOIN pg_stat_activity b ON b.pid = blocker
+                        WHERE NOT l.granted AND l.locktype <> 'extend' '''):
             waiting.add(row)
-        sealed[0] = int(session.one(f"SELECT COALESCE(EXTRACT(epoch FROM sealed_until - '{h}')::int / 3600, 0) FROM metering.progress"))
+        sealed[0] = int(session.one(f"SELECT COALESCE(EXTRACT(epoch FROM sealed_until - '{h}')::int / 3600, 0) FROM "
+            f"metering.progress"))
     session.close()
 
 
@@ -531,7 +578,8 @@ for thread in others + collectors:
     thread.start()
 for thread in collectors:
     thread.join()
-diag(f'{len(lines[1])} readings, and many of them again, sent in {time.monotonic() - began:.1f} s; the longest statement of a collector took {max(longest):.2f} s')
+diag(f'{len(lines[1])} readings, and many of them again, sent in {time.monotonic() - began:.1f} s; the longest '
+    f'statement of a collector took {max(longest):.2f} s')
 time.sleep(0.5)
 sending.clear()
 for thread in others:
@@ -540,25 +588,37 @@ is_(errors, [], 'ten collectors, two roll-ups and a reader: no error')
 for row in sorted(waiting, key=str):
     diag('{} waited for {} in mode {}, held or wanted by {}'.format(*row))
 ingest = [row for row in waiting if row[0] == 'collector']
-is_([row for row in ingest if not row[1].startswith('metering.reading_')], [], 'a collector waits for nothing but a partition')
+is_([row for row in ingest if not row[1].startswith('metering.reading_')], [],
+    'a collector waits for nothing but a partition')
 is_([row for row in ingest if row[4] != 't' and row[3] == 'rollup'], [], 'and only for one that is being sealed')
-is_([row for row in ingest if row[3] not in ('rollup', 'reader', 'collector')], [], 'by a roll-up, or what waits for it as well')
-is_([row for row in waiting if row[3] == 'collector' and row[0] == 'collector'], [], 'collectors do not wait for each other')
+is_([row for row in ingest if row[3] not in ('rollup', 'reader', 'collector')], [],
+    'by a roll-up, or what waits for it as well')
+is_([row for row in waiting if row[3] == 'collector' and row[0] == 'collector'], [],
+    'collectors do not wait for each other')
 
 first.run(f"CALL metering.rollup('{h}'::timestamptz + {HOURS} * interval '1 hour' + interval '15 min')")
 # nobody has sent a reading of the hours of the next window
 for hour in HOURS, HOURS + 1:
     admin.run(f"SELECT metering.seal_hour('{at(60 * hour)}')")
 first.run(f"CALL metering.rollup('{h}'::timestamptz + {HOURS + 3} * interval '1 hour')")
-is_(admin.one(f"SELECT count(*) FROM metering.region_hour WHERE hour < '{h}'::timestamptz + {HOURS} * interval '1 hour'"), str(2 * HOURS), 'every hour is sealed')
+is_(admin.one(f"SELECT count(*) FROM metering.region_hour WHERE hour < '{h}'::timestamptz + {HOURS} * interval '1 "
+    f"hour'"), str(2 * HOURS), 'every hour is sealed')
 is_(staged(), 0, 'nothing is left')
-is_(admin.rows('''SELECT region, hour, total, expected FROM (SELECT region, hour, decrypted(r.total) AS total, r.readings FROM metering.region_hour r WHERE r.readings > 0) r
-    FULL JOIN (SELECT region, metering.utc_hour(read_at) AS hour, sum(value) AS expected, count(*) AS readings FROM truth JOIN metering.meter USING (meter_id) WHERE NOT is_late GROUP BY 1, 2) e
-    USING (region, hour) WHERE (total, r.readings) IS DISTINCT FROM (expected, e.readings)'''), [], 'every regional hour is exact: what came in time, once')
-is_(admin.rows('''SELECT meter_id, b.total, e.total, b.readings, e.readings FROM (SELECT meter_id, sum(decrypted(total)) AS total, sum(readings) AS readings FROM metering.bill_window GROUP BY 1) b
-    FULL JOIN (SELECT meter_id, sum(value) AS total, count(*) AS readings FROM truth GROUP BY 1) e USING (meter_id) WHERE (b.total, b.readings) IS DISTINCT FROM (e.total, e.readings)'''), [],
+is_(admin.rows('''SELECT region, hour, total, expected
+    FROM (SELECT region, hour, decrypted(r.total) AS total,
+        r.readings FROM metering.region_hour r WHERE r.readings > 0) r
+    FULL JOIN (SELECT region, metering.utc_hour(read_at) AS hour, sum(value) AS expected,
+        count(*) AS readings FROM truth JOIN metering.meter USING (meter_id) WHERE NOT is_late GROUP BY 1, 2) e
+    USING (region, hour) WHERE (total, r.readings) IS DISTINCT
+        FROM (expected, e.readings)'''), [], 'every regional hour is exact: what came in time, once')
+is_(admin.rows('''SELECT meter_id, b.total, e.total, b.readings,
+    e.readings FROM (SELECT meter_id, sum(decrypted(total)) AS total,
+        sum(readings) AS readings FROM metering.bill_window GROUP BY 1) b
+    FULL JOIN (SELECT meter_id, sum(value) AS total, count(*) AS readings FROM truth GROUP BY 1) e USING (meter_id)
+        WHERE (b.total, b.readings) IS DISTINCT FROM (e.total, e.readings)'''), [],
     'every bill is exact: everything, once')
-is_(admin.rows("SELECT sum(missing), (SELECT sum(late) > 0 FROM metering.rollup_log WHERE step <> 'window') FROM metering.window_grid WHERE window_start < $1",
+is_(admin.rows("SELECT sum(missing), (SELECT sum(late) > 0 FROM metering.rollup_log WHERE step <> 'window') FROM "
+    "metering.window_grid WHERE window_start < $1",
                at(60 * HOURS)), [('0', 't')], 'nothing is missing, and some was late')
 is_(int(admin.one('SELECT sum(duplicates) FROM metering.rollup_log')) > len(lines[1]), True, 'and much came twice')
 with open(os.environ['SERVER_LOG']) as file:

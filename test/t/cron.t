@@ -24,11 +24,14 @@ sql 'CREATE EXTENSION pg_cron; CREATE ROLE operator LOGIN; GRANT USAGE ON SCHEMA
 sql - >/dev/null <<-'SQL'
 	SELECT begin_metering('min_meters = 2');
 	SELECT metering.grant_access('operator', 'operator'), add_meters('m', 2, 'one');
-	SELECT send('m.', h, date_bin('5 min', now(), '2000-01-01 00:00Z')) FROM date_bin('2 hours', now() - interval '6 hours', '2000-01-01 00:00Z') h;
+	SELECT send('m.', h, date_bin('5 min', now(), '2000-01-01 00:00Z'))
+		FROM date_bin('2 hours', now() - interval '6 hours', '2000-01-01 00:00Z') h;
 SQL
 # once a minute is as often as old versions can: a job that runs at the start does not keep anybody waiting
-is "$(sql "SELECT cron.schedule('roll-up', '*/5 * * * *', 'CALL metering.rollup()') > 0" -U operator)" t "an operator schedules the roll-up"
-if [ "$(sql "SELECT string_to_array(split_part(extversion, '-', 1), '.')::int[] >= '{1,5}' FROM pg_extension WHERE extname = 'pg_cron'")" = t ]; then
+is "$(sql "SELECT cron.schedule('roll-up', '*/5 * * * *', 'CALL metering.rollup()') > 0" -U operator)" t \
+	"an operator schedules the roll-up"
+if [ "$(sql "SELECT string_to_array(split_part(extversion, '-', 1), '.')::int[] >= '{1,5}' FROM pg_extension
+	WHERE extname = 'pg_cron'")" = t ]; then
 	schedule='5 seconds'
 else
 	schedule='@reboot'
@@ -40,9 +43,12 @@ for ((i = 0; i < 300; i++)); do
 	[ "$(sql "SELECT count(*) FROM cron.job_run_details WHERE status IN ('succeeded', 'failed')")" = 0 ] || break
 	sleep 0.1
 done
-is "$(sql 'SELECT DISTINCT status, username, command FROM cron.job_run_details')" 'succeeded|operator|CALL metering.rollup()' "the job succeeds"
-is "$(sql "SELECT bool_and(readings = 24) AND count(*) >= 5 FROM metering.region_hour; SELECT bool_and(readings = 24) AND count(*) >= 4 FROM metering.bill_window;
-	SELECT count(*) - (SELECT count(*) FROM sent, metering.progress WHERE read_at >= sealed_until) FROM metering.reading")" $'t\nt\n0' "hours and windows are sealed"
+is "$(sql 'SELECT DISTINCT status, username, command FROM cron.job_run_details')" \
+	'succeeded|operator|CALL metering.rollup()' "the job succeeds"
+is "$(sql "SELECT bool_and(readings = 24) AND count(*) >= 5 FROM metering.region_hour;
+	SELECT bool_and(readings = 24) AND count(*) >= 4 FROM metering.bill_window;
+	SELECT count(*) - (SELECT count(*) FROM sent, metering.progress WHERE read_at >= sealed_until)
+		FROM metering.reading")" $'t\nt\n0' "hours and windows are sealed"
 is "$(sql "SELECT wrong_regions() UNION ALL SELECT wrong_meters()")" "" "exactly"
 is "$(sql "SELECT hours_overdue FROM metering.health")" 0 "and none is overdue"
 if [ "$schedule" = '5 seconds' ]; then

@@ -28,18 +28,23 @@ def create(schema):
 
 
 # Every way to look a key up; `value` is the row that comes when the extension is gone.
-USES = ['sum(ct)', 'sum(ct, 2)', 'ct + ct', 'ct - ct', '- ct', 'ct + 1', 'ct - 1', 'ct * 2', '2 * ct', 'paillier_rerandomize(ct)',
-        'paillier_valid(ct)', 'paillier_ciphertext(bytes, id)', 'paillier_sum_accum(NULL, ct)', 'paillier_sum_final(state)',
-        'paillier_sum_combine(state, state)', 'paillier_sum_accum_inv(state, ct)', 'state::text', 'paillier_sum_send(state)',
+USES = ['sum(ct)', 'sum(ct, 2)', 'ct + ct', 'ct - ct', '- ct', 'ct + 1', 'ct - 1', 'ct * 2', '2 * ct',
+    'paillier_rerandomize(ct)',
+        'paillier_valid(ct)', 'paillier_ciphertext(bytes, id)', 'paillier_sum_accum(NULL, ct)',
+            'paillier_sum_final(state)',
+        'paillier_sum_combine(state, state)', 'paillier_sum_accum_inv(state, ct)', 'state::text',
+            'paillier_sum_send(state)',
         # the key is below the limit of these sessions: only one that is registered may be used
         'paillier_encrypt(1, public)']
 
 
 def statement(use, value, gate):
     """The use, in a query whose row comes when the gate opens; the size of a table makes it see what happened."""
-    return f"""SELECT ({use}) IS NULL FROM (SELECT '{value['ct']}'::paillier_ciphertext AS ct, '{value['state']}'::paillier_sum AS state,
+    return f"""SELECT ({use}) IS NULL FROM (SELECT '{value['ct']}'::paillier_ciphertext AS ct,
+        '{value['state']}'::paillier_sum AS state,
         '{value['id']}'::text AS id, '{value['bytes']}'::bytea AS bytes,
-        '{value['public']}'::paillier_public_key AS public, pg_advisory_lock_shared({gate}), pg_relation_size('pg_class') OFFSET 0) s"""
+        '{value['public']}'::paillier_public_key AS public, pg_advisory_lock_shared({gate}),
+            pg_relation_size('pg_class') OFFSET 0) s"""
 
 
 def wait_for(count):
@@ -60,20 +65,24 @@ def dropped_within(schema, drop, what):
     block = Session(user='stranger')
     block.run(f'SET search_path = {schema}')
     block.start(f"""DO $$ DECLARE a paillier_ciphertext := '{value['ct']}'; BEGIN
-        PERFORM pg_advisory_lock_shared({GATE}); PERFORM pg_relation_size('pg_class'); PERFORM paillier_valid(a); END $$""")
+        PERFORM pg_advisory_lock_shared({GATE}); PERFORM pg_relation_size('pg_class'); PERFORM paillier_valid(a);
+            END $$""")
     cursor = Session(user='stranger')
     cursor.run(f"SET search_path = {schema}; BEGIN")
-    cursor.run(f"DECLARE c CURSOR FOR SELECT ct * i IS NULL FROM (SELECT '{value['ct']}'::paillier_ciphertext AS ct, generate_series(1, 5) AS i OFFSET 0) s")
+    cursor.run(f"DECLARE c CURSOR FOR SELECT ct * i IS NULL FROM (SELECT '{value['ct']}'::paillier_ciphertext AS ct, "
+        f"generate_series(1, 5) AS i OFFSET 0) s")
     wait_for(len(USES) + 1)
     admin.run(drop)
     admin.run(f'SELECT pg_advisory_unlock({GATE})')
     for use, session in strangers.items():
         error = failure(session.finish)
-        is_((error and error.sqlstate, error and error.message), ('42P01', 'key registry does not exist'), f'{what}: {use}')
+        is_((error and error.sqlstate, error and error.message), ('42P01', 'key registry does not exist'),
+            f'{what}: {use}')
     ok(failure(block.finish) is not None, f'{what}: a block of PL/pgSQL fails')
     cursor.run("SELECT pg_relation_size('pg_class')")
     is_(sqlstate(cursor.run, 'FETCH c'), '42P01', f'{what}: a cursor that is open')
-    is_([session.pid for session in [*strangers.values(), block] if session.one('SELECT pg_backend_pid()') != str(session.pid)], [],
+    is_([session.pid for session in [*strangers.values(), block]
+        if session.one('SELECT pg_backend_pid()') != str(session.pid)], [],
         f'{what}: every session goes on')
     for session in [*strangers.values(), block, cursor]:
         session.close()

@@ -10,11 +10,25 @@
 here=$(dirname "${BASH_SOURCE[0]}")
 
 # 256 and 8192 bits, made by paillier_keygen()
-small_public='{"kty":"DAJ","alg":"PAI-GN1","key_ops":["encrypt"],"n":"q4BNOk-N2xJLCCVyzmRhpesSoZscUrQAcV4BFl5JB7U","djn":true,"kid":"f19adc368c867b0fca280bed58276d99"}'
-large_public='{"kty":"DAJ","alg":"PAI-GN1","key_ops":["encrypt"],"n":"sY1KOdsXajZqyhTyorAnKk3NQgyTC51hdavKeXhu8f_66Vv0fALcvhCMD89FK3pADfgYEuxiinIvYeNQqLGHJpkjtycoZGW5Imhewg2Jd5ofP-SWI3QwXzHu2EqK77ijt_LW_k-0AENqJDB10llI8EQ19aSPes4w2ohpBP5tU0BPazIuArprAGGJGcncaYPtL33PqozEVbsUu0GQcsmVIYfXzfpD4SR7C-i70XPpSD_QdSvAb6tK3GJwt_sHBNKNZ3zyNb9BjDvb0fPWrbfrGzAUcG3Ygkg7Qc-7YkRasLnGJj2_1PLpkwanZ4d7lxzv0ELnPayt7VdLwdo-Xq_g5b2LnygYmL4mUBDsIiYI3S0Ec76P2cJqYMUO11YD8srWa3f8n9mBcGeNagBYFk6TGCNAYVJia31Vz0yeCfdJGSLmpA2mmF5BCJ_s9GeuKAnuD-y7cT6d_8odPPrJRLyVKNXU-pdIOT2H_PkKe0mVfaYi0tdmYZ__unXQY6D6vIicJFuu9pPoqlPOfeBS6BZpr_9zSX3fTD0WU3JSKO3DYn8Run3fLOY38Uk7tYcT8dpJEGpsVvyqay0QFqmeu4VyPDg3itXPWtA0AF4nSzVJK3DOPYRqZdbxzSNhwthtdFIe2Y9fpU_XrMkruLGi6jPjbrbHz0enSjrHSuzUaEENMoAnF6v5_oZqK8ny3n4O4C18p1PKOh5hkVg8kLJoIJrIuFnR9w-D0QdYb9vyx5pOvy-Y0iIbeb8ne-xIVw6UwmMme_T9eKnTyTl10IZo1HSrvj89PQ9FzcH4yGqO6IP1LmWH1Vo_52i2r1FXTjVy4KWj6s-TKusocsCnn337ZtSROSpbTi_RElZT5JbGlPyLMtr-BtRpaL6iBwR5mGi5hPj32C7f1PWgrO9cg50Lvhm-6gKXH93qWAb9XkvebfQ73392MzRY0OMWVnsUW8oteErwNlaKwKIWy7PeCNvrz9QhZfV2ULEMlk7kU80SiezaqMpLGAeI0uVxSEIxKmfS7mb3FjsvbSdqaJD_4TpSr10PjbLXBHt-WcIith8F-YsaMzamE8Vi9sYjdsDO4Bbq37WEdVT7-tiNE9hguCkP8YXtPzkb6OAQaocfDvehGaM2vJq38yy9aV7S652WwgFnynzX1lNZtnAvLcjj8br6dJ5iKS0mq39FQQpMf3xSVYS82or85hoTjQD5x3cpoR77AMdyz48o2FQ1znTJUOpEKFhepKugYnsHKXL5aMZYB47rE3M4H8l6Cly0vlLw2FCfXt6q0OxP2NeZfn7a_GfrTXfUvG_sSv7oEGsWIG5DaAIa9a3ZGLoQfBOj-8gh12LeaJyQzGOHvmFzb3pile1fGaYjGQ","djn":true,"kid":"945b3d83cd8f2adcbd95e1a6ef7de960"}'
+small_public='{"kty":"DAJ","alg":"PAI-GN1","key_ops":["encrypt"],"n":"q4BNOk-N2xJLCCVyzmRhpesSoZscUrQAcV4BFl5JB7U","d'\
+'jn":true,"kid":"f19adc368c867b0fca280bed58276d99"}'
+large_public='{"kty":"DAJ","alg":"PAI-GN1","key_ops":["encrypt"],"n":"sY1KOdsXajZqyhTyorAnKk3NQgyTC51hdavKeXhu8f_66Vv'\
+'0fALcvhCMD89FK3pADfgYEuxiinIvYeNQqLGHJpkjtycoZGW5Imhewg2Jd5ofP-SWI3QwXzHu2EqK77ijt_LW_k-0AENqJDB10llI8EQ19aSPes4w2oh'\
+'pBP5tU0BPazIuArprAGGJGcncaYPtL33PqozEVbsUu0GQcsmVIYfXzfpD4SR7C-i70XPpSD_QdSvAb6tK3GJwt_sHBNKNZ3zyNb9BjDvb0fPWrbfrGzA'\
+'UcG3Ygkg7Qc-7YkRasLnGJj2_1PLpkwanZ4d7lxzv0ELnPayt7VdLwdo-Xq_g5b2LnygYmL4mUBDsIiYI3S0Ec76P2cJqYMUO11YD8srWa3f8n9mBcGe'\
+'NagBYFk6TGCNAYVJia31Vz0yeCfdJGSLmpA2mmF5BCJ_s9GeuKAnuD-y7cT6d_8odPPrJRLyVKNXU-pdIOT2H_PkKe0mVfaYi0tdmYZ__unXQY6D6vIi'\
+'cJFuu9pPoqlPOfeBS6BZpr_9zSX3fTD0WU3JSKO3DYn8Run3fLOY38Uk7tYcT8dpJEGpsVvyqay0QFqmeu4VyPDg3itXPWtA0AF4nSzVJK3DOPYRqZdb'\
+'xzSNhwthtdFIe2Y9fpU_XrMkruLGi6jPjbrbHz0enSjrHSuzUaEENMoAnF6v5_oZqK8ny3n4O4C18p1PKOh5hkVg8kLJoIJrIuFnR9w-D0QdYb9vyx5p'\
+'Ovy-Y0iIbeb8ne-xIVw6UwmMme_T9eKnTyTl10IZo1HSrvj89PQ9FzcH4yGqO6IP1LmWH1Vo_52i2r1FXTjVy4KWj6s-TKusocsCnn337ZtSROSpbTi_'\
+'RElZT5JbGlPyLMtr-BtRpaL6iBwR5mGi5hPj32C7f1PWgrO9cg50Lvhm-6gKXH93qWAb9XkvebfQ73392MzRY0OMWVnsUW8oteErwNlaKwKIWy7PeCNv'\
+'rz9QhZfV2ULEMlk7kU80SiezaqMpLGAeI0uVxSEIxKmfS7mb3FjsvbSdqaJD_4TpSr10PjbLXBHt-WcIith8F-YsaMzamE8Vi9sYjdsDO4Bbq37WEdVT'\
+'7-tiNE9hguCkP8YXtPzkb6OAQaocfDvehGaM2vJq38yy9aV7S652WwgFnynzX1lNZtnAvLcjj8br6dJ5iKS0mq39FQQpMf3xSVYS82or85hoTjQD5x3c'\
+'poR77AMdyz48o2FQ1znTJUOpEKFhepKugYnsHKXL5aMZYB47rE3M4H8l6Cly0vlLw2FCfXt6q0OxP2NeZfn7a_GfrTXfUvG_sSv7oEGsWIG5DaAIa9a3'\
+'ZGLoQfBOj-8gh12LeaJyQzGOHvmFzb3pile1fGaYjGQ","djn":true,"kid":"945b3d83cd8f2adcbd95e1a6ef7de960"}'
 
 mkdir -m 777 "$scratch/archive"
-own_server "wal_level = logical" "wal_keep_size = 1GB" "archive_mode = on" "archive_command = 'cp %p $scratch/archive/%f'" "log_temp_files = 0" \
+own_server "wal_level = logical" "wal_keep_size = 1GB" "archive_mode = on" \
+	"archive_command = 'cp %p $scratch/archive/%f'" "log_temp_files = 0" \
 	"log_statement = ddl" "log_parameter_max_length = 0" "log_parameter_max_length_on_error = 0" \
 	"log_min_error_statement = panic" "log_error_verbosity = terse"
 gcc -O2 -o "$scratch/find_bytes" "$here/find_bytes.c" || {
@@ -25,7 +39,8 @@ export PGOPTIONS='-c paillier.min_key_bits=128 -c client_min_messages=warning'
 
 # ---- searching ----
 
-# patterns KIND KEY: look for the ciphertexts on standard input from now on; where there is a group before each, only for the
+# patterns KIND KEY: look for the ciphertexts on standard input from now on; where there is a group before each, only
+# for the
 # product of each group
 patterns() {
 	python3 "$scratch/patterns.py" "$1" "$2" >>"$scratch/patterns"
@@ -125,14 +140,16 @@ copy() {
 
 # all rows of a file in one statement, which writes them one by one
 insert() {
-	awk -F '\t' 'BEGIN { printf "INSERT INTO metering.reading VALUES" } { printf "%s ($$%s$$, $$%s$$, $$%s$$)", (NR > 1 ? "," : ""), $1, $2, $3 }' "$1" | sql - 2>"$scratch/errors"
+	awk -F '\t' 'BEGIN { printf "INSERT INTO metering.reading VALUES" } { printf "%s ($$%s$$, $$%s$$, $$%s$$)",
+		(NR > 1 ? "," : ""), $1, $2, $3 }' "$1" | sql - 2>"$scratch/errors"
 }
 
 fresh forensics_test 'paillier_metering CASCADE'
 sql - >/dev/null <<-SQL
 	SELECT paillier_register_key('$small_public');
 	UPDATE metering.setting SET key_id = paillier_key_id('$small_public'::paillier_public_key), min_meters = 3;
-	INSERT INTO metering.meter (meter_id, region) SELECT r || i, r FROM unnest(ARRAY['n', 's']) r, generate_series(1, 3) i;
+	INSERT INTO metering.meter (meter_id, region) SELECT r || i, r FROM unnest(ARRAY['n', 's']) r,
+		generate_series(1, 3) i;
 SQL
 
 # ---- what is staged: readings, some of them twice, some by INSERT, and a batch that is refused at its last line ----
@@ -153,10 +170,12 @@ refused() {
 refused 60 120 >"$scratch/refused"
 refused 60 90 >"$scratch/refused_late"
 cat "$scratch"/{main,late,again,refused,refused_late} | cut -f 3 | sort -u | patterns reading "$small_public"
-is "$(cat "$scratch"/{main,late,again,refused,refused_late} | cut -f 3 | sort -u | wc -l)" $((284 + 4 + 6 + 12 + 6)) "ciphertexts to look for"
+is "$(cat "$scratch"/{main,late,again,refused,refused_late} | cut -f 3 | sort -u | wc -l)" $((284 + 4 + 6 + 12 + 6)) \
+	"ciphertexts to look for"
 # what is finer than what is kept, and what is as fine but was not made new
 group() {
-	awk -F '\t' -v OFS='\t' -v first="$(at 0 | cut -c 12-13)" '{ hour = (substr($2, 12, 2) - first + 24) % 24; window = int(hour / 2) } '"$1"
+	awk -F '\t' -v OFS='\t' -v first="$(at 0 | cut -c 12-13)" \
+		'{ hour = (substr($2, 12, 2) - first + 24) % 24; window = int(hour / 2) } '"$1"
 }
 group '{ print $1 " " hour, $3 }' <"$scratch/main" | patterns meter-hour "$small_public"
 group '{ print substr($1, 1, 1) hour, $3 }' <"$scratch/main" | patterns region-hour "$small_public"
@@ -182,7 +201,8 @@ cluster_as_server pg_basebackup -D "$CLUSTER/backup_staged" -X stream -c fast
 ok $? "a base backup while readings are staged"
 cluster_as_server pg_basebackup -D "$CLUSTER/replica" -X stream -c fast -R
 mkdir "$scratch/dump_staged"
-pg_dump >"$scratch/dump_staged/plain" && pg_dump -Fc -Z0 >"$scratch/dump_staged/custom" && pg_dump --inserts >"$scratch/dump_staged/metering" &&
+pg_dump >"$scratch/dump_staged/plain" && pg_dump -Fc -Z0 >"$scratch/dump_staged/custom" &&
+	pg_dump --inserts >"$scratch/dump_staged/metering" &&
 	pg_dumpall >"$scratch/dump_staged/all"
 ok $? "dumps while readings are staged"
 {
@@ -196,8 +216,10 @@ replica_ctl() {
 replica_ctl start
 ok $? "a replica"
 flush
-is "$(search "$CLUSTER/data")" "reading-stored $((284 + 6 + 12))/312" "staged readings are in the data directory, as stored, with those of the batch that was refused"
-is "$(cut -d ' ' -f 3- "$scratch/found" | tr ' ' '\n' | sed 's/.*data//; s/[0-9]//g' | sort -u)" "/base//" "in tables only"
+is "$(search "$CLUSTER/data")" "reading-stored $((284 + 6 + 12))/312" \
+	"staged readings are in the data directory, as stored, with those of the batch that was refused"
+is "$(cut -d ' ' -f 3- "$scratch/found" | tr ' ' '\n' | sed 's/.*data//; s/[0-9]//g' | sort -u)" "/base//" \
+	"in tables only"
 nothing "the WAL" "$CLUSTER/data/pg_wal" "$scratch/archive"
 nothing "a base backup" "$CLUSTER/backup_staged"
 nothing "dumps" "$scratch/dump_staged"
@@ -219,22 +241,28 @@ insert "$scratch/refused_late"
 like "$(cat "$scratch/errors")" 'meter "nobody" is not registered' "a batch of late readings is refused"
 copy "$scratch/late"
 rollup 195
-is "$(sql "SELECT count(*) FILTER (WHERE hour < '$(at 120)'), count(*) FROM metering.partial")" "1|8" "late readings wait as partial totals"
+is "$(sql "SELECT count(*) FILTER (WHERE hour < '$(at 120)'), count(*) FROM metering.partial")" "1|8" \
+	"late readings wait as partial totals"
 rollup 300
-is "$(sql 'SELECT count(*), sum(readings), sum(carried) FROM metering.bill_window WHERE total IS NOT NULL; SELECT count(*), sum(readings) FROM metering.region_load')" "12|288|2
+is "$(sql 'SELECT count(*), sum(readings), sum(carried) FROM metering.bill_window WHERE total IS NOT NULL;
+	SELECT count(*), sum(readings) FROM metering.region_load')" "12|288|2
 8|284" "everything is sealed"
 is "$(sql "COPY (SELECT total FROM metering.bill_window) TO STDOUT" | sort -u | wc -l)" 12 "in totals"
 # these have to be found everywhere
-sql 'COPY (SELECT total FROM metering.bill_window UNION ALL SELECT total FROM metering.region_load) TO STDOUT' | patterns total "$small_public"
+sql 'COPY (SELECT total FROM metering.bill_window UNION ALL SELECT total FROM metering.region_load) TO STDOUT' |
+	patterns total "$small_public"
 sql 'ANALYZE; CHECKPOINT; SELECT pg_switch_wal()' >/dev/null
 cluster_as_server pg_basebackup -D "$CLUSTER/backup_sealed" -X stream -c fast
 mkdir "$scratch/dump_sealed"
-pg_dump >"$scratch/dump_sealed/plain" && pg_dump -Fc -Z0 >"$scratch/dump_sealed/custom" && pg_dumpall >"$scratch/dump_sealed/all"
+pg_dump >"$scratch/dump_sealed/plain" && pg_dump -Fc -Z0 >"$scratch/dump_sealed/custom" &&
+	pg_dumpall >"$scratch/dump_sealed/all"
 for ((i = 0; i < 600; i++)); do
-	[ "$(psql -XAtq -p 5433 -c "SELECT pg_last_wal_replay_lsn() >= '$(sql 'SELECT pg_current_wal_lsn()')'" 2>/dev/null)" = t ] && break
+	[ "$(psql -XAtq -p 5433 -c "SELECT pg_last_wal_replay_lsn() >= '$(sql 'SELECT pg_current_wal_lsn()')'" \
+		2>/dev/null)" = t ] && break
 	sleep 0.1
 done
-is "$(psql -XAtq -p 5433 -c 'SELECT count(*), sum(readings) FROM metering.bill_window')" "12|288" "the replica has the totals"
+is "$(psql -XAtq -p 5433 -c 'SELECT count(*), sum(readings) FROM metering.bill_window')" "12|288" \
+	"the replica has the totals"
 psql -Xq -p 5433 -c 'SELECT * FROM metering.reading' >"$scratch/errors" 2>&1
 like "$(cat "$scratch/errors")" 'cannot access temporary or unlogged relations' "and no readings"
 replica_ctl -m fast stop
@@ -267,25 +295,32 @@ rm -rf "$CLUSTER/replica" "$CLUSTER/backup_staged" "$CLUSTER/backup_sealed"
 
 # ---- roll-up in little memory: in slices of the meters, without temporary files ----
 
-sql "INSERT INTO metering.meter (meter_id, region) SELECT 'x' || i, 'x' || i % 3 FROM generate_series(1, 30000) i; UPDATE metering.setting SET rollup_memory = 4096, min_share = 0.05; ANALYZE metering.meter"
+sql "INSERT INTO metering.meter (meter_id, region) SELECT 'x' || i, 'x' ||
+	i % 3 FROM generate_series(1, 30000) i; UPDATE metering.setting SET rollup_memory = 4096, min_share = 0.05;
+	ANALYZE metering.meter"
 fleet x 30000 240 300 20 | encrypt "$small_public" >"$scratch/many"
 fleet x 5000 240 300 20 | encrypt "$small_public" >"$scratch/many_again"
 fleet x 5000 180 240 30 | encrypt "$small_public" >"$scratch/many_late"
 : >"$scratch/patterns"
-cut -f 3 "$scratch"/many "$scratch"/many_again "$scratch"/many_late | awk 'NR % 50 == 0' | patterns reading "$small_public"
+cut -f 3 "$scratch"/many "$scratch"/many_again "$scratch"/many_late | awk 'NR % 50 == 0' |
+	patterns reading "$small_public"
 copy "$scratch/many"
 copy "$scratch/many_again"
 copy "$scratch/many_late"
 before=$(grep -c 'temporary file: path' "$CLUSTER/log")
 flush
 is "$(search "$CLUSTER/data")" "reading-stored 2300/2300" "many readings are staged"
-is "$(sql "SELECT metering.slices(30000, metering.staging_partition(metering.slot('$(at 240)'))) > 1")" t "too many to be added up at once"
+is "$(sql "SELECT metering.slices(30000, metering.staging_partition(metering.slot('$(at 240)'))) > 1")" t \
+	"too many to be added up at once"
 rollup 375
-is "$(sql "SELECT sum(readings), sum(duplicates) FROM metering.rollup_log WHERE starts = '$(at 240)' AND step = 'hour'; SELECT sum(late) FROM metering.rollup_log WHERE step <> 'window'")" $'90000|15000\n'$((4 + 10000)) "an hour of many meters is sealed, and late readings are taken"
+is "$(sql "SELECT sum(readings), sum(duplicates) FROM metering.rollup_log WHERE starts = '$(at 240)' AND step = 'hour';
+	SELECT sum(late) FROM metering.rollup_log WHERE step <> 'window'")" $'90000|15000\n'$((4 + 10000)) \
+	"an hour of many meters is sealed, and late readings are taken"
 # nobody has sent a reading of the next one
 sql "SELECT metering.seal_hour('$(at 300)')" >/dev/null
 rollup 435
-is "$(sql "SELECT meters, readings FROM metering.rollup_log WHERE starts = '$(at 240)' AND step = 'window'")" "30000|100000" "so is a bill window"
+is "$(sql "SELECT meters, readings FROM metering.rollup_log WHERE starts = '$(at 240)' AND step = 'window'")" \
+	"30000|100000" "so is a bill window"
 is "$(grep -c 'temporary file: path' "$CLUSTER/log")" "$before" "no step has written a temporary file"
 sql 'CHECKPOINT'
 flush
@@ -302,12 +337,14 @@ flush
 mkfifo "$scratch/statements"
 PGOPTIONS='-c work_mem=64kB' psql -XAtq <"$scratch/statements" >"$scratch/answers" 2>&1 &
 exec 9>"$scratch/statements"
-echo 'BEGIN; DECLARE c CURSOR FOR SELECT * FROM metering.reading ORDER BY energy::text; FETCH 1 FROM c; SELECT pg_backend_pid();' >&9
+echo 'BEGIN; DECLARE c CURSOR FOR SELECT * FROM metering.reading ORDER BY energy::text;
+	FETCH 1 FROM c; SELECT pg_backend_pid();' >&9
 for ((i = 0; i < 200; i++)); do
 	[ "$(wc -l <"$scratch/answers")" = 2 ] && break
 	sleep 0.05
 done
-like "$(search "$CLUSTER/data/base/pgsql_tmp" 2>&1)" 'reading-stored [0-9]+/3000' "a sort that does not fit into memory has readings in temporary files"
+like "$(search "$CLUSTER/data/base/pgsql_tmp" 2>&1)" 'reading-stored [0-9]+/3000' \
+	"a sort that does not fit into memory has readings in temporary files"
 # at once, so that the session has no time to tidy up
 backend=$(tail -n 1 "$scratch/answers")
 kill -STOP "$backend"
@@ -328,7 +365,8 @@ nothing "the data directory after the restart" "$CLUSTER/data"
 fresh forensics_large 'paillier_metering CASCADE'
 sql - >/dev/null <<-SQL
 	SELECT paillier_register_key('$large_public');
-	UPDATE metering.setting SET key_id = paillier_key_id('$large_public'::paillier_public_key), min_meters = 2, reading_interval = '1 hour';
+	UPDATE metering.setting SET key_id = paillier_key_id('$large_public'::paillier_public_key), min_meters = 2,
+		reading_interval = '1 hour';
 	INSERT INTO metering.meter (meter_id, region) VALUES ('n1', 'n'), ('n2', 'n');
 SQL
 fleet n 2 0 120 60 | encrypt "$large_public" >"$scratch/main"
@@ -336,13 +374,15 @@ fleet n 2 0 120 60 | encrypt "$large_public" >"$scratch/main"
 cut -f 3 "$scratch/main" | patterns reading "$large_public"
 copy "$scratch/main"
 toast() {
-	sql "SELECT count(*) FILTER (WHERE pg_relation_size(reltoastrelid) > 0) FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r' AND reltoastrelid <> 0"
+	sql "SELECT count(*) FILTER (WHERE pg_relation_size(reltoastrelid) > 0) FROM pg_class WHERE relpersistence = 'u'
+		AND relkind = 'r' AND reltoastrelid <> 0"
 }
 is "$(toast)" 2 "large readings are kept out of line"
 flush
 is "$(search "$CLUSTER/data")" "reading-stored 4/4" "and found there"
 rollup 180
-is "$(sql 'SELECT count(*), sum(readings) FROM metering.bill_window WHERE total IS NOT NULL')" "2|4" "they are rolled up"
+is "$(sql 'SELECT count(*), sum(readings) FROM metering.bill_window WHERE total IS NOT NULL')" "2|4" \
+	"they are rolled up"
 sql 'CHECKPOINT'
 flush
 nothing "the data directory" "$CLUSTER/data"
@@ -370,7 +410,8 @@ attempt() {
 		PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 python3 -c "
 from client import *
 import sys
-print(failure(Session().rows, 'INSERT INTO metering.reading VALUES (\$1, \$2, \$3)', *sys.argv[1:]))" nobody "$(at 480)" "$(cat "$scratch/bound")"
+print(failure(Session().rows, 'INSERT INTO metering.reading VALUES (\$1, \$2, \$3)', *sys.argv[1:]))" nobody \
+	"$(at 480)" "$(cat "$scratch/bound")"
 		sql "INSERT INTO metering.reading VALUES ('n1', '$(at 480)', '$(cat "$scratch/good")')"
 	} >"$scratch/errors" 2>&1
 	search "$CLUSTER/log" | cut -d ' ' -f 1 | tr '\n' ' '
@@ -386,11 +427,15 @@ with() {
 	attempt
 	sql 'ALTER SYSTEM RESET ALL'
 }
-is "$(with "log_min_error_statement = 'error'")" "literal-base64 null-base64 " "log_min_error_statement: by default statements that fail are logged"
-is "$(with "log_error_verbosity = 'default'")" "copied-base64 null-base64 " "log_error_verbosity: by default the beginnings of rows are"
-is "$(with "log_error_verbosity = 'default'" "log_parameter_max_length_on_error = -1")" "bound-base64 copied-base64 null-base64 " "log_parameter_max_length_on_error: bound parameters can be"
+is "$(with "log_min_error_statement = 'error'")" "literal-base64 null-base64 " \
+	"log_min_error_statement: by default statements that fail are logged"
+is "$(with "log_error_verbosity = 'default'")" "copied-base64 null-base64 " \
+	"log_error_verbosity: by default the beginnings of rows are"
+is "$(with "log_error_verbosity = 'default'" "log_parameter_max_length_on_error = -1")" \
+	"bound-base64 copied-base64 null-base64 " "log_parameter_max_length_on_error: bound parameters can be"
 is "$(with "log_statement = 'mod'")" "good-base64 literal-base64 null-base64 " "log_statement: literals can be"
-is "$(with "log_statement = 'mod'" "log_parameter_max_length = -1" "log_error_verbosity = 'default'")" "bound-base64 copied-base64 good-base64 literal-base64 null-base64 " \
+is "$(with "log_statement = 'mod'" "log_parameter_max_length = -1" "log_error_verbosity = 'default'")" \
+	"bound-base64 copied-base64 good-base64 literal-base64 null-base64 " \
 	"log_parameter_max_length: so can bound parameters"
 is "$(with "log_min_duration_statement = 0")" "good-base64 " "log_min_duration_statement: so can literals"
 

@@ -34,7 +34,8 @@ SQL
 rollup 3.5
 sql - >/dev/null <<-SQL
 	SELECT send('m1', '$h', '$h'::timestamptz + interval '5 min', is_late => true);
-	INSERT INTO metering.register_read VALUES ('m3', '$h', encrypted(1000)), ('m3', '$h'::timestamptz + interval '2 hours', encrypted(2000));
+	INSERT INTO metering.register_read VALUES ('m3', '$h', encrypted(1000)),
+		('m3', '$h'::timestamptz + interval '2 hours', encrypted(2000));
 	UPDATE metering.meter SET region = 'two' WHERE meter_id = 'm4';
 	INSERT INTO metering.region VALUES ('one', 'land'), ('two', 'land');
 	INSERT INTO metering.region_model VALUES ('two', 'mean');
@@ -43,14 +44,21 @@ sql - >/dev/null <<-SQL
 	INSERT INTO metering.forecast_weight SELECT 'mean', * FROM metering.moving_average(2);
 	UPDATE metering.meter SET tariff = 'night' WHERE meter_id = 'm2';
 	-- registered late, so that readings of sealed windows are expected
-	INSERT INTO metering.meter (meter_id, region, active) VALUES ('late', 'one', tstzrange('$h'::timestamptz + interval '1 hour', '$h'::timestamptz + interval '2 hours'));
+	INSERT INTO metering.meter (meter_id, region, active)
+		VALUES ('late', 'one', tstzrange('$h'::timestamptz + interval '1 hour',
+		'$h'::timestamptz + interval '2 hours'));
 	INSERT INTO metering.lost (since, until, reason) VALUES ('$h'::timestamptz - interval '1 hour', '$h', 'crash');
-	INSERT INTO metering.uncounted (meter_id, hour, key_id, readings) SELECT 'gone', '$h', key_id, 1 FROM metering.setting;
+	INSERT INTO metering.uncounted (meter_id, hour, key_id, readings) SELECT 'gone', '$h', key_id,
+		1 FROM metering.setting;
 	UPDATE metering.setting SET bill_window = '4 hours';
 SQL
 staged=$(sql 'SELECT count(*) FROM metering.reading')
-is "$(sql 'SELECT count(*) > 0 FROM metering.partial')|$staged|$(sql 'SELECT sealed_until - billed_until FROM metering.progress')" "t|121|01:00:00" "readings are staged, and an hour is sealed whose window is not"
-tables=$(sql "SELECT c.relname FROM pg_extension e, unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'paillier_metering' AND c.relkind = 'r' ORDER BY 1")
+is "$(sql 'SELECT count(*) > 0 FROM metering.partial')|$staged|$(sql \
+	'SELECT sealed_until - billed_until FROM metering.progress')" "t|121|01:00:00" \
+	"readings are staged, and an hour is sealed whose window is not"
+tables=$(sql "SELECT c.relname FROM pg_extension e,
+	unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'paillier_metering' AND c.relkind = 'r'
+	ORDER BY 1")
 is "$(wc -w <<<"$tables") $(grep -c '^bill_window_' <<<"$tables")" "47 24" "durable tables"
 
 # every row of every durable table
@@ -59,15 +67,19 @@ durable() {
 	# what windows lack is counted again by the first roll-up, because tables are restored in any order
 	for table in $tables; do
 		echo "SELECT '$table', md5(string_agg(t::text, ',' ORDER BY t::text)), count(*)
-			FROM (SELECT $([ "$table" = window_grid ] && echo 'window_start, window_end, key_id, reading_interval, slot' || echo '*') FROM metering.$table) t;"
+			FROM (SELECT $([ "$table" = window_grid ] &&
+				echo 'window_start, window_end, key_id, reading_interval, slot' || echo '*') FROM metering.$table) t;"
 	done | sql -
 	sql "SELECT key_id, name FROM paillier_key ORDER BY 1"
 }
 live=$(durable)
-is "$(grep '|0$' <<<"$live" | grep -v '^bill_window_' | cut -d '|' -f 1 | xargs)" "meter_turn rate_turn region_turn" "all of which have rows but those that are there to be locked"
-missing=$(sql "SELECT md5(string_agg(meter_id || read_at, ',' ORDER BY meter_id, read_at)) FROM sent, metering.progress WHERE read_at >= billed_until OR late")
+is "$(grep '|0$' <<<"$live" | grep -v '^bill_window_' | cut -d '|' -f 1 | xargs)" "meter_turn rate_turn region_turn" \
+	"all of which have rows but those that are there to be locked"
+missing=$(sql "SELECT md5(string_agg(meter_id || read_at, ',' ORDER BY meter_id, read_at)) FROM sent,
+	metering.progress WHERE read_at >= billed_until OR late")
 sql "COPY (SELECT energy FROM metering.reading UNION ALL SELECT total FROM metering.partial) TO STDOUT" >"$scratch/fine"
-sql "COPY (SELECT total FROM metering.bill_window WHERE total IS NOT NULL UNION ALL SELECT total FROM metering.region_load) TO STDOUT" >"$scratch/totals"
+sql "COPY (SELECT total FROM metering.bill_window WHERE total IS NOT NULL UNION ALL SELECT total
+	FROM metering.region_load) TO STDOUT" >"$scratch/totals"
 
 # ---- dumps ----
 
@@ -95,7 +107,8 @@ echo 'ROLLBACK;' >&9
 exec 9>&-
 wait
 for file in plain.sql custom inserts.sql; do
-	is "$(grep -caFf "$scratch/fine" "$scratch/$file") $(grep -oaFf "$scratch/totals" "$scratch/$file" | sort -u | wc -l)" "0 $(wc -l <"$scratch/totals")" \
+	is "$(grep -caFf "$scratch/fine" "$scratch/$file") $(grep -oaFf "$scratch/totals" "$scratch/$file" | sort -u |
+		wc -l)" "0 $(wc -l <"$scratch/totals")" \
 		"$file: no staged reading, no partial total, all totals"
 done
 is "$(sort -u "$scratch/fine" | wc -l)" $((staged + 5)) "which were there"
@@ -106,13 +119,16 @@ PGDATABASE=postgres createdb -T dump_live dump_clone
 databases+=(dump_clone)
 
 # the original goes on meanwhile
-sql "SELECT send('m.|\"q.*', '$h'::timestamptz + interval '5 hours', '$h'::timestamptz + interval '10 hours')" >/dev/null
+sql "SELECT send('m.|\"q.*', '$h'::timestamptz + interval '5 hours', '$h'::timestamptz + interval '10 hours')" \
+	>/dev/null
 rollup 10.5
-is "$(sql "SELECT sealed_until - '$h', billed_until - '$h' FROM metering.progress")" "10:00:00|10:00:00" "the original goes on"
+is "$(sql "SELECT sealed_until - '$h', billed_until - '$h' FROM metering.progress")" "10:00:00|10:00:00" \
+	"the original goes on"
 is "$(sql 'SELECT wrong_meters()')" "" "with exact totals"
 original() {
 	sql "SELECT 'region', region, hour, total FROM metering.region_hour WHERE total IS NOT NULL
-		UNION ALL SELECT 'meter', meter_id, window_start, total FROM metering.bill_window WHERE total IS NOT NULL" -d "$1"
+		UNION ALL SELECT 'meter', meter_id, window_start, total FROM metering.bill_window WHERE total IS NOT NULL" -d \
+			"$1"
 }
 original dump_live | sort >"$scratch/original"
 is "$(wc -l <"$scratch/original")" $((10 + 5 * 5)) "and has sealed what the dumps do not know of"
@@ -124,17 +140,32 @@ moved() {
 	local how=$1
 	sql "UPDATE metering.setting SET grace = '20 hours'"
 	rollup 18.5
-	is "$(sql 'SELECT count(*) FROM metering.reading') $(sql 'SELECT count(*) FROM metering.partial') $(sql 'SELECT count(*) FROM metering.staging_since JOIN metering.progress USING (epoch)')" "0 0 1" "$how: staging is empty, of a new epoch"
+	is "$(sql 'SELECT count(*) FROM metering.reading') $(sql 'SELECT count(*) FROM metering.partial') $(sql \
+		'SELECT count(*) FROM metering.staging_since JOIN metering.progress USING (epoch)')" "0 0 1" \
+		"$how: staging is empty, of a new epoch"
 	closed=$(sql "SELECT metering.utc_hour(since - interval '20 hours') FROM metering.staging_since")
-	is "$(sql "SELECT sealed_until = '$closed', billed_until = (SELECT max(window_end) FROM metering.window_grid WHERE window_end <= '$closed'),
-		(system_identifier, database, timeline) = (SELECT p.* FROM metering.place() p) FROM metering.progress")" "t|t|t" "$how: what was due is closed"
-	is "$(sql "SELECT since - '$h', until > now() - interval '10 min', reason FROM metering.lost ORDER BY lost_id DESC LIMIT 1")" "02:00:00|t|other place" "$how: which says what to send again"
-	is "$(sql "SELECT count(*) >= 20, count(total), sum(readings), bool_and(expected = 24) FROM metering.bill_window WHERE window_start >= '$h'::timestamptz + interval '2 hours'")" "t|0|0|t" "$how: windows have no totals"
-	is "$(sql "SELECT count(*) FROM metering.region_hour WHERE hour >= '$h'::timestamptz + interval '3 hours'")" 0 "$how: nor have regions"
-	is "$(sql 'SELECT count(*) FROM metering.window_grid w WHERE missing <> (SELECT COALESCE(sum(missing), 0) FROM metering.incomplete i WHERE i.window_start = w.window_start)')" 0 "$how: what windows lack is counted"
-	is "$(sql "SELECT md5(string_agg(meter_id || read_at, ',' ORDER BY meter_id, read_at)) FROM metering.gap JOIN sent USING (meter_id, read_at) WHERE read_at < '$h'::timestamptz + interval '5 hours'")" "$missing" "$how: what was staged is missing"
-	is "$(sql "SELECT string_agg(format('%s %s', meter_id, read_at - '$h'), ', ' ORDER BY read_at) FROM metering.gap LEFT JOIN sent USING (meter_id, read_at)
-		WHERE sent.read_at IS NULL AND meter_id <> 'late' AND read_at < '$h'::timestamptz + interval '5 hours'")" "m1 02:00:00" "$how: and what was missing before"
+	is "$(sql "SELECT sealed_until = '$closed',
+		billed_until = (SELECT max(window_end) FROM metering.window_grid WHERE window_end <= '$closed'),
+		(system_identifier, database, timeline) = (SELECT p.* FROM metering.place() p) FROM metering.progress")" \
+			"t|t|t" "$how: what was due is closed"
+	is "$(sql "SELECT since - '$h', until > now() - interval '10 min',
+		reason FROM metering.lost ORDER BY lost_id DESC LIMIT 1")" "02:00:00|t|other place" \
+		"$how: which says what to send again"
+	is "$(sql "SELECT count(*) >= 20, count(total), sum(readings),
+		bool_and(expected = 24) FROM metering.bill_window
+		WHERE window_start >= '$h'::timestamptz + interval '2 hours'")" "t|0|0|t" "$how: windows have no totals"
+	is "$(sql "SELECT count(*) FROM metering.region_hour WHERE hour >= '$h'::timestamptz + interval '3 hours'")" 0 \
+		"$how: nor have regions"
+	is "$(sql 'SELECT count(*) FROM metering.window_grid w
+		WHERE missing <> (SELECT COALESCE(sum(missing), 0) FROM metering.incomplete i
+		WHERE i.window_start = w.window_start)')" 0 "$how: what windows lack is counted"
+	is "$(sql "SELECT md5(string_agg(meter_id || read_at, ',' ORDER BY meter_id, read_at)) FROM metering.gap
+		JOIN sent USING (meter_id, read_at) WHERE read_at < '$h'::timestamptz + interval '5 hours'")" "$missing" \
+		"$how: what was staged is missing"
+	is "$(sql "SELECT string_agg(format('%s %s', meter_id, read_at - '$h'), ', ' ORDER BY read_at) FROM metering.gap
+		LEFT JOIN sent USING (meter_id, read_at)
+		WHERE sent.read_at IS NULL AND meter_id <> 'late' AND read_at < '$h'::timestamptz + interval '5 hours'")" \
+			"m1 02:00:00" "$how: and what was missing before"
 	is "$(sql "SELECT count(*) FROM metering.gap WHERE meter_id = 'late'")" 12 "$how: of meters that came late too"
 	like "$(sql 'SELECT problems FROM metering.health')" 'staging was lost at .*metering.lost' "$how: health tells"
 }
@@ -144,23 +175,31 @@ sent_again() {
 	local how=$1
 	sql - >/dev/null <<-SQL
 		INSERT INTO metering.reading SELECT meter_id, read_at, encrypted(value) FROM sent
-		WHERE read_at >= (SELECT since FROM metering.lost ORDER BY lost_id DESC LIMIT 1) OR (meter_id, read_at) IN (SELECT meter_id, read_at FROM metering.gap);
-		SELECT send('m.|"q.*', greatest('$h'::timestamptz + interval '5 hours', (SELECT max(read_at) + interval '5 min' FROM sent)), '$h'::timestamptz + interval '18 hours');
+		WHERE read_at >= (SELECT since FROM metering.lost ORDER BY lost_id DESC LIMIT 1)
+			OR (meter_id, read_at) IN (SELECT meter_id, read_at FROM metering.gap);
+		SELECT send('m.|"q.*', greatest('$h'::timestamptz + interval '5 hours',
+			(SELECT max(read_at) + interval '5 min' FROM sent)), '$h'::timestamptz + interval '18 hours');
 		UPDATE metering.setting SET grace = '15 min';
 	SQL
 	rollup 18.5
-	is "$(sql "SELECT sealed_until = '$closed' FROM metering.progress")" t "$how: nobody is hurried: hours wait for what is sent again"
+	is "$(sql "SELECT sealed_until = '$closed' FROM metering.progress")" t \
+		"$how: nobody is hurried: hours wait for what is sent again"
 	sql "UPDATE metering.staging_since SET since = since - interval '1 hour'"
 	rollup 18.5
-	is "$(sql "SELECT sealed_until - '$h', billed_until - '$h' FROM metering.progress")" "18:00:00|18:00:00" "$how: then the roll-up goes on"
+	is "$(sql "SELECT sealed_until - '$h', billed_until - '$h' FROM metering.progress")" "18:00:00|18:00:00" \
+		"$how: then the roll-up goes on"
 	is "$(sql 'SELECT wrong_meters()')" "" "$how: and every bill is exact"
-	is "$(sql "SELECT decrypted(sum(amount)) = (SELECT sum(value * 0.01 * 0.3) FROM sent WHERE meter_id = 'm3') FROM metering.bill WHERE meter_id = 'm3'")" t "$how: to the last digit of its amount"
+	is "$(sql "SELECT decrypted(sum(amount)) = (SELECT sum(value * 0.01 * 0.3) FROM sent WHERE meter_id = 'm3')
+		FROM metering.bill WHERE meter_id = 'm3'")" t "$how: to the last digit of its amount"
 	is "$(sql "SELECT sum(missing) FROM metering.window_grid")" $((1 + 12)) "$how: only what never came is missing"
-	is "$(sql "SELECT string_agg(DISTINCT format('%s %s', region, meters), ', ') FROM metering.region_hour")" "one 4, two 1" "$how: meters are where they were then"
+	is "$(sql "SELECT string_agg(DISTINCT format('%s %s', region, meters), ', ') FROM metering.region_hour")" \
+		"one 4, two 1" "$how: meters are where they were then"
 	is "$(sql "SELECT count(*) - count(DISTINCT id) FROM metering.rollup_log")" 0 "$how: with new numbers in the log"
 	original "$PGDATABASE" | sort >"$scratch/now"
-	is "$(cut -d '|' -f 1-3 "$scratch/now" | comm -12 - <(cut -d '|' -f 1-3 "$scratch/original") | wc -l)" "$(comm -12 "$scratch/now" "$scratch/original" | wc -l)" "$how: no total has two versions"
-	is "$(comm -12 "$scratch/now" "$scratch/original" | wc -l)" "$(wc -l <"$scratch/totals")" "$how: those before the dump are the same"
+	is "$(cut -d '|' -f 1-3 "$scratch/now" | comm -12 - <(cut -d '|' -f 1-3 "$scratch/original") | wc -l)" \
+		"$(comm -12 "$scratch/now" "$scratch/original" | wc -l)" "$how: no total has two versions"
+	is "$(comm -12 "$scratch/now" "$scratch/original" | wc -l)" "$(wc -l <"$scratch/totals")" \
+		"$how: those before the dump are the same"
 }
 
 # ---- what is restored ----
@@ -168,13 +207,22 @@ sent_again() {
 check() {
 	local how=$1
 	is "$(durable)" "$live" "$how: every durable table is whole"
-	is "$(sql 'SELECT count(*), bool_and(only_row) FROM metering.setting') $(sql 'SELECT count(*), bool_and(only_row) FROM metering.progress')" "1|t 1|t" "$how: settings and progress are one row"
-	is "$(sql 'SELECT count(*) FROM metering.reading') $(sql 'SELECT count(*) FROM metering.partial')" "0 0" "$how: staging is empty"
-	is "$(sql "SELECT count(*) FROM pg_class WHERE relnamespace = 'metering'::regnamespace AND relkind = 'r' AND relpersistence = 'u'")" 54 "$how: and unlogged"
-	is "$(error 'ALTER TABLE metering.partial SET LOGGED') $(error 'DELETE FROM metering.bill_window') $(error 'UPDATE metering.region_hour SET meters = 1')" "55000 55000 55000" "$how: the guards are up"
-	is "$(sql "SELECT has_table_privilege('dump_collector', 'metering.reading', 'INSERT'), has_table_privilege('dump_collector', 'metering.reading', 'SELECT'),
-		has_table_privilege('dump_biller', 'metering.bill', 'SELECT'), has_schema_privilege('dump_biller', 'metering', 'USAGE'), has_table_privilege('public', 'metering.reading', 'INSERT'),
-		has_function_privilege('public', 'metering.seal_hour(timestamptz)', 'EXECUTE')")" "${2:-t|f|t|t|f|f}" "$how: rights are as they were"
+	is "$(sql 'SELECT count(*), bool_and(only_row) FROM metering.setting') $(sql \
+		'SELECT count(*), bool_and(only_row) FROM metering.progress')" "1|t 1|t" \
+		"$how: settings and progress are one row"
+	is "$(sql 'SELECT count(*) FROM metering.reading') $(sql 'SELECT count(*) FROM metering.partial')" "0 0" \
+		"$how: staging is empty"
+	is "$(sql "SELECT count(*) FROM pg_class WHERE relnamespace = 'metering'::regnamespace AND relkind = 'r'
+		AND relpersistence = 'u'")" 54 "$how: and unlogged"
+	is "$(error 'ALTER TABLE metering.partial SET LOGGED') $(error 'DELETE FROM metering.bill_window') $(error \
+		'UPDATE metering.region_hour SET meters = 1')" "55000 55000 55000" "$how: the guards are up"
+	is "$(sql "SELECT has_table_privilege('dump_collector', 'metering.reading', 'INSERT'),
+		has_table_privilege('dump_collector', 'metering.reading', 'SELECT'),
+		has_table_privilege('dump_biller', 'metering.bill', 'SELECT'),
+			has_schema_privilege('dump_biller', 'metering', 'USAGE'),
+			has_table_privilege('public', 'metering.reading', 'INSERT'),
+		has_function_privilege('public', 'metering.seal_hour(timestamptz)', 'EXECUTE')")" "${2:-t|f|t|t|f|f}" \
+			"$how: rights are as they were"
 	moved "$how"
 	sent_again "$how"
 }
@@ -217,27 +265,36 @@ sent_again copy
 sql "SELECT send('m.', '$h'::timestamptz + interval '18 hours', '$h'::timestamptz + interval '19 hours')" >/dev/null
 before=$(sql "SELECT epoch, (SELECT count(*) FROM metering.lost) FROM metering.progress")
 rollup 19
-is "$(sql 'SELECT epoch, (SELECT count(*) FROM metering.lost) FROM metering.progress') $(sql 'SELECT count(*) FROM metering.reading')" "$before 48" "in the same place nothing is lost"
+is "$(sql 'SELECT epoch, (SELECT count(*) FROM metering.lost) FROM metering.progress') $(sql \
+	'SELECT count(*) FROM metering.reading')" "$before 48" "in the same place nothing is lost"
 sql 'SELECT metering.restored()' >/dev/null
 rollup 19
-is "$(sql "SELECT epoch <> '${before%|*}', (SELECT count(*) FROM metering.lost) - ${before#*|}, sealed_until = metering.utc_hour(now() - interval '15 min') FROM metering.progress") $(sql 'SELECT count(*) FROM metering.reading')" \
+is "$(sql "SELECT epoch <> '${before%|*}', (SELECT count(*) FROM metering.lost) - ${before#*|},
+	sealed_until = metering.utc_hour(now() - interval '15 min') FROM metering.progress") $(sql \
+	'SELECT count(*) FROM metering.reading')" \
 	"t|1|t 0" "after restored() it is"
 is "$(sql "SELECT since - '$h' FROM metering.lost ORDER BY lost_id DESC LIMIT 1")" "18:00:00" "and is asked for"
 
 PGDATABASE=dump_live
-is "$(sql "SELECT count(*) FROM metering.rollup_log WHERE step IN ('restart', 'place')")" 0 "the original is where it was"
+is "$(sql "SELECT count(*) FROM metering.rollup_log WHERE step IN ('restart', 'place')")" 0 \
+	"the original is where it was"
 is "$(original dump_live | sort | diff - "$scratch/original")" "" "with the same totals"
 
 # ---- extensions that depend on each other ----
 
 is "$(error 'DROP EXTENSION paillier')" 2BP01 "paillier stays while metering depends on it"
-is "$(error 'DROP SCHEMA metering CASCADE; CREATE EXTENSION paillier_metering')" none "the schema is dropped with all that is in it, and made again"
-is "$(sql 'SELECT count(*) FROM metering.bill_window') $(sql 'SELECT key_id IS NULL FROM metering.setting')" "0 t" "empty"
+is "$(error 'DROP SCHEMA metering CASCADE; CREATE EXTENSION paillier_metering')" none \
+	"the schema is dropped with all that is in it, and made again"
+is "$(sql 'SELECT count(*) FROM metering.bill_window') $(sql 'SELECT key_id IS NULL FROM metering.setting')" "0 t" \
+	"empty"
 PGDATABASE=dump_plain
-is "$(error 'DROP EXTENSION paillier_metering; CREATE EXTENSION paillier_metering; DROP EXTENSION paillier_metering')" none "so is the extension"
+is "$(error 'DROP EXTENSION paillier_metering; CREATE EXTENSION paillier_metering; DROP EXTENSION paillier_metering')" \
+	none "so is the extension"
 PGDATABASE=dump_custom
-is "$(error 'DROP TABLE pipeline_key; DROP FUNCTION encrypted; DROP FUNCTION decrypted; DROP EXTENSION paillier CASCADE')" none "DROP … CASCADE takes both"
-is "$(sql "SELECT count(*) FROM pg_event_trigger") $(sql "SELECT count(*) FROM pg_class WHERE relnamespace = 'metering'::regnamespace")" "0 0" "and leaves nothing"
+is "$(error 'DROP TABLE pipeline_key; DROP FUNCTION encrypted; DROP FUNCTION decrypted;
+	DROP EXTENSION paillier CASCADE')" none "DROP … CASCADE takes both"
+is "$(sql "SELECT count(*) FROM pg_event_trigger") $(sql \
+	"SELECT count(*) FROM pg_class WHERE relnamespace = 'metering'::regnamespace")" "0 0" "and leaves nothing"
 is "$(error 'CREATE EXTENSION paillier_metering CASCADE')" none "both are made again"
 sql - >/dev/null <<-SQL
 	DROP TABLE sent;
@@ -247,6 +304,7 @@ sql - >/dev/null <<-SQL
 	SELECT send('m.', '$h', '$h'::timestamptz + interval '2 hours');
 SQL
 rollup 3
-is "$(sql 'SELECT wrong_regions() UNION ALL SELECT wrong_meters()') $(sql 'SELECT count(*) FROM metering.bill_window WHERE readings = 24')" " 2" "and work"
+is "$(sql 'SELECT wrong_regions() UNION ALL SELECT wrong_meters()') $(sql \
+	'SELECT count(*) FROM metering.bill_window WHERE readings = 24')" " 2" "and work"
 
 finish

@@ -65,12 +65,14 @@ rollup() {
 }
 # readings of all meters from one hour up to another
 send() {
-	sql "SELECT send('m.', '$h'::timestamptz + $1 * interval '1 hour', '$h'::timestamptz + $2 * interval '1 hour')" >/dev/null
+	sql "SELECT send('m.', '$h'::timestamptz + $1 * interval '1 hour', '$h'::timestamptz + $2 * interval '1 hour')" \
+		>/dev/null
 }
 # totals, one a line, without the ciphertext or with it
 totals() {
 	sql "SELECT 'region', region, hour, total FROM metering.region_hour WHERE total IS NOT NULL
-		UNION ALL SELECT 'meter', meter_id, window_start, total FROM metering.bill_window WHERE total IS NOT NULL" | sort
+		UNION ALL SELECT 'meter', meter_id, window_start, total FROM metering.bill_window WHERE total IS NOT NULL" |
+			sort
 }
 progress() {
 	sql "SELECT (sealed_until - '$h') || ' ' || (billed_until - '$h') FROM metering.progress"
@@ -103,7 +105,8 @@ sql "SELECT pg_create_restore_point('copied')" >/dev/null
 send 4 10
 rollup 10.5
 sql 'SELECT pg_switch_wal()' >/dev/null
-is "$(progress) $(sql 'SELECT wrong_regions() UNION ALL SELECT wrong_meters()')" "10:00:00 10:00:00 " "the original goes on"
+is "$(progress) $(sql 'SELECT wrong_regions() UNION ALL SELECT wrong_meters()')" "10:00:00 10:00:00 " \
+	"the original goes on"
 is "$(lost)" "" "and has lost nothing"
 totals >"$scratch/original"
 is "$(wc -l <"$scratch/original")" $((10 + 5 * 4)) "it has sealed what the copies do not know of"
@@ -116,10 +119,17 @@ moved() {
 	sql "UPDATE metering.setting SET grace = '20 hours'"
 	rollup 18.5
 	closed=$(sql "SELECT metering.utc_hour(since - interval '20 hours') FROM metering.staging_since")
-	is "$(sql "SELECT sealed_until = '$closed', billed_until = (SELECT max(window_end) FROM metering.window_grid WHERE window_end <= '$closed'), sealed_until - '$h' >= '10 hours',
-		(system_identifier, database, timeline) = (SELECT p.* FROM metering.place() p) FROM metering.progress")" "t|t|t|t" "$how: what was due is closed"
-	is "$(sql 'SELECT count(*) FROM metering.reading') $(sql 'SELECT count(*) FROM metering.partial') $(sql 'SELECT count(*) FROM metering.staging_since JOIN metering.progress USING (epoch)')" "0 0 1" "$how: staging is empty, of a new epoch"
-	is "$(sql "SELECT since - (SELECT max(window_end) FROM metering.bill_window JOIN metering.window_grid USING (window_start) WHERE total IS NOT NULL), reason FROM metering.lost ORDER BY lost_id DESC LIMIT 1")" \
+	is "$(sql "SELECT sealed_until = '$closed',
+		billed_until = (SELECT max(window_end) FROM metering.window_grid WHERE window_end <= '$closed'),
+		sealed_until - '$h' >= '10 hours',
+		(system_identifier, database, timeline) = (SELECT p.* FROM metering.place() p) FROM metering.progress")" \
+			"t|t|t|t" "$how: what was due is closed"
+	is "$(sql 'SELECT count(*) FROM metering.reading') $(sql 'SELECT count(*) FROM metering.partial') $(sql \
+		'SELECT count(*) FROM metering.staging_since JOIN metering.progress USING (epoch)')" "0 0 1" \
+		"$how: staging is empty, of a new epoch"
+	is "$(sql "SELECT since - (SELECT max(window_end) FROM metering.bill_window
+		JOIN metering.window_grid USING (window_start) WHERE total IS NOT NULL),
+		reason FROM metering.lost ORDER BY lost_id DESC LIMIT 1")" \
 		"00:00:00|other place" "$how: readings from the last total on were lost"
 	is "$(totals | comm -13 "$scratch/original" - | wc -l)" 0 "$how: no total but those of the original"
 	like "$(sql 'SELECT problems FROM metering.health')" 'staging was lost at .*metering.lost' "$how: health tells"
@@ -132,17 +142,22 @@ sent_again() {
 	# each of them once
 	sql - >/dev/null <<-SQL
 		INSERT INTO metering.reading SELECT meter_id, read_at, encrypted(value) FROM sent
-		WHERE read_at >= (SELECT since FROM metering.lost ORDER BY lost_id DESC LIMIT 1) AND read_at < '$h'::timestamptz + interval '4 hours';
+		WHERE read_at >= (SELECT since FROM metering.lost ORDER BY lost_id DESC LIMIT 1)
+			AND read_at < '$h'::timestamptz + interval '4 hours';
 		UPDATE metering.setting SET grace = '15 min';
 	SQL
 	rollup 18.5
 	is "$(sql "SELECT sealed_until = '$closed' FROM metering.progress")" t "$how: hours wait for what is sent again"
 	sql "UPDATE metering.staging_since SET since = since - interval '1 hour'"
 	rollup 18.5
-	is "$(progress) $(sql 'SELECT wrong_meters()')" "18:00:00 18:00:00 " "$how: then the roll-up goes on, and every bill is exact"
-	is "$(sql "SELECT sum(missing) FROM metering.window_grid") $(sql "SELECT count(*) FROM metering.gap WHERE read_at < '$h'::timestamptz + interval '18 hours'")" "0 0" "$how: nothing is missing"
+	is "$(progress) $(sql 'SELECT wrong_meters()')" "18:00:00 18:00:00 " \
+		"$how: then the roll-up goes on, and every bill is exact"
+	is "$(sql "SELECT sum(missing) FROM metering.window_grid") $(sql \
+		"SELECT count(*) FROM metering.gap WHERE read_at < '$h'::timestamptz + interval '18 hours'")" "0 0" \
+		"$how: nothing is missing"
 	totals >"$scratch/totals"
-	is "$(cut -d '|' -f 1-3 "$scratch/totals" | comm -12 - <(cut -d '|' -f 1-3 "$scratch/original") | wc -l)" "$(comm -12 "$scratch/totals" "$scratch/original" | wc -l)" \
+	is "$(cut -d '|' -f 1-3 "$scratch/totals" | comm -12 - <(cut -d '|' -f 1-3 "$scratch/original") | wc -l)" \
+		"$(comm -12 "$scratch/totals" "$scratch/original" | wc -l)" \
 		"$how: no total has two versions"
 }
 
@@ -154,7 +169,9 @@ ok $? "the standby is promoted"
 is "$(sql 'SELECT count(*) FROM metering.reading') $(progress)" "0 03:00:00 02:00:00" "it lags behind"
 before=$(place)
 moved promoted
-is "$(place | cut -d '|' -f 2-)" "$(sql "SELECT system_identifier, database, timeline + 1 FROM (SELECT split_part('$before', '|', 2) AS system_identifier, split_part('$before', '|', 3) AS database,
+is "$(place | cut -d '|' -f 2-)" "$(sql "SELECT system_identifier, database,
+	timeline + 1 FROM (SELECT split_part('$before', '|', 2) AS system_identifier,
+	split_part('$before', '|', 3) AS database,
 	split_part('$before', '|', 4)::int AS timeline) p")" "promoted: by a new timeline"
 sent_again promoted
 
@@ -167,7 +184,8 @@ is "$(place) $(lost) $(sql 'SELECT count(*) FROM metering.reading')" "$before ot
 copy_ctl standby -m immediate stop
 copy_ctl standby start
 rollup 19.5
-is "$(place) $(lost) $(sql 'SELECT count(*) FROM metering.reading')" "$before other place crash 0" "a crash loses what is staged, in the same place"
+is "$(place) $(lost) $(sql 'SELECT count(*) FROM metering.reading')" "$before other place crash 0" \
+	"a crash loses what is staged, in the same place"
 is "$(progress)" "18:00:00 18:00:00" "so that hours wait, and none is closed"
 copy_ctl standby -m immediate stop
 
@@ -207,10 +225,12 @@ rollup 11.5
 is "$(place) $(lost)" "$before crash" "a crash of the original is no other place"
 is "$(progress) $(sql 'SELECT count(*) FROM metering.reading')" "10:00:00 10:00:00 0" "but its readings are lost"
 is "$(sql "SELECT since - '$h', reason FROM metering.lost")" "10:00:00|crash" "and asked for"
-sql "INSERT INTO metering.reading SELECT meter_id, read_at, encrypted(value) FROM sent, metering.lost WHERE read_at >= since"
+sql "INSERT INTO metering.reading SELECT meter_id, read_at, encrypted(value) FROM sent,
+	metering.lost WHERE read_at >= since"
 sql "UPDATE metering.staging_since SET since = since - interval '1 hour'"
 send 11 12
 rollup 12.5
-is "$(progress) $(sql 'SELECT wrong_regions() UNION ALL SELECT wrong_meters()')" "12:00:00 12:00:00 " "then every total is exact, and no hour is lost"
+is "$(progress) $(sql 'SELECT wrong_regions() UNION ALL SELECT wrong_meters()')" "12:00:00 12:00:00 " \
+	"then every total is exact, and no hour is lost"
 
 finish

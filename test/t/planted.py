@@ -44,7 +44,8 @@ def allow_planting(database):
 admin = Session(database='plain')
 admin.run(''.join(f'CREATE ROLE {role} LOGIN;' for role in LEVELS + ['nobody', 'mallory']))
 admin.run(f'''
-    SELECT begin_metering($$scale = 0, reading_interval = '30 min', bill_window = '2 hours', grace = '0', retention = '40 days'$$);
+    SELECT begin_metering($$scale = 0, reading_interval = '30 min', bill_window = '2 hours', grace = '0',
+        retention = '40 days'$$);
     INSERT INTO metering.tariff (tariff) VALUES ('t');
     INSERT INTO metering.rate (tariff, price) VALUES ('t', 0.25);
     INSERT INTO metering.rate (tariff, price, charge) VALUES ('t', 1, 'standing');
@@ -55,7 +56,8 @@ admin.run(f'''
     INSERT INTO metering.region_model VALUES ('s', 'own');
 ''')
 base = admin.one("SELECT to_char(metering.utc_hour(now()) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || '+00'")
-hours = lambda n: admin.one("SELECT to_char(($1::timestamptz + $2::interval) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || '+00'", base, f'{n} hours')
+hours = lambda n: admin.one("SELECT to_char(($1::timestamptz + $2::interval) AT TIME ZONE 'UTC', 'YYYY-MM-DD "
+    "HH24:MI:SS') || '+00'", base, f'{n} hours')
 admin.run(f'''
     SELECT send('a.', '{hours(-33)}', '{hours(-4)}'), send('b[12]', '{hours(-33)}', '{hours(-5)}');
     DELETE FROM metering.reading WHERE meter_id = 'b1' AND read_at < '{hours(-30)}';
@@ -77,43 +79,62 @@ is_(admin.one('SELECT count(*) > 0 FROM metering.region_forecast WHERE forecast 
 
 # every function and procedure that has arguments of SQL, as a call with arguments of each pool
 pools = {
-    'timestamptz': [hours(-6), base, hours(-30), 'infinity'], 'timestamp': ['2026-01-05 10:00', '2026-07-01 00:00'], 'interval': ['2 hours', '30 min'], 'date': [base[:10]],
-    'int4': ['2', '24', '7', '0'], 'int8': ['5', '0', '-1'], 'numeric': ['1.5', '2', '0'], 'float8': ['0.5', '0.02'], 'bool': ['t', 'f'], 'text': ['r', 'a1'], 'bytea': ['\\x05'],
-    'name': ['nobody'], 'tstzrange': ['(,)', f'[{hours(-30)},{base})'], '_int8': ['{}', '{3,1}'], '_numeric': ['{0,0.5,1}'], 'regclass': ['metering.reading_00'],
-    'jsonb': ['{}'], 'paillier_ciphertext': ciphertexts, 'paillier_private_key': [private], 'paillier_public_key': [public],
-    '_paillier_ciphertext': ['{' + ','.join(ciphertexts) + '}'], 'paillier_sum': [admin.one('SELECT paillier_sum_accum(NULL, $1)', ciphertexts[0])]}
-named = {'key_id': [key_id], 'window_key': [key_id], 'level': ['analyst', 'x'], 'charge': ['import', 'standing'], 'tariff': ['t'], 'zone': ['UTC', 'Europe/Berlin'], 'minutes': ['30'], 'bits': ['256'],
-         'with_model': ['seasonal', 'last_day', None], 'meter_id': ['a1'], 'read_at': [hours(-2)], 'width': ['64'], 'slot': ['3'], 'place': ['2'], 'step': ['30 min'], 'of_region': [None, 'r'], 'name': ['n']}
+    'timestamptz': [hours(-6), base, hours(-30), 'infinity'], 'timestamp': ['2026-01-05 10:00', '2026-07-01 00:00'],
+        'interval': ['2 hours', '30 min'], 'date': [base[:10]],
+    'int4': ['2', '24', '7', '0'], 'int8': ['5', '0', '-1'], 'numeric': ['1.5', '2', '0'], 'float8': ['0.5', '0.02'],
+        'bool': ['t', 'f'], 'text': ['r', 'a1'], 'bytea': ['\\x05'],
+    'name': ['nobody'], 'tstzrange': ['(,)', f'[{hours(-30)},{base})'], '_int8': ['{}', '{3,1}'],
+        '_numeric': ['{0,0.5,1}'], 'regclass': ['metering.reading_00'],
+    'jsonb': ['{}'], 'paillier_ciphertext': ciphertexts, 'paillier_private_key': [private],
+        'paillier_public_key': [public],
+    '_paillier_ciphertext': ['{' + ','.join(ciphertexts) + '}'],
+        'paillier_sum': [admin.one('SELECT paillier_sum_accum(NULL, $1)', ciphertexts[0])]}
+named = {'key_id': [key_id], 'window_key': [key_id], 'level': ['analyst', 'x'], 'charge': ['import', 'standing'],
+    'tariff': ['t'], 'zone': ['UTC', 'Europe/Berlin'], 'minutes': ['30'], 'bits': ['256'],
+         'with_model': ['seasonal', 'last_day', None], 'meter_id': ['a1'], 'read_at': [hours(-2)], 'width': ['64'],
+             'slot': ['3'], 'place': ['2'], 'step': ['30 min'], 'of_region': [None, 'r'], 'name': ['n']}
 
 
 def value(name, type, schema, i):
-    pool = named.get(name) if type in ('text', 'int4', 'timestamptz', 'interval') and name in named else pools.get(type, [None])
+    pool = named.get(name) if type in ('text', 'int4', 'timestamptz',
+        'interval') and name in named else pools.get(type, [None])
     return f'CAST({literal(pool[i % len(pool)])} AS {schema}.{quote(type)})'
 
 
 functions = admin.rows('''
-    SELECT quote_ident(n.nspname) || '.' || quote_ident(p.proname), p.prokind, p.oid::regprocedure, count(a.*), COALESCE(string_agg(concat_ws('/', COALESCE(p.proargnames[i], ''), t.typname, tn.nspname), ' ' ORDER BY i), '')
-    FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname LIKE 'paillier%' JOIN pg_proc p ON p.oid = d.objid JOIN pg_namespace n ON n.oid = p.pronamespace
-    LEFT JOIN LATERAL unnest(p.proargtypes) WITH ORDINALITY a (type, i) ON true LEFT JOIN pg_type t ON t.oid = a.type LEFT JOIN pg_namespace tn ON tn.oid = t.typnamespace
-    WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_proc'::regclass AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+    SELECT quote_ident(n.nspname) || '.' || quote_ident(p.proname), p.prokind, p.oid::regprocedure, count(a.*),
+        COALESCE(string_agg(concat_ws('/', COALESCE(p.proargnames[i], ''), t.typname, tn.nspname), ' ' ORDER BY i), '')
+    FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname LIKE 'paillier%'
+        JOIN pg_proc p ON p.oid = d.objid JOIN pg_namespace n ON n.oid = p.pronamespace
+    LEFT JOIN LATERAL unnest(p.proargtypes) WITH ORDINALITY a (type, i) ON true LEFT JOIN pg_type t ON t.oid = a.type
+        LEFT JOIN pg_namespace tn ON tn.oid = t.typnamespace
+    WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_proc'::regclass
+        AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
         AND NOT 'internal'::regtype = ANY (p.proargtypes) GROUP BY p.oid, n.nspname ORDER BY 1, 3''')
 calls = []
 for name, kind, signature, _, arguments in functions:
     arguments = [a.split('/') for a in arguments.split()]
     for i in range(4 if len(arguments) > 1 else 3):
         values = [value(a[0], a[1], a[2], i) if i < 3 else f'CAST(NULL AS {a[2]}.{quote(a[1])})' for a in arguments]
-        calls.append((f'CALL {name}({", ".join(values)})' if kind == 'p' else f'SELECT {name}({", ".join(values)})' if kind == 'a' else f'SELECT * FROM {name}({", ".join(values)})'))
-operators = admin.rows('''SELECT n.nspname, o.oprname, l.typname, ln.nspname, r.typname, rn.nspname FROM pg_depend d JOIN pg_operator o ON o.oid = d.objid JOIN pg_namespace n ON n.oid = o.oprnamespace
-    LEFT JOIN pg_type l ON l.oid = oprleft LEFT JOIN pg_namespace ln ON ln.oid = l.typnamespace JOIN pg_type r ON r.oid = oprright JOIN pg_namespace rn ON rn.oid = r.typnamespace
+        calls.append((f'CALL {name}({", ".join(values)})' if kind == 'p' else f'SELECT {name}({", ".join(values)})'
+            if kind == 'a' else f'SELECT * FROM {name}({", ".join(values)})'))
+operators = admin.rows('''SELECT n.nspname, o.oprname, l.typname, ln.nspname, r.typname,
+    rn.nspname FROM pg_depend d JOIN pg_operator o ON o.oid = d.objid JOIN pg_namespace n ON n.oid = o.oprnamespace
+    LEFT JOIN pg_type l ON l.oid = oprleft LEFT JOIN pg_namespace ln ON ln.oid = l.typnamespace
+        JOIN pg_type r ON r.oid = oprright JOIN pg_namespace rn ON rn.oid = r.typnamespace
     WHERE d.deptype = 'e' AND d.classid = 'pg_operator'::regclass''')
-calls += [f"SELECT {value('', l, ln, 0) if l else ''} OPERATOR({n}.{o}) {value('', r, rn, 0)}" for n, o, l, ln, r, rn in operators]
+calls += [f"SELECT {value('', l, ln, 0) if l else ''} OPERATOR({n}.{o}) {value('', r, rn, 0)}" for n, o, l, ln, r,
+    rn in operators]
 
 # every relation: read whole, by a condition, written to in every column
 relations = {}
 for name, kind, column, type, schema in admin.rows('''
-        SELECT c.oid::regclass, c.relkind, a.attname, t.typname, n.nspname FROM pg_depend d JOIN pg_class c ON c.oid = d.objid JOIN pg_attribute a ON a.attrelid = c.oid AND attnum > 0
+        SELECT c.oid::regclass, c.relkind, a.attname, t.typname,
+            n.nspname FROM pg_depend d JOIN pg_class c ON c.oid = d.objid JOIN pg_attribute a ON a.attrelid = c.oid
+                AND attnum > 0
         JOIN pg_type t ON t.oid = atttypid JOIN pg_namespace n ON n.oid = t.typnamespace
-        WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_class'::regclass AND c.relkind IN ('r', 'p', 'v', 'm')
+        WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_class'::regclass
+            AND c.relkind IN ('r', 'p', 'v', 'm')
             AND c.relname NOT SIMILAR TO '(reading|bill_window)_([1-9]_|0[2-9])' ORDER BY 1, attnum'''):
     name = name if '.' in name else 'public.' + name
     relations.setdefault(name, (kind, []))[1].append((column, type, schema))
@@ -124,24 +145,32 @@ for name, (kind, columns) in relations.items():
     whole = ', '.join(quote(c) for c, _, _ in columns if c not in OWN[name]) if name in OWN else '*'
     reads.append(f'SELECT {whole} FROM {name}')
     first, type, schema = columns[0]
-    reads.append(f'SELECT pg_catalog.count(*) FROM {name} WHERE {quote(first)} IS NOT NULL AND {quote(first)}::pg_catalog.text OPERATOR(pg_catalog.<>) {literal("x")}::pg_catalog.text')
+    reads.append(f'SELECT pg_catalog.count(*) FROM {name} WHERE {quote(first)} IS NOT NULL AND '
+        f'{quote(first)}::pg_catalog.text OPERATOR(pg_catalog.<>) {literal("x")}::pg_catalog.text')
     if kind == 'v':
         continue
     rows = admin.rows(f'SELECT * FROM {name} LIMIT 2')
-    row = rows[0] if rows else [None if type.startswith('_') else (named.get(column) or pools.get(type, [None]))[0] for column, type, _ in columns]
+    row = rows[0] if rows else [None if type.startswith('_') else (named.get(column) or pools.get(type, [None]))[0]
+        for column, type, _ in columns]
     for suffix in ('', 'x'):
-        values = ', '.join(f'CAST({literal(v + suffix if v and type == "text" and i == 0 else v)} AS {schema}.{quote(type)})' for i, (v, (_, type, schema)) in enumerate(zip(row, columns)))
+        values = ', '.join(f'CAST({literal(v + suffix if v and type == "text" and i == 0 else v)} AS '
+            f'{schema}.{quote(type)})' for i, (v, (_, type, schema)) in enumerate(zip(row, columns)))
         writes.append(f'INSERT INTO {name} VALUES ({values})')
-        writes.append(f'INSERT INTO {name} ({", ".join(quote(c) for c, _, _ in columns[:3])}) VALUES ({", ".join(values.split(", ")[:3])})')
+        writes.append(f'INSERT INTO {name} ({", ".join(quote(c) for c, _, _ in columns[:3])}) VALUES '
+            f'({", ".join(values.split(", ")[:3])})')
     for i, (column, type, schema) in enumerate(columns):
         writes.append(f'UPDATE {name} SET {quote(column)} = {quote(column)}')
         other = rows[-1][i] if len(rows) > 1 and rows[-1][i] != row[i] else value(column, type, schema, 1)
-        writes.append(f'UPDATE {name} SET {quote(column)} = {other if str(other).startswith("CAST") else f"CAST({literal(other)} AS {schema}.{quote(type)})"}')
+        writes.append(f'UPDATE {name} SET {quote(column)} = '
+            f'{other if str(other).startswith("CAST") else f"CAST({literal(other)} AS {schema}.{quote(type)})"}')
     writes += [f'DELETE FROM {name}', f'TRUNCATE {name}', f'SELECT {whole} FROM {name} FOR UPDATE']
-writes += ['CREATE TEMPORARY TABLE plain_table (i pg_catalog.int4)', 'ALTER TABLE metering.reading_00 SET LOGGED', 'CREATE PUBLICATION p FOR TABLE metering.reading_00',
+writes += ['CREATE TEMPORARY TABLE plain_table (i pg_catalog.int4)', 'ALTER TABLE metering.reading_00 SET LOGGED',
+    'CREATE PUBLICATION p FOR TABLE metering.reading_00',
            'COPY metering.gap_of_all TO STDOUT' if 'metering.gap_of_all' in relations else 'SELECT 1']
-ok(len(calls) > 200 and len(reads) > 60 and len(writes) > 200, f'{len(calls)} calls, {len(reads)} reads, {len(writes)} writes to try')
-late = f"INSERT INTO metering.reading VALUES ('b1', '{hours(-28)}', '{ciphertexts[0]}'), ('a1', '{hours(-2)}', '{ciphertexts[1]}')"
+ok(len(calls) > 200 and len(reads) > 60 and len(writes) > 200,
+    f'{len(calls)} calls, {len(reads)} reads, {len(writes)} writes to try')
+late = (f"INSERT INTO metering.reading VALUES ('b1', '{hours(-28)}', '{ciphertexts[0]}'),"
+        f" ('a1', '{hours(-2)}', '{ciphertexts[1]}')")
 until = hours(-2)
 admin.close()
 
@@ -149,7 +178,8 @@ allow_planting('plain')
 subprocess.run(['createdb', '-T', 'plain', 'planted'], check=True)
 # the copy goes on as if it were in the same place
 admin = Session(database='planted')
-admin.run('UPDATE metering.progress SET database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())')
+admin.run('UPDATE metering.progress SET database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = '
+    'pg_catalog.current_database())')
 admin.close()
 started = time.monotonic()
 plant('planted', *([] if os.environ.get('NOISE') else ['mallory', 'public']))
@@ -165,9 +195,12 @@ PATHS = {
     'public first': 'SET search_path = public, mallory, pg_catalog',
     'the default path': 'RESET search_path',
     'temporary objects first': 'SET search_path = pg_temp, mallory, public, pg_catalog',
-    'odd settings': "SET standard_conforming_strings = off; SET escape_string_warning = off; SET transform_null_equals = on; SET array_nulls = off; SET DateStyle = 'German, DMY'; SET IntervalStyle = sql_standard;"
-        "SET TimeZone = 'Australia/Lord_Howe'; SET extra_float_digits = -15; SET bytea_output = escape; SET plpgsql.extra_errors = 'all'; SET plpgsql.variable_conflict = use_column;"
-        "SET xmloption = document; SET default_transaction_isolation = 'repeatable read'; SET default_transaction_deferrable = on; SET search_path = mallory, public, pg_catalog",
+    'odd settings': "SET standard_conforming_strings = off; SET escape_string_warning = off; SET transform_null_equals "
+        "= on; SET array_nulls = off; SET DateStyle = 'German, DMY'; SET IntervalStyle = sql_standard;"
+        "SET TimeZone = 'Australia/Lord_Howe'; SET extra_float_digits = -15; SET bytea_output = escape; SET "
+            "plpgsql.extra_errors = 'all'; SET plpgsql.variable_conflict = use_column;"
+        "SET xmloption = document; SET default_transaction_isolation = 'repeatable read'; SET "
+            "default_transaction_deferrable = on; SET search_path = mallory, public, pg_catalog",
 }
 VOLATILE = re.compile(r'keygen|_rerandomize|_encrypt|rollup_log|staging_since|register_read|_key_out|known_charge|_send|_bytes|place\(|_users|try_lock|lock_staging')
 
@@ -233,7 +266,8 @@ def walk(role, path, statements):
             if expected == DENIED:
                 break
             got, planted = outcome(hostile, statement)
-            same = expected == got or decrypted(expected) == decrypted(got) or (VOLATILE.search(statement) and isinstance(expected, str) == isinstance(got, str))
+            same = expected == got or decrypted(expected) == decrypted(got) or (VOLATILE.search(statement)
+                and isinstance(expected, str) == isinstance(got, str))
             if same or planted:
                 break
         if expected == DENIED:
@@ -250,15 +284,18 @@ def walk(role, path, statements):
 
 def brief(item):
     """A statement without its casts and long values, and what came of it."""
-    return ' | '.join(re.sub(r"CAST\(E?('?[^' ]{0,24})[^']*'? AS \w+\.\W?(\w+)\W?\)", r'\1:\2', str(x))[:200] for x in item)
+    return ' | '.join(re.sub(r"CAST\(E?('?[^' ]{0,24})[^']*'? AS \w+\.\W?(\w+)\W?\)", r'\1:\2', str(x))[:200]
+        for x in item)
 
 
 def report(label, wrong, ran):
     show = lambda items: '\n'.join(brief(item) for item in items[:12])
     others = [r for r in ran if not r[1].endswith(' as ' + label.split(',')[0])]
-    ok(not others, f'{label}: nothing that is planted runs as somebody else', f'{len(others)} statements:\n' + show(others))
+    ok(not others, f'{label}: nothing that is planted runs as somebody else',
+        f'{len(others)} statements:\n' + show(others))
     ok(not ran, f'{label}: nor as the caller itself', f'{len(ran)} statements:\n' + show(ran))
-    ok(not wrong, f'{label}: every result is what it is where nothing is planted', f'{len(wrong)} statements:\n' + show(wrong))
+    ok(not wrong, f'{label}: every result is what it is where nothing is planted',
+        f'{len(wrong)} statements:\n' + show(wrong))
 
 
 statements = calls + reads + writes
@@ -285,7 +322,8 @@ def table_contents(database):
     return contents
 
 
-for role, path, until in [('operator', 'a schema of theirs first', until), ('postgres', 'temporary objects first', base)]:
+for role, path, until in [('operator', 'a schema of theirs first', until),
+        ('postgres', 'temporary objects first', base)]:
     planted = []
     for database in ('plain', 'planted'):
         session = Session(database=database)
@@ -309,23 +347,47 @@ for role, path, until in [('operator', 'a schema of theirs first', until), ('pos
 # ---- CREATE EXTENSION where everything is planted already ----
 
 # what mallory may, by a role of the installer that gives away what it makes
-GIVEAWAY = ''.join(f'ALTER DEFAULT PRIVILEGES FOR ROLE postgres GRANT ALL ON {kind} TO mallory;' for kind in ('TABLES', 'SEQUENCES', 'FUNCTIONS', 'TYPES', 'SCHEMAS'))
+GIVEAWAY = ''.join(f'ALTER DEFAULT PRIVILEGES FOR ROLE postgres GRANT ALL ON {kind} TO mallory;'
+    for kind in ('TABLES', 'SEQUENCES', 'FUNCTIONS', 'TYPES', 'SCHEMAS'))
 DEFINITIONS = '''
-    SELECT 'view', c.oid::regclass::text, pg_get_viewdef(c.oid) FROM member JOIN pg_class c ON c.oid = objid AND classid = 'pg_class'::regclass AND relkind = 'v'
-    UNION ALL SELECT 'constraint', c.conrelid::regclass::text, pg_get_constraintdef(c.oid) FROM member JOIN pg_constraint c ON c.conrelid = objid AND classid = 'pg_class'::regclass
-    UNION ALL SELECT 'default', d.adrelid::regclass::text, pg_get_expr(adbin, adrelid) FROM member JOIN pg_attrdef d ON d.adrelid = objid AND classid = 'pg_class'::regclass
-    UNION ALL SELECT 'index', i.indrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM member JOIN pg_index i ON i.indrelid = objid AND classid = 'pg_class'::regclass
-    UNION ALL SELECT 'trigger', t.tgrelid::regclass::text, pg_get_triggerdef(t.oid) FROM member JOIN pg_trigger t ON t.tgrelid = objid AND classid = 'pg_class'::regclass
-    UNION ALL SELECT 'partition', c.oid::regclass::text, pg_get_partkeydef(c.oid) FROM member JOIN pg_class c ON c.oid = objid AND classid = 'pg_class'::regclass AND relkind = 'p'
-    UNION ALL SELECT 'function', p.oid::regprocedure::text, pg_get_functiondef(p.oid) FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass AND prokind <> 'a'
-    UNION ALL SELECT 'aggregate', p.oid::regprocedure::text, concat_ws(' ', aggtransfn::regprocedure, aggfinalfn::regprocedure, aggcombinefn::regprocedure, aggmtransfn::regprocedure, aggminvtransfn::regprocedure)
-        FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass JOIN pg_aggregate a ON a.aggfnoid = p.oid
-    UNION ALL SELECT 'operator', o.oid::regoperator::text, o.oprcode::regprocedure::text FROM member JOIN pg_operator o ON o.oid = objid AND classid = 'pg_operator'::regclass'''
-MEMBERS = "WITH member AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass AND refobjid IN (SELECT oid FROM pg_extension WHERE extname LIKE 'paillier%'))"
-POWERS = MEMBERS + ''' SELECT c.oid::regclass::text, p FROM member JOIN pg_class c ON c.oid = objid AND classid = 'pg_class'::regclass AND c.relkind IN ('r', 'p', 'v')
-        CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) p WHERE has_table_privilege('{0}', c.oid, p)
-    UNION ALL SELECT p.oid::regprocedure::text, 'EXECUTE' FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass WHERE has_function_privilege('{0}', p.oid, 'EXECUTE')
-    UNION ALL SELECT nspname::text, p FROM pg_namespace CROSS JOIN unnest(ARRAY['CREATE', 'USAGE']) p WHERE nspname = 'metering' AND has_schema_privilege('{0}', nspname, p) ORDER BY 1, 2'''
+    SELECT 'view', c.oid::regclass::text, pg_get_viewdef(c.oid) FROM member JOIN pg_class c ON c.oid = objid
+        AND classid = 'pg_class'::regclass AND relkind = 'v'
+    UNION ALL SELECT 'constraint', c.conrelid::regclass::text,
+        pg_get_constraintdef(c.oid) FROM member JOIN pg_constraint c ON c.conrelid = objid
+            AND classid = 'pg_class'::regclass
+    UNION ALL SELECT 'default', d.adrelid::regclass::text,
+        pg_get_expr(adbin, adrelid) FROM member JOIN pg_attrdef d ON d.adrelid = objid
+            AND classid = 'pg_class'::regclass
+    UNION ALL SELECT 'index', i.indrelid::regclass::text,
+        pg_get_indexdef(i.indexrelid) FROM member JOIN pg_index i ON i.indrelid = objid
+            AND classid = 'pg_class'::regclass
+    UNION ALL SELECT 'trigger', t.tgrelid::regclass::text,
+        pg_get_triggerdef(t.oid) FROM member JOIN pg_trigger t ON t.tgrelid = objid AND classid = 'pg_class'::regclass
+    UNION ALL SELECT 'partition', c.oid::regclass::text,
+        pg_get_partkeydef(c.oid) FROM member JOIN pg_class c ON c.oid = objid AND classid = 'pg_class'::regclass
+            AND relkind = 'p'
+    UNION ALL SELECT 'function', p.oid::regprocedure::text,
+        pg_get_functiondef(p.oid) FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass
+            AND prokind <> 'a'
+    UNION ALL SELECT 'aggregate', p.oid::regprocedure::text,
+        concat_ws(' ', aggtransfn::regprocedure, aggfinalfn::regprocedure, aggcombinefn::regprocedure,
+            aggmtransfn::regprocedure, aggminvtransfn::regprocedure)
+        FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass
+            JOIN pg_aggregate a ON a.aggfnoid = p.oid
+    UNION ALL SELECT 'operator', o.oid::regoperator::text,
+        o.oprcode::regprocedure::text FROM member JOIN pg_operator o ON o.oid = objid
+            AND classid = 'pg_operator'::regclass'''
+MEMBERS = """WITH member AS (SELECT classid, objid FROM pg_depend
+    WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
+    AND refobjid IN (SELECT oid FROM pg_extension WHERE extname LIKE 'paillier%'))"""
+POWERS = MEMBERS + ''' SELECT c.oid::regclass::text,
+    p FROM member JOIN pg_class c ON c.oid = objid AND classid = 'pg_class'::regclass AND c.relkind IN ('r', 'p', 'v')
+        CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) p
+            WHERE has_table_privilege('{0}', c.oid, p)
+    UNION ALL SELECT p.oid::regprocedure::text, 'EXECUTE' FROM member JOIN pg_proc p ON p.oid = objid
+        AND classid = 'pg_proc'::regclass WHERE has_function_privilege('{0}', p.oid, 'EXECUTE')
+    UNION ALL SELECT nspname::text, p FROM pg_namespace CROSS JOIN unnest(ARRAY['CREATE', 'USAGE']) p
+        WHERE nspname = 'metering' AND has_schema_privilege('{0}', nspname, p) ORDER BY 1, 2'''
 
 admin = Session(database='installed')
 admin.run(GIVEAWAY)
@@ -342,9 +404,11 @@ admin.run(SAFE)
 trusted.run(SAFE)
 if admin.one("SELECT count(*) FROM pg_extension WHERE extname LIKE 'paillier%'") == '2':
     expected, got = (sorted(session.rows(MEMBERS + DEFINITIONS), key=repr) for session in (trusted, admin))
-    is_('\n'.join(brief(x) for x in sorted(set(got) - set(expected), key=repr)[:12]), '', 'every stored definition is what it is where nothing is planted')
+    is_('\n'.join(brief(x) for x in sorted(set(got) - set(expected), key=repr)[:12]), '',
+        'every stored definition is what it is where nothing is planted')
     is_(len(got), len(expected), 'and as many there are')
-    is_(admin.rows(POWERS.format('mallory')), admin.rows(POWERS.format('nobody')), 'default privileges of the installer give nothing of the extensions away')
+    is_(admin.rows(POWERS.format('mallory')), admin.rows(POWERS.format('nobody')),
+        'default privileges of the installer give nothing of the extensions away')
 admin.close()
 
 # a schema that is there already is somebody's
@@ -358,7 +422,9 @@ plant('squatted', 'metering')
 error = failure(admin.run, 'CREATE EXTENSION paillier_metering CASCADE')
 ran = [n for n in admin.notices if n.startswith('planted')]
 is_('\n'.join(ran[:12]), '', 'CREATE EXTENSION in a schema of another role runs nothing that is planted there')
-ok(error and error.sqlstate in ('42501', '55000', '42P06') or admin.rows("SELECT 1 FROM pg_namespace WHERE nspname = 'metering' AND NOT has_schema_privilege('mallory', oid, 'CREATE')"),
+ok(error and error.sqlstate in ('42501', '55000', '42P06')
+    or admin.rows("SELECT 1 FROM pg_namespace WHERE nspname = 'metering' AND NOT has_schema_privilege('mallory', oid, "
+        "'CREATE')"),
    'and is refused, or takes the schema away', error or 'mallory can create objects in the schema of the extension')
 admin.close()
 

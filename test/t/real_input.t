@@ -45,7 +45,8 @@ with open(f'{scratch}/days', 'w') as file:
     file.writelines(f'{home},{total}\n' for home, total in sorted(days.items()))
 PYTHON
 ok $? "the loads are as described"
-is "$(wc -l <"$scratch/readings.csv") $(wc -l <"$scratch/hours") $(wc -l <"$scratch/windows")" "28800 48 1200" "readings, hours, windows"
+is "$(wc -l <"$scratch/readings.csv") $(wc -l <"$scratch/hours") $(wc -l <"$scratch/windows")" "28800 48 1200" \
+	"readings, hours, windows"
 
 # ---- through the pipeline ----
 
@@ -54,10 +55,12 @@ chmod 600 "$scratch/private.json"
 paillier public "$scratch/private.json" >"$scratch/public.json"
 sql - >/dev/null <<-SQL
 	SET client_min_messages = warning;
-	UPDATE metering.setting SET key_id = paillier_register_key('$(cat "$scratch/public.json")'), min_meters = 50, grace = '0';
+	UPDATE metering.setting SET key_id = paillier_register_key('$(cat "$scratch/public.json")'), min_meters = 50,
+		grace = '0';
 	INSERT INTO metering.tariff VALUES ('flat', NULL, 'UTC');
 	INSERT INTO metering.rate VALUES ('flat', '00:00', 0.25);
-	INSERT INTO metering.meter (meter_id, region, tariff) SELECT to_char(i, 'hFM000'), CASE WHEN i <= 50 THEN 'east' ELSE 'west' END, 'flat' FROM generate_series(1, 100) i;
+	INSERT INTO metering.meter (meter_id, region, tariff) SELECT to_char(i, 'hFM000'),
+		CASE WHEN i <= 50 THEN 'east' ELSE 'west' END, 'flat' FROM generate_series(1, 100) i;
 SQL
 paillier encrypt --quiet --key "$scratch/public.json" --out "$scratch/rows" "$scratch/readings.csv"
 ok $? "encrypted"
@@ -72,14 +75,18 @@ is "$(sql 'SELECT count(*) FROM metering.reading')" 0 "staging is empty"
 decrypt() {
 	psql -XAtq -c "COPY ($1) TO STDOUT" | paillier decrypt --quiet --key "$scratch/private.json"
 }
-decrypt "SELECT region, to_char(hour AT TIME ZONE 'UTC', 'HH24'), total FROM metering.region_load ORDER BY 1, 2" >"$scratch/decrypted_hours"
+decrypt "SELECT region, to_char(hour AT TIME ZONE 'UTC', 'HH24'), total FROM metering.region_load ORDER BY 1, 2" \
+	>"$scratch/decrypted_hours"
 is "$(cat "$scratch/decrypted_hours")" "$(cat "$scratch/hours")" "every regional hour"
 is "$(sql 'SELECT DISTINCT meters, readings FROM metering.region_hour')" "50|600" "of 50 homes each"
-decrypt "SELECT meter_id, to_char((EXTRACT(hour FROM window_start AT TIME ZONE 'UTC') / 2)::int, 'FM00'), total FROM metering.bill_window ORDER BY 1, 2" >"$scratch/decrypted_windows"
+decrypt "SELECT meter_id, to_char((EXTRACT(hour FROM window_start AT TIME ZONE 'UTC') / 2)::int, 'FM00'),
+	total FROM metering.bill_window ORDER BY 1, 2" >"$scratch/decrypted_windows"
 is "$(cat "$scratch/decrypted_windows")" "$(cat "$scratch/windows")" "every bill window"
 decrypt "SELECT meter_id, energy FROM metering.bill ORDER BY 1" >"$scratch/decrypted_days"
 is "$(cat "$scratch/decrypted_days")" "$(cat "$scratch/days")" "every home's energy"
-is "$(decrypt "SELECT meter_id, amount FROM metering.bill ORDER BY 1")" "$(awk -F , '{ printf "%s,%.5f\n", $1, $2 / 4000 }' "$scratch/days")" "every home's bill"
-is "$(decrypt "SELECT sum(total) FROM metering.region_hour")" "$(awk -F , '{ sum += $2 } END { print sum }' "$scratch/days")" "the sum of all"
+is "$(decrypt "SELECT meter_id, amount FROM metering.bill ORDER BY 1")" \
+	"$(awk -F , '{ printf "%s,%.5f\n", $1, $2 / 4000 }' "$scratch/days")" "every home's bill"
+is "$(decrypt "SELECT sum(total) FROM metering.region_hour")" \
+	"$(awk -F , '{ sum += $2 } END { print sum }' "$scratch/days")" "the sum of all"
 
 finish

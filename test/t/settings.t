@@ -19,8 +19,10 @@ made() {
 	PGUSER=${2:-postgres} error "${3:-}; SELECT paillier_keygen($1)"
 }
 
-# sessions HOW REFUSED CONNECTION: with and without the library at hand when a session begins.  REFUSED is what a session
-# shows after a SET that it may not do: the default where only a warning can come, later; CONNECTION the same for one that
+# sessions HOW REFUSED CONNECTION: with and without the library at hand when a session begins.  REFUSED is what a
+# session
+# shows after a SET that it may not do: the default where only a warning can come, later; CONNECTION the same for one
+# that
 # brings the setting with it.
 sessions() {
 	local how=$1 refused=$2 connection=$3
@@ -36,10 +38,15 @@ sessions() {
 	is "$(limit postgres 'SET paillier.min_key_bits = 8192')" 8192 "$how: as high as 8192"
 	is "$(made 2048 postgres 'SET paillier.min_key_bits = 8192')" 22023 "$how: where 2048 bits are too few"
 	# within a transaction and a function only
-	is "$(sql 'BEGIN; SET LOCAL paillier.min_key_bits = 128; SELECT length(paillier_kernel()) > 0; COMMIT; SHOW paillier.min_key_bits')" $'t\n2048' "$how: for one transaction"
-	is "$(sql 'BEGIN; SET paillier.min_key_bits = 128; SELECT length(paillier_kernel()) > 0; ROLLBACK; SHOW paillier.min_key_bits')" $'t\n2048' "$how: rolled back"
-	is "$(sql 'SELECT paillier_kernel() = $$generic$$; SHOW paillier.kernel' | tail -n 1)" auto "$how: the kernel is chosen"
-	is "$(sql 'SET paillier.kernel = generic; SELECT paillier_kernel()' -U alice)" generic "$how: everybody may choose it"
+	is "$(sql 'BEGIN; SET LOCAL paillier.min_key_bits = 128;
+		SELECT length(paillier_kernel()) > 0; COMMIT; SHOW paillier.min_key_bits')" $'t\n2048' \
+		"$how: for one transaction"
+	is "$(sql 'BEGIN; SET paillier.min_key_bits = 128;
+		SELECT length(paillier_kernel()) > 0; ROLLBACK; SHOW paillier.min_key_bits')" $'t\n2048' "$how: rolled back"
+	is "$(sql 'SELECT paillier_kernel() = $$generic$$; SHOW paillier.kernel' | tail -n 1)" auto \
+		"$how: the kernel is chosen"
+	is "$(sql 'SET paillier.kernel = generic; SELECT paillier_kernel()' -U alice)" generic \
+		"$how: everybody may choose it"
 }
 
 sessions "loaded on demand" 2048 22023
@@ -57,7 +64,8 @@ sql 'ALTER ROLE alice SET paillier.min_key_bits = 128' -U alice 2>/dev/null
 is "$(made 512 alice)" 22023 "a role does not lower it for itself"
 sql 'ALTER ROLE alice RESET ALL'
 
-sql 'ALTER SYSTEM SET paillier.min_key_bits = 1024' 2>/dev/null || sql "LOAD 'paillier'; ALTER SYSTEM SET paillier.min_key_bits = 1024"
+sql 'ALTER SYSTEM SET paillier.min_key_bits = 1024' 2>/dev/null ||
+	sql "LOAD 'paillier'; ALTER SYSTEM SET paillier.min_key_bits = 1024"
 sql 'SELECT pg_reload_conf()' >/dev/null
 cluster_ctl restart
 is "$(limit alice)" 1024 "for the server"

@@ -14,6 +14,12 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/../cluster.sh"
 
+# the interpreter itself: what is called python3 may be a wrapper that takes a second
+python=$(python3 -c 'import sys; print(sys.executable)') || exit 1
+python3() { "$python" "$@"; }
+export python
+export -f python3
+
 tests=0
 failures=0
 databases=()
@@ -106,17 +112,27 @@ finish() {
 # ---- keys ----
 
 # 256 bits, of python-paillier's documentation: needs paillier.min_key_bits lowered
-small_key='{"kty":"DAJ","key_ops":["decrypt"],"p":"wcnMgG7bLvC_7P9fype5mQ","q":"sIeGYNEcNGzpHymiA_wTIQ","pub":{"kty":"DAJ","alg":"PAI-GN1","key_ops":["encrypt"],"n":"haFTvA70KcI5XXReJUlQWoZus12aSJJ5EXAvu93xR7k","kid":"14a747092f062e891a1bbf17993eed68"},"kid":"14a747092f062e891a1bbf17993eed68"}'
+small_key='{"kty":"DAJ","key_ops":["decrypt"],"p":"wcnMgG7bLvC_7P9fype5mQ","q":"sIeGYNEcNGzpHymiA_wTIQ","pub":{"kty":'\
+'"DAJ","alg":"PAI-GN1","key_ops":["encrypt"],"n":"haFTvA70KcI5XXReJUlQWoZus12aSJJ5EXAvu93xR7k","kid":"14a747092f062e8'\
+'91a1bbf17993eed68"},"kid":"14a747092f062e891a1bbf17993eed68"}'
 
 # 2048 bits, made by paillier_keygen()
-usual_key='{"kty":"DAJ","key_ops":["decrypt"],"p":"3QG9huyiYFcwksAwMCMlikiDTGkP7yUcpdJKvt_DqzhmYbaZwM8yaA0epAdXRmo0LgCuCkDxh09Ttzlne2oeJShoQf3rCg5WVNVixl_eM17HElxhLs-2TIP6dXmIfXKvaZ53KVy_h2VAm7Rzj3GgQxpx6sRwvGqNCLDRo4mTMX8","q":"54_fBLGCTEuMi4wMTQ83J_IIiSt7QZyJ1aUfg3yRAejW7tFIoD9AUotHhKohAKEJd9YuarTuRGxMqXr80bpWqFk7hRyMYdGWFLwN0F-I0aaudjWqAquHq3VwZdZpCI94-Nxnxir4K_6nAo9FAQLwwQPzsl5aFAaP8RaIwucwym8","pub":{"kty":"DAJ","alg":"PAI-GN1","key_ops":["encrypt"],"n":"x-jGhi9C4qnnOnJpbwRv3kHxyckuI5WND19YgzwP6iVezQw0RWchKuHI6OYreUFjW_wM4YBqF6vN5Ia73H_UjtGvjoLE1pxB5IAIzwnwtwDzQ-eNplDqAtpafzwuFdwLVZtgW0Ny98Usp7m7nx_ToNWJFsTWU6Y-NW4glTiYP2XTj1z1DdWrWlLcacv9IVNa4Ly0ejwJnIjirnkru6BO-p8enrCuOYC1qeDN4KIvfEH7gBdVtcSXOn8uqb07ir5iNl3AMA-m7qqqekwzFB1Tdc2z_AfTsnSbSU4_JgoHTbzILJyMftyRhSs-D24N8pCrSbq8whlLbYhtpIf3rLCsEQ","djn":true,"kid":"e84f5d351b75a54cd809bfc6edf51a62"},"kid":"e84f5d351b75a54cd809bfc6edf51a62"}'
+usual_key='{"kty":"DAJ","key_ops":["decrypt"],"p":"3QG9huyiYFcwksAwMCMlikiDTGkP7yUcpdJKvt_DqzhmYbaZwM8yaA0epAdXRmo0Lg'\
+'CuCkDxh09Ttzlne2oeJShoQf3rCg5WVNVixl_eM17HElxhLs-2TIP6dXmIfXKvaZ53KVy_h2VAm7Rzj3GgQxpx6sRwvGqNCLDRo4mTMX8","q":"54_f'\
+'BLGCTEuMi4wMTQ83J_IIiSt7QZyJ1aUfg3yRAejW7tFIoD9AUotHhKohAKEJd9YuarTuRGxMqXr80bpWqFk7hRyMYdGWFLwN0F-I0aaudjWqAquHq3Vw'\
+'ZdZpCI94-Nxnxir4K_6nAo9FAQLwwQPzsl5aFAaP8RaIwucwym8","pub":{"kty":"DAJ","alg":"PAI-GN1","key_ops":["encrypt"],"n":"x'\
+'-jGhi9C4qnnOnJpbwRv3kHxyckuI5WND19YgzwP6iVezQw0RWchKuHI6OYreUFjW_wM4YBqF6vN5Ia73H_UjtGvjoLE1pxB5IAIzwnwtwDzQ-eNplDqA'\
+'tpafzwuFdwLVZtgW0Ny98Usp7m7nx_ToNWJFsTWU6Y-NW4glTiYP2XTj1z1DdWrWlLcacv9IVNa4Ly0ejwJnIjirnkru6BO-p8enrCuOYC1qeDN4KIvf'\
+'EH7gBdVtcSXOn8uqb07ir5iNl3AMA-m7qqqekwzFB1Tdc2z_AfTsnSbSU4_JgoHTbzILJyMftyRhSs-D24N8pCrSbq8whlLbYhtpIf3rLCsEQ","djn"'\
+':true,"kid":"e84f5d351b75a54cd809bfc6edf51a62"},"kid":"e84f5d351b75a54cd809bfc6edf51a62"}'
 
 # A table of both keys, not registered.
 make_keys() {
 	sql <<-EOF
 		LOAD 'paillier';
 		SET paillier.min_key_bits = 256;
-		CREATE TABLE key_pair (name text PRIMARY KEY, private paillier_private_key, public paillier_public_key, id text);
+		CREATE TABLE key_pair (name text PRIMARY KEY, private paillier_private_key, public paillier_public_key,
+			id text);
 		INSERT INTO key_pair
 		SELECT name, private, paillier_public_key(private), paillier_key_id(private)
 		FROM (VALUES ('small', '$small_key'::paillier_private_key), ('usual', '$usual_key')) v(name, private);

@@ -1,4 +1,3 @@
-/* cc -std=gnu11 -O2 -g -Isrc/core -Wl,--wrap=__gmpn_sizeinbase,--wrap=__gmpn_sec_div_qr,--wrap=__gmpn_sec_mul,--wrap=__gmpn_sec_invert test/unit/constant_time.c src/core/paillier*.c src/core/mont*.c src/core/bound.c -lgmp; valgrind -q --suppressions=test/unit/constant_time.supp ./a.out; likewise ./a.out leak */
 /*
  * constant_time.c
  *		Whether the time and the memory accesses of decryption depend on the
@@ -47,10 +46,10 @@ void		__real___gmpn_sec_mul(mp_limb_t *out, const mp_limb_t *a, mp_size_t a_limb
 								  mp_size_t b_limbs, mp_limb_t *scratch);
 void		__wrap___gmpn_sec_mul(mp_limb_t *out, const mp_limb_t *a, mp_size_t a_limbs, const mp_limb_t *b,
 								  mp_size_t b_limbs, mp_limb_t *scratch);
-int			__real___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_size_t limbs, mp_bitcnt_t bits,
-									 mp_limb_t *scratch);
-int			__wrap___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_size_t limbs, mp_bitcnt_t bits,
-									 mp_limb_t *scratch);
+int			__real___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_size_t limbs,
+									 mp_bitcnt_t bits, mp_limb_t *scratch);
+int			__wrap___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_size_t limbs,
+									 mp_bitcnt_t bits, mp_limb_t *scratch);
 
 size_t
 __wrap___gmpn_sizeinbase(const mp_limb_t *a, mp_size_t limbs, int base)
@@ -163,13 +162,13 @@ mark_modulus(paillier_mont *ctx)
 }
 
 static void
-mark_prime(paillier_prime *prime)
+mark_prime(paillier_prime *prime, const paillier_kernel *kernel)
 {
 	SECRET(prime->p, prime->limbs);
 	SECRET(prime->exponent, prime->limbs);
 	SECRET(prime->h, prime->limbs);
 	SECRET(prime->square, prime->square_limbs);
-	if (prime->vectors)
+	if (kernel->fast_powers)
 		mark_modulus(&prime->mont);
 }
 
@@ -202,6 +201,7 @@ kernel_for(powers whose)
 
 	other = paillier_kernel_generic;
 	other.init = init_with_public_size;
+	other.fast_powers = true;
 	return whose == GMP_POWERS ? &paillier_kernel_generic : &other;
 }
 
@@ -232,7 +232,8 @@ encrypt_some(const paillier_public *pk, ciphertexts *some)
 	random_source source = RANDOM_SOURCE;
 	paillier_blinder blinder;
 
-	check_int(paillier_blinder_init(&blinder, pk, &paillier_comb_small, NULL, random_source_read, &source, scratch), PAILLIER_OK, "blinder_init");
+	check_int(paillier_blinder_init(&blinder, pk, &paillier_comb_small, NULL, random_source_read, &source, scratch),
+			  PAILLIER_OK, "blinder_init");
 	for (int i = 0; i < CIPHERTEXTS; i++)
 	{
 		mpn_zero(some->m[i], pk->limbs);
@@ -240,7 +241,8 @@ encrypt_some(const paillier_public *pk, ciphertexts *some)
 		m[i] = (paillier_plaintext) {true, some->m[i]};
 		out[i] = some->c[i];
 	}
-	check_int(paillier_encrypt(&blinder, out, m, CIPHERTEXTS, random_source_read, &source, scratch), PAILLIER_OK, "encrypt");
+	check_int(paillier_encrypt(&blinder, out, m, CIPHERTEXTS, random_source_read, &source, scratch), PAILLIER_OK,
+			  "encrypt");
 	free(scratch);
 }
 
@@ -258,8 +260,8 @@ check_decrypt(paillier_private *key, const ciphertexts *some, mp_limb_t *scratch
 		c[i] = some->c[i];
 		out[i].mag = mag[i];
 	}
-	mark_prime(&key->p);
-	mark_prime(&key->q);
+	mark_prime(&key->p, key->pub.n2.kernel);
+	mark_prime(&key->q, key->pub.n2.kernel);
 	paillier_decrypt(key, out, c, CIPHERTEXTS, scratch);
 	check_no_errors(before, "decrypt");
 

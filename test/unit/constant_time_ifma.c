@@ -101,10 +101,10 @@ void		__wrap___gmpn_sec_mul(mp_limb_t *out, const mp_limb_t *a, mp_size_t a_limb
 								  mp_size_t b_limbs, mp_limb_t *scratch);
 void		__real___gmpn_sec_sqr(mp_limb_t *out, const mp_limb_t *a, mp_size_t limbs, mp_limb_t *scratch);
 void		__wrap___gmpn_sec_sqr(mp_limb_t *out, const mp_limb_t *a, mp_size_t limbs, mp_limb_t *scratch);
-int			__real___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_size_t limbs, mp_bitcnt_t bits,
-									 mp_limb_t *scratch);
-int			__wrap___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_size_t limbs, mp_bitcnt_t bits,
-									 mp_limb_t *scratch);
+int			__real___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_size_t limbs,
+									 mp_bitcnt_t bits, mp_limb_t *scratch);
+int			__wrap___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_size_t limbs,
+									 mp_bitcnt_t bits, mp_limb_t *scratch);
 
 static bool
 secret(const mp_limb_t *a, mp_size_t limbs)

@@ -52,7 +52,7 @@ chain_init(chain *c, const paillier_kernel *kernel, const mpz_t root, const mpz_
 	c->loaded8 = new_unaligned(LANES * f->words);
 	mpz_init_set_ui(c->lost, 1);
 	for (int i = 0; i < 2; i++)
-		for (range range = OPERAND; range <= RESULT; range++)
+		for (residue_range range = OPERAND; range <= RESULT; range++)
 		{
 			/* one digit more: 2^radix_bits itself */
 			c->limit[range][i] = new_unaligned(f->digits + 1);
@@ -70,7 +70,7 @@ chain_clear(chain *c)
 		free_unaligned(c->spread[i]);
 	}
 	for (int i = 0; i < 2; i++)
-		for (range range = OPERAND; range <= RESULT; range++)
+		for (residue_range range = OPERAND; range <= RESULT; range++)
 			free_unaligned(c->limit[range][i]);
 	free_unaligned(c->loaded);
 	free_unaligned(c->eight);
@@ -82,7 +82,7 @@ chain_clear(chain *c)
 
 /* in_range() of digits, which is fast. */
 static inline void
-check_range(const chain *c, const mp_limb_t *a, range range, const char *what)
+check_range(const chain *c, const mp_limb_t *a, residue_range range, const char *what)
 {
 	const field *f = &c->f;
 
@@ -247,7 +247,8 @@ check_chain_step(chain *chains, int count, const mpz_t *numbers, mp_limb_t *cons
 static inline void
 test_many_products(int root_bits, int steps)
 {
-	chain		chains[LENGTH(kernels)];
+	chain	   *chains = allocate(kernel_count() * sizeof(chain));
+	const paillier_kernel *kernel;
 	mpz_t		numbers[LANES];
 	mp_limb_t  *factors[LANES];
 	mpz_t		root,
@@ -264,11 +265,11 @@ test_many_products(int root_bits, int steps)
 		random_mpz_below(numbers[i], limit);
 		factors[i] = new_unaligned(2 * mpz_size(root));
 	}
-	for (int i = 0; i < LENGTH(kernels); i++)
-		if (kernels[i]->available())
+	for (int i = 0; (kernel = paillier_kernel_at(i)) != NULL; i++)
+		if (kernel->available())
 		{
-			chain_init(&chains[count++], kernels[i], root, (const mpz_t *) numbers);
-			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", count > 1 ? ", " : "", kernels[i]->name);
+			chain_init(&chains[count++], kernel, root, (const mpz_t *) numbers);
+			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", count > 1 ? ", " : "", kernel->name);
 		}
 	group_begin("%s: %d random loads, products and squares modulo %d bits, one by one and by eight", names,
 				LANES * steps, (int) mpz_sizeinbase(limit, 2));
@@ -291,6 +292,7 @@ test_many_products(int root_bits, int steps)
 	group_end();
 	for (int i = 0; i < count; i++)
 		chain_clear(&chains[i]);
+	free(chains);
 	for (int i = 0; i < LANES; i++)
 	{
 		mpz_clear(numbers[i]);

@@ -24,7 +24,7 @@ check_digits(const field *f, const mp_limb_t *a, const char *what)
 
 /* got ≡ expected mod m, and in range, for the operand x and, unless NULL, y; expected is reduced. */
 static inline void
-check_residue(const field *f, const mp_limb_t *got, range range, const mpz_t expected, const char *what,
+check_residue(const field *f, const mp_limb_t *got, residue_range range, const mpz_t expected, const char *what,
 			  const residue *x, const residue *y)
 {
 	residue		r;

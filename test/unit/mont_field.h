@@ -3,8 +3,8 @@
  *		For the tests of Montgomery arithmetic: a modulus with all that is known of
  *		its residues without asking the kernel, and operands of all kinds.
  *
- * A residue of the kernel avx512ifma is x0 + x1·n with x0 and x1 in H digits of 52
- * bits each, that of the generic kernel is one number.
+ * A residue is one number, or a pair x0 + x1·n with x0 and x1 in H digits of 52
+ * bits each.
  */
 #ifndef MONT_FIELD_H
 #define MONT_FIELD_H
@@ -21,11 +21,11 @@ typedef struct residue
 } residue;
 
 /* What may be given to functions, and what loading gives; what products and powers give. */
-typedef enum range
+typedef enum residue_range
 {
 	OPERAND,
 	RESULT
-} range;
+} residue_range;
 
 #define OPERANDS 17
 
@@ -92,7 +92,7 @@ residue_read(const field *f, residue *x, const mp_limb_t *a)
 }
 
 static inline bool
-in_range(const field *f, const residue *x, range range)
+in_range(const field *f, const residue *x, residue_range range)
 {
 	return mpz_cmp(x->number[0], f->limit[range][0]) < 0 && mpz_cmp(x->number[1], f->limit[range][1]) < 0;
 }
@@ -159,7 +159,7 @@ random_runs(mpz_t x, const mpz_t limit, int digit_bits)
 }
 
 /* Kinds of numbers below a limit, for a modulus of these numbers. */
-typedef enum kind
+typedef enum number_kind
 {
 	ZERO,
 	MODULUS,
@@ -170,10 +170,10 @@ typedef enum kind
 	ONES_BELOW,					/* the largest of ones in all digits but the highest */
 	RANDOM,
 	RUNS
-} kind;
+} number_kind;
 
 static inline void
-choose_number(const field *f, mpz_t x, kind kind, const mpz_t limit)
+choose_number(const field *f, mpz_t x, number_kind kind, const mpz_t limit)
 {
 	const mpz_t *modulus = f->numbers == 1 ? &f->m : &f->root;
 	int			bits = mpz_sizeinbase(limit, 2);
@@ -216,8 +216,8 @@ choose_number(const field *f, mpz_t x, kind kind, const mpz_t limit)
 /* What the numbers of an operand are, by how many of them there are. */
 static const struct
 {
-	kind		one;
-	kind		two[2];
+	number_kind one;
+	number_kind two[2];
 }			operand_kinds[] = {
 	{MOST, {MOST, MOST}},
 	{MULTIPLE, {ONES, ONES}},
@@ -311,14 +311,14 @@ field_describe(field *f, const paillier_kernel *kernel, const mpz_t root)
 	mpz_mul(f->m, root, root);
 	f->kernel = kernel;
 	f->ctx = NULL;
-	f->numbers = kernel == &paillier_kernel_generic ? 1 : 2;
+	f->numbers = kernel->format == PAILLIER_FORMAT_LIMBS ? 1 : 2;
 	f->digits = f->numbers == 1 ? (int) mpz_size(f->m) : pair_digits(mpz_sizeinbase(root, 2));
 	f->words = f->numbers * f->digits;
 	mpz_setbit(f->r, f->digits * kernel->digit_bits);
 	if (!mpz_invert(f->r_inverse, f->r, f->m))
 		abort();
 
-	for (range range = OPERAND; range <= RESULT; range++)
+	for (residue_range range = OPERAND; range <= RESULT; range++)
 	{
 		mpz_inits(f->limit[range][0], f->limit[range][1], NULL);
 		if (f->numbers == 1)
@@ -393,7 +393,7 @@ field_clear(field *f)
 {
 	for (int i = 0; i < OPERANDS; i++)
 		residue_clear(&f->operands[i]);
-	for (range range = OPERAND; range <= RESULT; range++)
+	for (residue_range range = OPERAND; range <= RESULT; range++)
 		mpz_clears(f->limit[range][0], f->limit[range][1], NULL);
 	mpz_clears(f->root, f->m, f->r, f->r_inverse, NULL);
 	if (f->ctx != NULL)

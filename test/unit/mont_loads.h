@@ -245,7 +245,8 @@ test_load_bounds(const paillier_kernel *kernel)
 
 	mpz_init(root);
 	group_begin("%s: loading reads nothing but its number", kernel->name);
-	if (memory == MAP_FAILED || mprotect(memory, page, PROT_NONE) != 0 || mprotect(memory + 2 * page, page, PROT_NONE) != 0)
+	if (memory == MAP_FAILED || mprotect(memory, page, PROT_NONE) != 0 ||
+		mprotect(memory + 2 * page, page, PROT_NONE) != 0)
 		abort();
 	for (int limbs = 1; limbs <= PAILLIER_MAX_LIMBS; limbs += limbs < 70 ? 1 : 31)
 	{

@@ -136,8 +136,8 @@ init_blinder(fixture *f, blinding kind)
 			  "limbs of the table");
 	f->table = guarded_new(table_limbs);
 	table = kind == SHORT_WITHOUT_TABLE ? NULL : f->table.a;
-	check_int(paillier_blinder_init(&f->blinder, f->pk, comb, table, random_source_read, &f->source, scratch_of(f)), PAILLIER_OK,
-			  "blinder_init");
+	check_int(paillier_blinder_init(&f->blinder, f->pk, comb, table, random_source_read, &f->source, scratch_of(f)),
+			  PAILLIER_OK, "blinder_init");
 	fences_hold(f, "blinder_init");
 	check(guarded_intact(&f->table), "blinder_init overran the table");
 	if (kind >= SHORT)
@@ -412,10 +412,12 @@ check_imported(const mpz_t p, const mpz_t q, paillier_result want, const char *w
 	fixture		f;
 
 	fixture_init(&f, p, q, TEXTBOOK);
-	check_int(check_private(&f, PAILLIER_MIN_BITS), want, "private_check: %s, %d and %d bits", what, bits_of(p), bits_of(q));
+	check_int(check_private(&f, PAILLIER_MIN_BITS), want, "private_check: %s, %d and %d bits", what, bits_of(p),
+			  bits_of(q));
 	fixture_clear(&f);
 	fixture_init(&f, q, p, TEXTBOOK);
-	check_int(check_private(&f, PAILLIER_MIN_BITS), want, "private_check: %s, %d and %d bits", what, bits_of(q), bits_of(p));
+	check_int(check_private(&f, PAILLIER_MIN_BITS), want, "private_check: %s, %d and %d bits", what, bits_of(q),
+			  bits_of(p));
 	fixture_clear(&f);
 }
 

@@ -1,4 +1,3 @@
-/* cc -std=gnu11 -Isrc/core test/unit/test_bound.c src/core/bound.c -lgmp */
 /*
  * test_bound.c
  *		Bounds of plaintexts against exact integers: never too small, and too

@@ -1,4 +1,3 @@
-/* cc -std=gnu11 -Isrc/core test/unit/test_codec.c src/core/codec.c src/core/bound.c src/core/result.c -lgmp */
 /*
  * test_codec.c
  *		Bytes, base64url, ciphertexts and key ids, against naive encoders and decoders
@@ -309,7 +308,8 @@ check_mutated_header(uint8_t *wire, size_t len, int position, int byte)
 	wire[position] = byte;
 	got = paillier_wire_read(&header, c, wire, len);
 	check_int(got, reference_header_check(wire), "header byte %d is %d, was %d", position, byte, before);
-	check_int(got, paillier_header_check(&header), "header byte %d is %d, was %d: header_check", position, byte, before);
+	check_int(got, paillier_header_check(&header), "header byte %d is %d, was %d: header_check", position, byte,
+			  before);
 	if (got == PAILLIER_OK)
 	{
 		paillier_wire_write(again, &header, c, 2);

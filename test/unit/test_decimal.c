@@ -1,4 +1,3 @@
-/* cc -std=gnu11 -Isrc/core test/unit/test_decimal.c src/core/codec.c src/core/bound.c src/core/result.c -lgmp */
 /*
  * test_decimal.c
  *		Decimal numbers to integers of a scale and back, against a naive reader on
@@ -108,11 +107,11 @@ static void
 test_decimal_syntax(void)
 {
 	static const char *const texts[] = {
-		"", "+", "-", ".", "+.", "-.", "1.", ".5", "-.5", "+1.", "..", "1..", "1.2.3", "1e3", "1E3", "1.5e-2", " 1", "1 ",
-		"- 1", "\t1", "1\n", "--1", "++1", "+-1", "1-", "1+", "0x1", "0X1", "1_000", "1,000", "1,5", "NaN", "nan", "inf",
-		"Infinity", "-Infinity", "0", "-0", "+0", "0.0", "-0.0", "-0.00000000000000000000000", "00", "007", "-007.50",
-		"1.0", "1.10", "1.000000", "1.0000000", "1.0000001", "1.0000010", "0.5", "123456789012345678901234567890",
-		"1\xc2\xa0", "\xd9\xa1", "1/2", "1:", "$1", "1\x80", "a", "1a"
+		"", "+", "-", ".", "+.", "-.", "1.", ".5", "-.5", "+1.", "..", "1..", "1.2.3", "1e3", "1E3", "1.5e-2", " 1",
+		"1 ", "- 1", "\t1", "1\n", "--1", "++1", "+-1", "1-", "1+", "0x1", "0X1", "1_000", "1,000", "1,5", "NaN", "nan",
+		"inf", "Infinity", "-Infinity", "0", "-0", "+0", "0.0", "-0.0", "-0.00000000000000000000000", "00", "007",
+		"-007.50", "1.0", "1.10", "1.000000", "1.0000000", "1.0000001", "1.0000010", "0.5",
+		"123456789012345678901234567890", "1\xc2\xa0", "\xd9\xa1", "1/2", "1:", "$1", "1\x80", "a", "1a"
 	};
 
 	group_begin("decimal syntax: accepted and refused texts at all scales");
@@ -283,7 +282,8 @@ check_decimal_write(const mpz_t number, bool negative, int limbs, int scale)
 	memset(got, '#', PAILLIER_DECIMAL_ROOM);
 	len = paillier_decimal_write(got, negative, mag, limbs, scale);
 	check_int(len, strlen(want), "length of %s", want);
-	if (check(strnlen(got, PAILLIER_DECIMAL_ROOM) == len && strcmp(got, want) == 0, "writing a number of %d limbs", limbs))
+	if (check(strnlen(got, PAILLIER_DECIMAL_ROOM) == len && strcmp(got, want) == 0, "writing a number of %d limbs",
+			  limbs))
 		printf("# expected: %s\n# got:      %.*s\n", want, (int) len, got);
 	check(len + 1 == PAILLIER_DECIMAL_ROOM || got[len + 1] == '#', "wrote after the terminator of %s", want);
 

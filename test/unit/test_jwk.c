@@ -1,4 +1,3 @@
-/* cc -std=gnu11 -Isrc/core test/unit/test_jwk.c src/core/jwk.c src/core/codec.c src/core/paillier*.c src/core/mont*.c src/core/bound.c -lgmp */
 /*
  * test_jwk.c
  *		JSON Web Keys: their integers, the texts written, and what is read as a key.
@@ -51,8 +50,8 @@ check_jwk_integer(int limbs, size_t zero_bytes, size_t value_bytes)
 		want = PAILLIER_ERR_JWK;
 	else if (len > 16 * PAILLIER_MAX_CIPHERTEXT_LIMBS || value_bytes > 8 * (size_t) limbs)
 		want = PAILLIER_ERR_KEY_SIZE;
-	check_int(paillier_jwk_integer(a, limbs, &used, text), want, "%zu + %zu bytes into %d limbs", zero_bytes, value_bytes,
-			  limbs);
+	check_int(paillier_jwk_integer(a, limbs, &used, text), want, "%zu + %zu bytes into %d limbs", zero_bytes,
+			  value_bytes, limbs);
 	if (want == PAILLIER_OK)
 	{
 		check_limbs(a, limbs, expected, "%zu + %zu bytes into %d limbs", zero_bytes, value_bytes, limbs);
@@ -382,7 +381,8 @@ test_generated_keys(void)
 	{
 		int			limbs = (sizes[i] / 2 + 63) / 64;
 
-		check_int(paillier_keygen(p, q, sizes[i], source_read, NULL, scratch), PAILLIER_OK, "keygen of %d bits", sizes[i]);
+		check_int(paillier_keygen(p, q, sizes[i], source_read, NULL, scratch), PAILLIER_OK, "keygen of %d bits",
+				  sizes[i]);
 		mpz_from_limbs(n, p, limbs);
 		mpz_from_limbs(factor, q, limbs);
 		mpz_mul(n, n, factor);

@@ -1,4 +1,3 @@
-/* cc -std=gnu11 -Isrc/core test/unit/test_modulus.c src/core/paillier*.c src/core/mont*.c src/core/bound.c src/core/codec.c src/core/jwk.c -lgmp */
 /*
  * test_modulus.c
  *		What may be a public key, against trial division, and the limit of what

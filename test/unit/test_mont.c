@@ -1,4 +1,3 @@
-/* cc -std=gnu11 -Isrc/core test/unit/test_mont.c src/core/mont*.c -lgmp */
 /*
  * test_mont.c
  *		Montgomery arithmetic against mpz_mul, mpz_mod and mpz_powm, with each
@@ -103,11 +102,11 @@ check_powers(const field *f)
 static void
 check_imports(const field *f)
 {
-	for (int i = 0; i < LENGTH(kernels); i++)
+	for (int i = 0; i < kernel_count(); i++)
 	{
 		field		from;
 
-		field_describe(&from, kernels[i], f->root);
+		field_describe(&from, paillier_kernel_at(i), f->root);
 		for (int j = 0; j < OPERANDS; j++)
 			check_import(f, &from, &from.operands[j]);
 		field_clear(&from);
@@ -278,8 +277,8 @@ test_words(void)
 
 		check(words <= PAILLIER_MONT_WORDS(limbs), "%d words for %d bits", words, bits);
 		check(limbs <= PAILLIER_MONT_WORDS(limbs), "%d limbs for %d bits", limbs, bits);
-		check(PAILLIER_MONT_WORDS(limbs) <= PAILLIER_MAX_WORDS, "%d words reserved for %d bits", PAILLIER_MONT_WORDS(limbs),
-			  bits);
+		check(PAILLIER_MONT_WORDS(limbs) <= PAILLIER_MAX_WORDS, "%d words reserved for %d bits",
+			  PAILLIER_MONT_WORDS(limbs), bits);
 	}
 	group_end();
 }
@@ -491,24 +490,51 @@ test_places(const paillier_kernel *kernel)
 /* ---- kernels ---- */
 
 static void
+check_format(int format, int digit_bits, int numbers)
+{
+	check_int(paillier_kernel_of_format(format)->digit_bits, digit_bits, "bits of a digit in format %d", format);
+	check_int(paillier_kernel_of_format(format)->numbers, numbers, "numbers in a residue of format %d", format);
+	check_int(paillier_kernel_radix_bits(paillier_kernel_of_format(format), 24), 24 / numbers * digit_bits,
+			  "bits of R");
+}
+
+static void
+check_same_format(const paillier_kernel *a, const paillier_kernel *b)
+{
+	check_int(a->format, b->format, "the format of %s", a->name);
+	check_int(a->digit_bits, b->digit_bits, "bits of a digit of %s", a->name);
+	check_int(a->numbers, b->numbers, "numbers in a residue of %s", a->name);
+}
+
+static void
 test_choice(void)
 {
+	const paillier_kernel *kernel;
+	const paillier_kernel *fastest = NULL;
+	int			format = 0;
+
 	group_begin("the choice of a kernel");
-	check(paillier_kernel_generic.available(), "the generic kernel is not available");
-	check(paillier_kernel_best()->available(), "the best kernel is not available");
-	check(paillier_kernel_best() == (paillier_kernel_avx512ifma.available() ? &paillier_kernel_avx512ifma : &paillier_kernel_generic),
-		  "the best kernel is %s", paillier_kernel_best()->name);
-	for (int i = 0; i < LENGTH(kernels); i++)
-		check(paillier_kernel_named(kernels[i]->name) == (kernels[i]->available() ? kernels[i] : NULL), "the kernel named %s",
-			  kernels[i]->name);
-	check(paillier_kernel_named("") == NULL && paillier_kernel_named("auto") == NULL, "a kernel for a name that is none");
-	check_int(paillier_kernel_generic.digit_bits, 64, "bits of a digit");
-	check_int(paillier_kernel_generic.numbers, 1, "numbers in a residue");
-	check_int(paillier_kernel_avx512ifma.digit_bits, 52, "bits of a digit");
-	check_int(paillier_kernel_avx512ifma.numbers, 2, "numbers in a residue");
-	check(paillier_kernel_of_format(1) == &paillier_kernel_generic, "the kernel of format 1");
-	check(paillier_kernel_of_format(2) == &paillier_kernel_avx512ifma, "the kernel of format 2");
-	check(paillier_kernel_of_format(0) == NULL && paillier_kernel_of_format(3) == NULL, "a kernel for no format");
+	for (int i = 0; (kernel = paillier_kernel_at(i)) != NULL; i++)
+	{
+		if (fastest == NULL && kernel->available())
+			fastest = kernel;
+		check(paillier_kernel_named(kernel->name) == (kernel->available() ? kernel : NULL), "the kernel named %s",
+			  kernel->name);
+		check(kernel->format > 0 && kernel->format < 256, "format %d", kernel->format);
+		check_same_format(kernel, paillier_kernel_of_format(kernel->format));
+		if (format < kernel->format)
+			format = kernel->format;
+	}
+	check(paillier_kernel_best() == fastest, "the best kernel is %s", paillier_kernel_best()->name);
+	check(portable_kernel()->available(), "the last kernel is not available");
+	check(paillier_kernel_named("") == NULL && paillier_kernel_named("auto") == NULL,
+		  "a kernel for a name that is none");
+	check(paillier_kernel_of_format(0) == NULL && paillier_kernel_of_format(format + 1) == NULL,
+		  "a kernel for no format");
+
+	/* what is stored with residues has this meaning for ever */
+	check_format(1, 64, 1);
+	check_format(2, 52, 2);
 	group_end();
 }
 
@@ -529,22 +555,24 @@ test_negative_inverse(void)
 static void
 test_scatter_anywhere(void)
 {
+	const paillier_kernel *kernel;
+
 	group_begin("scatter8 of all kernels, on any processor");
-	for (int i = 0; i < LENGTH(kernels); i++)
+	for (int i = 0; (kernel = paillier_kernel_at(i)) != NULL; i++)
 		for (int words = 1; words <= PAILLIER_MAX_WORDS; words += words < 40 ? 1 : 40)
 		{
-			bool		interleaved = kernels[i] == &paillier_kernel_avx512ifma;
+			bool		interleaved = kernel->format != PAILLIER_FORMAT_LIMBS;
 			mp_limb_t  *a8 = new_unaligned(LANES * words);
 			guarded		lane[LANES];
-			field		f = {.kernel = kernels[i], .words = words};
+			field		f = {.kernel = kernel, .words = words};
 
 			random_limbs(a8, LANES * words);
 			scatter_guarded(&f, lane, a8);
 			for (int j = 0; j < LANES; j++)
 			{
 				for (int k = 0; k < words; k++)
-					check(lane[j].a[k] == (interleaved ? a8[LANES * k + j] : a8[words * j + k]), "%s: digit %d of lane %d",
-						  kernels[i]->name, k, j);
+					check(lane[j].a[k] == (interleaved ? a8[LANES * k + j] : a8[words * j + k]),
+						  "%s: digit %d of lane %d", kernel->name, k, j);
 				guarded_free(&lane[j]);
 			}
 			free_unaligned(a8);
@@ -559,7 +587,7 @@ test_kernel(const paillier_kernel *kernel)
 
 	for (int i = 0; i < LENGTH(limbs); i++)
 		test_limbs(kernel, limbs[i]);
-	for (int digits = 8; digits <= 160 && kernel->numbers == 2; digits += 4)
+	for (int digits = 8; digits <= 160 && kernel->format != PAILLIER_FORMAT_LIMBS; digits += 4)
 		test_digits(kernel, digits);
 	test_lengths(kernel);
 	test_full_size_exponents(kernel);

@@ -1,4 +1,3 @@
-/* cc -std=gnu11 -Isrc/core test/unit/test_private.c src/core/paillier*.c src/core/mont*.c src/core/bound.c src/core/codec.c src/core/jwk.c -lgmp */
 /*
  * test_private.c
  *		Private keys that come from elsewhere: what is none, and factors from
@@ -218,8 +217,8 @@ check_mark(const mpz_t p, const mpz_t q, bool kept)
 			check_int(f.pk->djn, djn, "the mark before import");
 			check_int(check_private(&f, PAILLIER_MIN_BITS), PAILLIER_OK, "private_import");
 			check_int(f.pk->djn, djn && kept, "the mark of primes of %d and %d bits, %lu and %lu mod 4, given as %d",
-					  bits_of(factors[i]), bits_of(factors[1 - i]), mpz_fdiv_ui(factors[i], 4), mpz_fdiv_ui(factors[1 - i], 4),
-					  djn);
+					  bits_of(factors[i]), bits_of(factors[1 - i]), mpz_fdiv_ui(factors[i], 4),
+					  mpz_fdiv_ui(factors[1 - i], 4), djn);
 			fixture_clear(&f);
 		}
 }
@@ -386,7 +385,8 @@ check_wrong_lambdas(const mpz_t p, const mpz_t q)
 static void
 test_factor_lambda(void)
 {
-	static const int sizes[][2] = {{64, 64}, {63, 65}, {65, 65}, {40, 100}, {96, 160}, {128, 128}, {300, 724}, {512, 512}};
+	static const int sizes[][2] = {{64, 64}, {63, 65}, {65, 65}, {40, 100}, {96, 160}, {128, 128}, {300, 724}, {512,
+																												512}};
 	mpz_t		p,
 				q,
 				n,

@@ -1,4 +1,3 @@
-/* cc -std=gnu11 -Isrc/core test/unit/test_random.c src/core/paillier*.c src/core/mont*.c src/core/bound.c src/core/codec.c src/core/jwk.c -lgmp */
 /*
  * test_random.c
  *		Random numbers: how they are made, when they run out, and blinding factors
@@ -77,7 +76,8 @@ ask(asking what, fixture *f, fixture *textbook)
 		case ASK_CHECK:
 			return import_again(f, 128);
 		case ASK_BLINDER:
-			return paillier_blinder_init(&blinder, f->pk, &paillier_comb_small, f->table.a, random_source_read, &f->source, scratch_of(f));
+			return paillier_blinder_init(&blinder, f->pk, &paillier_comb_small, f->table.a, random_source_read,
+										 &f->source, scratch_of(f));
 		case ASK_ENCRYPT_SHORT:
 			return paillier_encrypt(&f->blinder, &c, &m, 1, random_source_read, &f->source, blind_scratch_of(f));
 		case ASK_ENCRYPT:
