@@ -33,7 +33,7 @@ CREATE VIEW metering.bill AS
 				UNION ALL
 				SELECT g.slot, g.window_start, i.meter_id, g.key_id, NULL, 0, 0, 0, i.missing
 				FROM metering.incomplete i JOIN metering.sealed_window g ON g.window_start = i.window_start) AS b
-			CROSS JOIN metering.setting s
+			CROSS JOIN (SELECT * FROM metering.setting LIMIT 1) AS s
 			JOIN metering.contract c ON c.meter_id = b.meter_id AND b.window_start >= c.since AND b.window_start < c.until
 			JOIN price p ON p.slot = b.slot AND p.window_start = b.window_start AND p.tariff = c.tariff AND p.flow = c.flow
 			GROUP BY b.meter_id, p.period, c.tariff, b.key_id, c.account, c.flow, p.rounding, s.unit_kwh, p.price) AS y

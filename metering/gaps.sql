@@ -2,7 +2,7 @@
 -- anybody would hold up the roll-up.  So it lists readings that wait for a later total.
 CREATE VIEW metering.gap_of_all AS
 	SELECT m.meter_id, t.read_at, m.collector
-	FROM metering.setting s
+	FROM (SELECT * FROM metering.setting LIMIT 1) AS s
 	CROSS JOIN metering.incomplete i
 	JOIN metering.window_grid w ON w.window_start = i.window_start
 	JOIN metering.meter m ON m.meter_id = i.meter_id
@@ -37,7 +37,7 @@ COMMENT ON COLUMN metering.gap.read_at IS 'start of the interval of the reading'
 -- A meter may forget readings that totals on disk contain, and that a backup contains.
 CREATE VIEW metering.acknowledged WITH (security_barrier) AS
 	SELECT m.meter_id, COALESCE(least(x.first_missed, g.until), g.until) AS until
-	FROM metering.setting s
+	FROM (SELECT * FROM metering.setting LIMIT 1) AS s
 	CROSS JOIN LATERAL (
 		SELECT max(w.window_end) AS until FROM metering.sealed_window w
 		WHERE w.window_end <= clock_timestamp() - make_interval(secs => EXTRACT(epoch FROM s.backup_interval)::double precision)) AS g

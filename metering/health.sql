@@ -51,6 +51,8 @@ $$;
 
 COMMENT ON FUNCTION metering.staged_bytes() IS 'size of staging on disk, in bytes';
 
+-- LIMIT 1 tells the planner that a table has one row.  OFFSET 0 keeps it from computing
+-- a column once for each place that names it.
 CREATE VIEW metering.health AS
 	SELECT h.*, array_remove(ARRAY[
 		CASE WHEN s.key_id IS NULL THEN 'no key: register one and put its id into metering.setting' END,
@@ -73,7 +75,7 @@ CREATE VIEW metering.health AS
 			WHERE e.extname = 'paillier' AND EXISTS (SELECT FROM aclexplode(n.nspacl) AS a
 				WHERE a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner))
 		], NULL) AS problems
-	FROM metering.setting s
+	FROM (SELECT * FROM metering.setting LIMIT 1) AS s
 	CROSS JOIN LATERAL (
 		SELECT g.sealed_until AS oldest_unsealed_hour,
 			greatest(0, floor(EXTRACT(epoch FROM now() - s.grace - g.sealed_until) / 3600))::int AS hours_overdue,
@@ -93,7 +95,7 @@ CREATE VIEW metering.health AS
 			(SELECT count(*) FROM metering.staging_grant) AS staging_exposed,
 			(SELECT count(DISTINCT a.grantee) FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) AS a
 				WHERE n.nspname = 'metering' AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner) AS schema_exposed
-		FROM metering.progress g) AS h;
+		FROM (SELECT * FROM metering.progress LIMIT 1) AS g OFFSET 0) AS h;
 
 COMMENT ON VIEW metering.health IS 'state of metering in one row; problems is empty if nothing is wrong';
 COMMENT ON COLUMN metering.health.oldest_unsealed_hour IS 'the hour that is sealed next';

@@ -74,14 +74,15 @@ CREATE VIEW metering.tariff_problem AS
 	FROM (
 		SELECT t.tariff, x.from_time, (d.day + x.from_time) AT TIME ZONE t.zone AS at
 		FROM metering.tariff t
-		CROSS JOIN generate_series(date_trunc('month', now() AT TIME ZONE 'UTC'),
-			now() AT TIME ZONE 'UTC' + interval '11 months', interval '1 month') AS d (day)
+		CROSS JOIN generate_series(0, 11) AS i
+		CROSS JOIN LATERAL (
+			SELECT date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month' * i) AS d (day)
 		CROSS JOIN LATERAL (
 			SELECT time '00:00' AS from_time
 			UNION SELECT r.from_time FROM rates r
 			WHERE r.tariff = t.tariff AND r.valid @> d.day::date AND EXTRACT(month FROM d.day)::int = ANY (r.months)) AS x
 		WHERE EXISTS (SELECT FROM metering.tariff_in_use u WHERE u.tariff = t.tariff)) AS b
-	CROSS JOIN metering.setting s
+	CROSS JOIN (SELECT * FROM metering.setting LIMIT 1) AS s
 	WHERE metering.utc_hour(b.at) <> b.at
 		OR metering.window_label(b.at, s.zone, s.bill_window) = metering.window_label(b.at - interval '1 hour', s.zone, s.bill_window)
 	GROUP BY b.tariff, b.from_time;

@@ -32,7 +32,7 @@ BEGIN
 				FROM (
 					SELECT d.starts::date AS %1$s, d.starts, s.zone, d.starts AT TIME ZONE s.zone - interval '3 hours' AS since,
 						(d.starts + interval '1 %1$s') AT TIME ZONE s.zone + interval '3 hours' AS until
-					FROM metering.setting s
+					FROM (SELECT * FROM metering.setting LIMIT 1) AS s
 					CROSS JOIN LATERAL (SELECT min(x.hour) AS first, max(x.hour) AS last FROM metering.region_hour x) AS x
 					CROSS JOIN LATERAL generate_series(date_trunc('%1$s', x.first AT TIME ZONE s.zone), x.last AT TIME ZONE s.zone,
 						interval '1 %1$s') AS d (starts)) AS p
@@ -59,7 +59,7 @@ CREATE VIEW metering.region_week_profile AS
 		EXTRACT(hour FROM h.hour AT TIME ZONE s.zone)::int AS hour_of_day,
 		@paillier@.sum(h.total) AS total, count(*)::int AS hours, sum(h.meters) AS meter_hours, h.key_id
 	FROM metering.region_load h
-	CROSS JOIN metering.setting s
+	CROSS JOIN (SELECT * FROM metering.setting LIMIT 1) AS s
 	GROUP BY h.region, weekday, hour_of_day, h.key_id;
 
 COMMENT ON VIEW metering.region_week_profile IS 'encrypted load of each region by hour of the week: total / hours is the mean';
