@@ -24,15 +24,12 @@ CREATE VIEW metering.bill AS
 		FROM (
 			SELECT b.meter_id, p.period, c.tariff, b.key_id, c.account, c.flow, p.rounding, s.unit_kwh, p.price,
 				@paillier@.sum(b.total) AS energy, count(b.total) AS windows,
-				sum(b.readings) AS readings, sum(b.carried) AS carried, sum(b.missing) AS missing,
+				sum(b.readings) AS readings, sum(b.carried) AS carried, sum(CASE WHEN b.key_id = p.key_id AND b.readings - b.carried < p.whole THEN COALESCE((
+					SELECT i.missing FROM metering.incomplete i
+					WHERE i.meter_id = b.meter_id AND i.window_start = b.window_start), 0) ELSE 0 END) AS missing,
 				count(p.standing) FILTER (WHERE b.expected > 0) AS days,
 				sum(p.standing) FILTER (WHERE b.expected > 0) AS standing
-			FROM (
-				SELECT w.slot, w.window_start, w.meter_id, w.key_id, w.total, w.readings, w.carried, w.expected, 0 AS missing
-				FROM metering.bill_window w
-				UNION ALL
-				SELECT g.slot, g.window_start, i.meter_id, g.key_id, NULL, 0, 0, 0, i.missing
-				FROM metering.incomplete i JOIN metering.sealed_window g ON g.window_start = i.window_start) AS b
+			FROM metering.bill_window b
 			CROSS JOIN (SELECT * FROM metering.setting LIMIT 1) AS s
 			JOIN metering.contract c ON c.meter_id = b.meter_id AND b.window_start >= c.since AND b.window_start < c.until
 			JOIN price p ON p.slot = b.slot AND p.window_start = b.window_start AND p.tariff = c.tariff AND p.flow = c.flow

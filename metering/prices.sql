@@ -24,7 +24,8 @@ CREATE FUNCTION metering.price(tariff text, charge text, local timestamp) RETURN
 COMMENT ON FUNCTION metering.price(text, text, timestamp) IS 'price of a tariff for import, export or standing charge at a local time; NULL if no rate holds';
 
 CREATE VIEW metering.window_price AS
-	SELECT t.tariff, f.flow, w.window_start, w.slot, w.key_id, date_trunc('month', l.starts)::date AS period, p.price, p.standing, t.rounding
+	SELECT t.tariff, f.flow, w.window_start, w.slot, w.key_id,
+		(EXTRACT(epoch FROM w.window_end - w.window_start) / EXTRACT(epoch FROM w.reading_interval))::int AS whole, date_trunc('month', l.starts)::date AS period, p.price, p.standing, t.rounding
 	FROM metering.sealed_window w
 	CROSS JOIN metering.tariff t
 	CROSS JOIN (VALUES ('import'), ('export')) AS f (flow)
@@ -38,6 +39,7 @@ CREATE VIEW metering.window_price AS
 COMMENT ON VIEW metering.window_price IS 'price of a kWh in each sealed bill window: the price at the start of the window, in the local time of the tariff';
 COMMENT ON COLUMN metering.window_price.slot IS 'partition of metering.bill_window that holds its totals';
 COMMENT ON COLUMN metering.window_price.key_id IS 'key of the readings of the window';
+COMMENT ON COLUMN metering.window_price.whole IS 'readings of a meter that lacks none';
 COMMENT ON COLUMN metering.window_price.flow IS 'import or export';
 COMMENT ON COLUMN metering.window_price.period IS 'first day of the month, in the tariff''s time zone';
 COMMENT ON COLUMN metering.window_price.price IS 'price of one kWh; NULL if no rate holds';
