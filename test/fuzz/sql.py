@@ -185,8 +185,8 @@ def targets_of(session):
             if 0 in arrays:
                 continue        # over arrays, of which there are no arrays
             elements = ', '.join(f'e{i}' for i in range(len(types)))
-            arrays = ", ".join(f"unnest(${i + 1})" for i in range(len(types)))
-            source = f'FROM ROWS FROM ({arrays}) WITH ORDINALITY AS u ({elements}, i)'
+            unnested = ", ".join(f"unnest(${i + 1})" for i in range(len(types)))
+            source = f'FROM ROWS FROM ({unnested}) WITH ORDINALITY AS u ({elements}, i)'
             k = len(types) + 1
             targets.append(Target(label, f'SELECT {name}({elements}) {source}', arrays, result, 1))
             targets.append(Target(label + ' grouped', f'SELECT {name}({elements}) {source} GROUP BY i % 3', arrays,
