@@ -87,8 +87,11 @@ CREATE VIEW metering.health AS
 			(SELECT COALESCE(sum(l.suppressed), 0)::bigint FROM (
 				SELECT x.suppressed FROM metering.rollup_log x WHERE x.step = 'hour' ORDER BY x.id DESC LIMIT 24) AS l) AS suppressed_last_day,
 			(SELECT max(l.until) FROM metering.lost l WHERE l.until > now() - interval '1 day') AS staging_lost_at,
-			(SELECT count(*) FROM metering.tariff_in_use u JOIN metering.meter m ON m.tariff = u.tariff AND m.flow = u.flow
-				WHERE NOT EXISTS (SELECT FROM metering.tariff t WHERE t.tariff = u.tariff)) AS meters_without_tariff,
+			(SELECT COALESCE(sum(m.meters), 0)::bigint
+				FROM (SELECT * FROM metering.tariff_in_use u
+					WHERE NOT EXISTS (SELECT FROM metering.tariff t WHERE t.tariff = u.tariff) OFFSET 0) AS u
+				CROSS JOIN LATERAL (SELECT count(*) AS meters FROM metering.meter m
+					WHERE m.tariff = u.tariff AND m.flow = u.flow) AS m) AS meters_without_tariff,
 			(SELECT count(*) FROM metering.tariff_problem) AS tariff_problems,
 			(SELECT count(*) FROM metering.staging_table WHERE NOT unlogged) AS staging_logged,
 			metering.staging_is_published() AS staging_published,
