@@ -43,7 +43,7 @@ COMMENT ON COLUMN metering.bill.energy IS 'encrypted sum of energy';
 COMMENT ON COLUMN metering.bill.key_id IS 'the key that decrypts both';
 COMMENT ON COLUMN metering.bill.readings IS 'readings in the bill';
 COMMENT ON COLUMN metering.bill.carried IS 'how many of these arrived after their window was sealed; they are priced in a later window';
-COMMENT ON COLUMN metering.bill.missing IS 'readings that were expected and have not arrived';
+COMMENT ON COLUMN metering.bill.missing IS 'expected readings of sealed bill windows that no total contains yet';
 COMMENT ON COLUMN metering.bill.account IS 'who is billed';
 COMMENT ON COLUMN metering.bill.flow IS 'import or export';
 COMMENT ON COLUMN metering.bill.unpriced IS 'bill windows with energy and without a price';
@@ -70,7 +70,7 @@ COMMENT ON COLUMN metering.account_bill.key_id IS 'the key that decrypts them; i
 COMMENT ON COLUMN metering.account_bill.rounding IS 'decimal digits of the amount due; halves are rounded away from zero';
 COMMENT ON COLUMN metering.account_bill.readings IS 'readings in the bill';
 COMMENT ON COLUMN metering.account_bill.carried IS 'how many of these arrived after their window was sealed';
-COMMENT ON COLUMN metering.account_bill.missing IS 'readings that were expected and have not arrived';
+COMMENT ON COLUMN metering.account_bill.missing IS 'expected readings of sealed bill windows that no total contains yet';
 COMMENT ON COLUMN metering.account_bill.unpriced IS 'bill windows with energy and without a price';
 COMMENT ON COLUMN metering.account_bill.standing IS 'standing charge in the amount; NULL if there is none';
 COMMENT ON COLUMN metering.account_bill.tariffs IS 'tariffs that were applied';

@@ -50,7 +50,7 @@ CREATE VIEW metering.acknowledged WITH (security_barrier) AS
 	OFFSET 0;
 
 COMMENT ON VIEW metering.acknowledged IS 'the time before which a meter may forget its readings, because totals on disk contain them, and backups of these';
-COMMENT ON COLUMN metering.acknowledged.until IS 'start of a bill window; readings that start before this are never asked for again';
+COMMENT ON COLUMN metering.acknowledged.until IS 'start of a bill window, at least backup_interval ago; the meter may forget readings that start before this';
 
 -- Meters that come late, or whose active range changes, lack readings of windows that
 -- are sealed.  A meter that has no begin is not asked for readings from before it was

@@ -16,7 +16,7 @@ CREATE INDEX ON metering.meter (tariff, flow);
 COMMENT ON TABLE metering.meter IS 'the meters whose readings are accepted';
 COMMENT ON COLUMN metering.meter.region IS 'region whose hourly totals contain the meter; a change takes effect with the next hour';
 COMMENT ON COLUMN metering.meter.tariff IS 'tariff that it is billed by; a change takes effect with the next bill window';
-COMMENT ON COLUMN metering.meter.active IS 'range of time in which readings are expected';
+COMMENT ON COLUMN metering.meter.active IS 'range of time in which readings are expected; if it has a begin, readings of bill windows that are sealed already are asked for';
 COMMENT ON COLUMN metering.meter.collector IS 'the only role that may send its readings and see its gaps; NULL: every collector';
 COMMENT ON COLUMN metering.meter.account IS 'account that is billed; NULL: an account with the name of the meter; a change takes effect with the next bill window';
 COMMENT ON COLUMN metering.meter.flow IS 'import (energy consumed) or export (energy fed in); a home with both has two meters, in separate regions';

@@ -97,7 +97,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.next_step(timestamptz) IS 'the next hour or bill window to seal';
+COMMENT ON FUNCTION metering.next_step(timestamptz) IS 'the next hour or bill window to seal; NULL if nothing is due, or if it waits for readings that were lost or for newer readings';
 
 -- No SET and no SECURITY DEFINER: both forbid COMMIT. So the functions above do all
 -- that needs the rights of the owner.  Each step is a transaction of its own.  So is

@@ -140,4 +140,4 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.seal_hour(timestamptz) IS 'seals the next hour: writes regional and partial totals, and purges the readings';
+COMMENT ON FUNCTION metering.seal_hour(timestamptz) IS 'seals the next hour, even if nobody has sent a reading of it: writes regional and partial totals, and purges the readings';

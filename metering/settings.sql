@@ -31,7 +31,7 @@ COMMENT ON COLUMN metering.setting.zone IS 'bill windows are counted from midnig
 COMMENT ON COLUMN metering.setting.grace IS 'how long after its end an hour waits for readings before it is sealed';
 COMMENT ON COLUMN metering.setting.min_meters IS 'a region and hour with fewer meters than this gets no total';
 COMMENT ON COLUMN metering.setting.min_share IS 'a meter and bill window with fewer readings than this share of a full window, or fewer than two, gets no total; the readings wait for the next window';
-COMMENT ON COLUMN metering.setting.retention IS 'older readings are refused';
+COMMENT ON COLUMN metering.setting.retention IS 'older readings are refused, and not asked for';
 COMMENT ON COLUMN metering.setting.scale IS 'decimal digits of readings';
 COMMENT ON COLUMN metering.setting.width IS 'largest declared width of readings, in bits';
 COMMENT ON COLUMN metering.setting.unit_kwh IS 'kWh in one unit of a reading: 0.001 if readings are in Wh';
@@ -39,7 +39,7 @@ COMMENT ON COLUMN metering.setting.clock_tolerance IS 'how far the clock of a me
 COMMENT ON COLUMN metering.setting.patience IS 'how long the roll-up waits for a transaction that uses staging before it ends the session';
 COMMENT ON COLUMN metering.setting.backup_interval IS 'metering.acknowledged stays so far behind now, so that meters can send again what a restored backup lacks; at least the time between two backups';
 COMMENT ON COLUMN metering.setting.rollup_memory IS 'memory that a step of the roll-up uses, in kB; with less of it a step takes more passes';
-COMMENT ON COLUMN metering.setting.starts_at IS 'older readings are refused; the first roll-up sets it if it is NULL';
+COMMENT ON COLUMN metering.setting.starts_at IS 'older readings are refused; the first roll-up sets it if it is NULL; metering.forget() moves it';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.setting', 'WHERE only_row');
 

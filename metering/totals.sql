@@ -37,7 +37,7 @@ CREATE TABLE metering.bill_window (
 COMMENT ON TABLE metering.bill_window IS 'encrypted energy of each meter and bill window; written once, when the window is sealed';
 COMMENT ON COLUMN metering.bill_window.slot IS 'partition: metering.month_slot(window_start)';
 COMMENT ON COLUMN metering.bill_window.key_id IS 'key of the total; if it is not the key of the window, the row holds readings that were sent under it, and expected is 0';
-COMMENT ON COLUMN metering.bill_window.total IS 'NULL if there were too few readings for a total; they are in the total of a later window';
+COMMENT ON COLUMN metering.bill_window.total IS 'NULL if there were too few readings for a total, or if the window was closed in another place; readings of the window are then in the total of a later one';
 COMMENT ON COLUMN metering.bill_window.readings IS 'readings in the total';
 COMMENT ON COLUMN metering.bill_window.carried IS 'how many of these are late readings of earlier windows';
 COMMENT ON COLUMN metering.bill_window.expected IS 'readings that this window should have, as of when it was sealed';
