@@ -32,7 +32,8 @@ SELECT bag_eq($$ SELECT relname::text, relkind::text,
 			('bill_window', 'p', 'p'), ('incomplete', 'r', 'p'), ('lost', 'r', 'p'), ('lost_lost_id_seq', 'S', 'p'),
 			('uncounted', 'r', 'p'), ('register_read', 'r', 'p'), ('progress', 'r', 'p'), ('rollup_log', 'r', 'p'),
 			('rollup_log_id_seq', 'S', 'p'),
-		('region', 'r', 'p'), ('meter_turn', 'r', 'p'), ('meter_change', 'r', 'p'), ('rate_turn', 'r', 'p'), ('region_turn', 'r', 'p'),
+		('meter_change', 'r', 'p'), ('region', 'r', 'p'), ('meter_turn', 'r', 'p'),
+		('rate_turn', 'r', 'p'), ('region_turn', 'r', 'p'),
 			('region_model', 'r', 'p'), ('forecast_model', 'r', 'p'), ('forecast_weight', 'r', 'p') $$,
 	'tables: staging is unlogged, totals and settings are logged');
 SELECT set_has('SELECT relname::text FROM member_relation WHERE relkind = ''v''',
@@ -196,8 +197,8 @@ SELECT is((SELECT rights FROM granted WHERE role = 'surface_biller'),
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_operator'),
 	'SELECT acknowledged, SELECT contract, EXECUTE forget, EXECUTE forget_rows, EXECUTE forget_slot, SELECT gap, '
 	'SELECT health, SELECT incomplete, EXECUTE late_slots, SELECT lost, '
-	'DELETE meter, INSERT meter, SELECT meter, UPDATE meter, EXECUTE month_slots, EXECUTE move_start, EXECUTE next_step, '
-	'EXECUTE own_roles, EXECUTE price, SELECT progress, '
+	'DELETE meter, INSERT meter, SELECT meter, UPDATE meter, EXECUTE month_slots, EXECUTE move_start, '
+	'EXECUTE next_step, EXECUTE own_roles, EXECUTE price, SELECT progress, '
 	'DELETE rate, INSERT rate, SELECT rate, UPDATE rate, SELECT reconciliation, EXECUTE restored, EXECUTE rollup, '
 	'SELECT rollup_log, USAGE schema, EXECUTE seal_hour, EXECUTE seal_window, '
 	'SELECT setting, UPDATE setting, SELECT setting_period, EXECUTE staged_bytes, EXECUTE staging_is_published, '
@@ -206,8 +207,8 @@ SELECT is((SELECT rights FROM granted WHERE role = 'surface_operator'),
 	'SELECT uncounted, EXECUTE void_region_hour, SELECT voided_region_hour, '
 	'SELECT window_grid', 'an operator');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_monitor'),
-	'SELECT health, SELECT lost, EXECUTE price, SELECT progress, SELECT rollup_log, USAGE schema, EXECUTE staged_bytes, '
-	'EXECUTE staging_is_published, EXECUTE staging_relations', 'a monitor');
+	'SELECT health, SELECT lost, EXECUTE price, SELECT progress, SELECT rollup_log, USAGE schema, '
+	'EXECUTE staged_bytes, EXECUTE staging_is_published, EXECUTE staging_relations', 'a monitor');
 SET ROLE surface_monitor;
 SELECT lives_ok('SELECT * FROM metering.' || v, 'a monitor: ' || v)
 	FROM unnest(ARRAY['health', 'progress', 'rollup_log', 'lost']) v;
