@@ -106,6 +106,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN true;	-- somebody else has sealed it
 	END IF;
+	PERFORM metering.check_staging();
 	IF next_hour + (SELECT s.grace FROM metering.setting s) > clock_timestamp() THEN
 		RAISE EXCEPTION 'hour % is not due', starts
 			USING ERRCODE = 'object_not_in_prerequisite_state',

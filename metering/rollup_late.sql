@@ -110,6 +110,7 @@ BEGIN
 	IF sealed_until IS NULL THEN
 		RETURN;		-- metering has not started: nothing can be late
 	END IF;
+	PERFORM metering.check_staging();
 	IF NOT metering.lock_staging(partition) THEN
 		RETURN;		-- the next roll-up will find them
 	END IF;

@@ -101,6 +101,23 @@ $$;
 
 COMMENT ON FUNCTION metering.check_isolation() IS 'refuses to seal with an old snapshot';
 
+-- Only the roll-up notices a loss of staging.  A step that somebody calls by itself must
+-- not seal an hour before that.
+CREATE FUNCTION metering.check_staging() RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF NOT EXISTS (
+		SELECT FROM metering.progress g JOIN metering.staging_since s ON s.epoch = g.epoch
+		JOIN metering.place() AS p ON (p.system_identifier, p.database, p.timeline) = (g.system_identifier, g.database, g.timeline)) THEN
+		RAISE EXCEPTION 'staging was lost, or comes from another database'
+			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'CALL metering.rollup() first.';
+	END IF;
+END
+$$;
+
+COMMENT ON FUNCTION metering.check_staging() IS 'refuses to seal if staging was lost or copied since the last roll-up';
+
 -- Skips the door.  It accepted these readings before and might refuse them now, for
 -- example if the active range of their meter has ended.
 CREATE FUNCTION metering.restore_kept_readings(partition regclass) RETURNS void

@@ -116,6 +116,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN true;	-- somebody else has sealed it
 	END IF;
+	PERFORM metering.check_staging();
 	PERFORM metering.open_windows(starts);
 	SELECT * INTO w FROM metering.window_grid x WHERE x.window_start = starts;
 	IF EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until < w.window_end) THEN

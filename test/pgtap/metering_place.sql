@@ -31,6 +31,9 @@ SELECT is((SELECT p IS NOT DISTINCT FROM (g.system_identifier, g.database, g.tim
 	FROM metering.progress g, LATERAL (SELECT x::text FROM metering.place() x) y (p)), true,
 	'the place is known');
 UPDATE metering.progress SET timeline = timeline + 1;
+SELECT throws_ok(format(step, t), '55000', 'staging was lost, or comes from another database', step)
+FROM (VALUES ('SELECT metering.seal_hour(%L)', at(:'h', '3 hours')), ('SELECT metering.seal_window(%L)', at(:'h', '2 hours')),
+	('SELECT metering.sweep(metering.slot(%L))', :'h'::timestamptz)) v (step, t);
 CALL metering.rollup(at(:'h', '181 min'));
 SELECT is((SELECT count(*) FROM metering.reading) + (SELECT count(*) FROM metering.partial), 0::bigint,
 	'staging is emptied');

@@ -411,6 +411,13 @@ first.run(rollup(300))
 is_((steps()[:3], wrong(), admin.one('SELECT blocked_by FROM metering.health')),
     (['hour 0', 'hour 60', 'window 0'], [], None), 'until it is gone')
 
+# what has sent readings is not prepared at all
+second.run('BEGIN')
+second.run(f"SELECT send('m1', '{at(300)}', '{at(305)}')")
+is_(str(failure(second.run, "PREPARE TRANSACTION 'sent'")),
+    '0A000 a transaction that has sent readings cannot be prepared', 'a transaction that sends readings is not prepared')
+is_(admin.one('SELECT count(*) FROM pg_prepared_xacts'), '0', 'and leaves none behind')
+
 # ---- somebody who looks every 100 ms ----
 
 begin(hours=6)
