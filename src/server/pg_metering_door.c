@@ -156,7 +156,7 @@ static bool door_ran = false;
 
 /* A prepared transaction would keep staging locked for as long as somebody likes. */
 static void
-refuse_prepare(XactEvent event, void *arg)
+refuse_prepare(XactEvent event, void *arg pg_attribute_unused())
 {
 	if (event == XACT_EVENT_PRE_PREPARE && door_ran)
 		ereport(ERROR,

@@ -63,6 +63,7 @@ PG_FUNCTION_INFO_V1(paillier_metering_month_slots);
 Datum
 paillier_metering_month_slots(PG_FUNCTION_ARGS)
 {
+	(void) fcinfo;
 	PG_RETURN_INT32(MONTH_SLOTS);
 }
 
