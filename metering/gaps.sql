@@ -99,7 +99,9 @@ BEGIN
 		-- a row that is there already belongs to a window that is complete
 		INSERT INTO metering.bill_window (slot, window_start, meter_id, key_id, expected)
 		SELECT w.slot, w.window_start, NEW.meter_id, w.key_id, metering.count_minutes(w.added)
-		WHERE metering.count_minutes(w.added) > 0
+		WHERE metering.count_minutes(w.added) > 0 AND NOT EXISTS (
+			SELECT FROM metering.bill_window b
+			WHERE (b.slot, b.window_start, b.meter_id) = (w.slot, w.window_start, NEW.meter_id))
 		ON CONFLICT DO NOTHING;
 		IF FOUND THEN
 			INSERT INTO metering.incomplete (meter_id, window_start, expected, received)

@@ -57,7 +57,7 @@ CREATE VIEW metering.health AS
 	SELECT h.*, array_remove(ARRAY[
 		CASE WHEN s.key_id IS NULL THEN 'no key: register one and put its id into metering.setting' END,
 		CASE WHEN h.hours_overdue > 0 THEN format('%s hours are due: call metering.rollup(), and see its notices if it leaves them', h.hours_overdue) END,
-		CASE WHEN h.blocked_since IS NOT NULL THEN format('the roll-up could not lock staging since %s, because of %s: end it', h.blocked_since, h.blocked_by) END,
+		CASE WHEN h.blocked_since IS NOT NULL AND h.hours_overdue > 0 THEN format('the roll-up could not lock staging since %s, because of %s: end it', h.blocked_since, h.blocked_by) END,
 		CASE WHEN h.oldest_unsealed_hour > now() + interval '1 hour' THEN format('hours up to %s are sealed, which lies in the future: the clock was ahead', h.oldest_unsealed_hour) END,
 		CASE WHEN h.staging_lost_at IS NOT NULL THEN format('staging was lost at %s: have the readings in metering.lost sent again', h.staging_lost_at) END,
 		CASE WHEN h.gaps > 0 THEN format('%s readings are missing: see metering.gap', h.gaps) END,

@@ -82,6 +82,8 @@ CREATE TRIGGER note_update AFTER UPDATE ON metering.meter REFERENCING OLD TABLE 
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.note_meter_change();
 CREATE TRIGGER note_delete AFTER DELETE ON metering.meter REFERENCING OLD TABLE AS changed
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.note_meter_change();
+CREATE TRIGGER announce_insert AFTER INSERT ON metering.meter
+	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce('here');
 CREATE TRIGGER announce AFTER TRUNCATE ON metering.meter
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce();
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.meter_change

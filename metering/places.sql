@@ -34,7 +34,8 @@ DECLARE
 	closed timestamptz;
 	starts timestamptz;
 BEGIN
-	IF NOT metering.lock_staging('metering.reading') OR NOT metering.lock_staging('metering.partial') THEN
+	IF NOT (metering.lock_staging('metering.reading') AND metering.lock_staging('metering.partial')
+		AND metering.lock_spare_tables()) THEN
 		RETURN false;
 	END IF;
 	TRUNCATE metering.reading, metering.partial, metering.reading_kept, metering.partial_kept, metering.region_slice,

@@ -41,7 +41,7 @@ INSERT INTO metering.staging_since (epoch) SELECT g.epoch FROM metering.progress
 
 -- Readings that were lost with staging.  Everybody may know these times.
 CREATE TABLE metering.lost (
-	lost_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	lost_id bigint PRIMARY KEY DEFAULT (EXTRACT(epoch FROM clock_timestamp()) * 1000000)::bigint,
 	since   timestamptz NOT NULL,
 	until   timestamptz NOT NULL,
 	reason  text NOT NULL CHECK (reason IN ('crash', 'other place'))
@@ -49,15 +49,12 @@ CREATE TABLE metering.lost (
 
 COMMENT ON TABLE metering.lost IS 'ranges of time whose readings were lost with staging: meters send all readings of a range again, once for each lost_id';
 COMMENT ON COLUMN metering.lost.lost_id IS 'number of the loss';
+COMMENT ON COLUMN metering.lost.lost_id IS 'grows with time, in any database that comes from the same backup';
 COMMENT ON COLUMN metering.lost.since IS 'start of the range';
 COMMENT ON COLUMN metering.lost.until IS 'end of the range: when the loss was found';
 COMMENT ON COLUMN metering.lost.reason IS 'crash: the server has crashed; other place: a standby was promoted, or a backup, a dump or a copy of the database is in use. Hours that were due then have no total';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.lost', '');
-SELECT pg_catalog.pg_extension_config_dump('metering.lost_lost_id_seq', '');
-
-COMMENT ON SEQUENCE metering.lost_lost_id_seq IS 'numbers of metering.lost';
-
 -- Readings that can be in no total, and that are destroyed.
 CREATE TABLE metering.uncounted (
 	meter_id     text NOT NULL,
@@ -112,12 +109,15 @@ CREATE FUNCTION metering.replace_row() RETURNS trigger
 	AS $$
 BEGIN
 	IF (TG_RELID = 'metering.progress'::regclass OR EXISTS (SELECT FROM metering.setting s WHERE s.key_id IS NOT NULL))
-		AND EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until IS NOT NULL) THEN
+		AND EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until IS NOT NULL AND g.timeline IS NOT NULL) THEN
 		RAISE EXCEPTION 'metering has started here: % is not replaced', TG_RELID::regclass
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				HINT = 'Restore a dump into a database where metering has not started.';
 	END IF;
 	EXECUTE format('DELETE FROM %s', TG_RELID::regclass);
+	IF TG_RELID = 'metering.progress'::regclass THEN
+		NEW.timeline := NULL;	-- totals may have been sealed since the dump was made
+	END IF;
 	RETURN NEW;
 END
 $$;
@@ -138,6 +138,9 @@ CREATE FUNCTION metering.drop_initial_rows() RETURNS void
 BEGIN
 	DELETE FROM metering.setting s WHERE NOT s.only_row AND EXISTS (SELECT FROM metering.setting x WHERE x.only_row);
 	DELETE FROM metering.progress g WHERE NOT g.only_row AND EXISTS (SELECT FROM metering.progress x WHERE x.only_row);
+	IF FOUND THEN
+		UPDATE metering.progress SET timeline = NULL;
+	END IF;
 END
 $$;
 

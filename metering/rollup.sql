@@ -14,7 +14,7 @@ BEGIN
 		END IF;
 		SELECT min(r.read_at) INTO starts FROM metering.reading r;
 	END IF;
-	IF starts IS NOT NULL THEN
+	IF starts <= clock_timestamp() AND EXISTS (SELECT FROM metering.setting s WHERE s.key_id IS NOT NULL) THEN
 		INSERT INTO metering.window_grid (window_start, window_end, key_id, reading_interval, slot)
 		SELECT w.window_start, w.window_end, w.key_id, w.reading_interval, metering.month_slot(w.window_start)
 		FROM metering.window_of(starts) AS w
@@ -54,7 +54,7 @@ COMMENT ON FUNCTION metering.hour_is_silent(timestamptz) IS 'true if no meter ha
 -- After a loss of staging, hours and windows that lost readings wait for the grace
 -- time, so that these can be sent again.
 CREATE FUNCTION metering.next_step(as_of timestamptz, OUT step text, OUT starts timestamptz)
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = 0
 	AS $$
 DECLARE
 	g            metering.progress;
@@ -62,7 +62,16 @@ DECLARE
 	staged_since timestamptz;
 BEGIN
 	PERFORM metering.check_isolation();
-	PERFORM FROM metering.progress FOR UPDATE;
+	BEGIN
+		PERFORM set_config('lock_timeout', (SELECT EXTRACT(epoch FROM s.patience)::int * 1000 FROM metering.setting s)::text, true);
+		PERFORM FROM metering.progress FOR UPDATE;
+	EXCEPTION WHEN lock_not_available THEN
+		RAISE EXCEPTION 'another transaction has held metering.progress for longer than the patience of the settings'
+			USING ERRCODE = 'lock_not_available',
+				DETAIL = (SELECT format('It is in use by %s.', string_agg(x.who, ', ' ORDER BY x.began))
+					FROM metering.staging_users('metering.progress') AS x),
+				HINT = 'Another roll-up may be running. Otherwise end the transaction, or ROLLBACK PREPARED.';
+	END;
 	staged_since := metering.find_losses();
 	IF staged_since IS NULL THEN
 		RETURN;

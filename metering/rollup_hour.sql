@@ -19,20 +19,26 @@ DECLARE
 		FROM %s WHERE %s GROUP BY r.meter_id';
 	slices   int := metering.slices((SELECT count(*) FROM metering.meter), partition);
 	repeated text[];
+	number   bigint;
 BEGIN
 	FOR part IN 0 .. slices - 1 LOOP
 		EXECUTE format(command, format('%s r', partition),
 			format('%s AND %s', format(due, 'r'), metering.slice('r.meter_id', slices, part))) USING starts, key_id;
 	END LOOP;
-	SELECT array_agg(p.meter_id) INTO repeated
+	SELECT array_agg(p.meter_id), sum(metering.bits(p.received)) INTO repeated, number
 	FROM metering.partial p WHERE p.hour = starts AND p.readings <> metering.bits(p.received);
-	IF repeated IS NOT NULL THEN
-		DELETE FROM metering.partial p WHERE p.hour = starts AND p.meter_id = ANY (repeated);
-		EXECUTE format(command, format('(
-				SELECT (array_agg(x.ctid ORDER BY x.ctid))[1] AS place FROM %1$s x
-				WHERE %2$s AND x.meter_id IN (SELECT unnest($3)) GROUP BY x.meter_id, x.read_at) AS f
-			JOIN %1$s r ON r.ctid = f.place', partition, format(due, 'x')), 'true') USING starts, key_id, repeated;
+	IF repeated IS NULL THEN
+		RETURN (SELECT COALESCE(sum(p.readings), 0) FROM metering.partial p WHERE p.hour = starts);
 	END IF;
+	DELETE FROM metering.partial p WHERE p.hour = starts AND p.meter_id = ANY (repeated);
+	slices := metering.slices(number, partition);
+	FOR part IN 0 .. slices - 1 LOOP
+		EXECUTE format(command, format('(
+				SELECT min(x.ctid) AS place FROM %1$s x
+				WHERE %2$s AND x.meter_id IN (SELECT unnest($3)) AND %3$s GROUP BY x.meter_id, x.read_at) AS f
+			JOIN %1$s r ON r.ctid = f.place', partition, format(due, 'x'), metering.slice('x.meter_id', slices, part)), 'true')
+			USING starts, key_id, repeated;
+	END LOOP;
 	RETURN (SELECT COALESCE(sum(p.readings), 0) FROM metering.partial p WHERE p.hour = starts);
 END
 $$;
@@ -112,7 +118,7 @@ BEGIN
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				DETAIL = 'An hour is sealed when it has ended and its time of grace has passed.';
 	END IF;
-	IF NOT metering.lock_staging(partition) THEN
+	IF NOT (metering.lock_staging(partition) AND metering.lock_spare_tables()) THEN
 		RAISE NOTICE 'hour % is still being written to: it will be sealed by the next roll-up', starts;
 		RETURN false;
 	END IF;

@@ -33,9 +33,17 @@ CREATE FUNCTION metering.sum_late(partition regclass, sealed_until timestamptz) 
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_sort = off SET work_mem = '256MB'
 	AS $$
 DECLARE
-	slices int;
-	taken  bigint;
-	groups bigint;
+	slices   int;
+	taken    bigint;
+	groups   bigint;
+	repeated bigint;
+	command  CONSTANT text := '
+		INSERT INTO metering.partial (meter_id, hour, key_id, total, readings, received)
+		SELECT r.meter_id, l.hour, @paillier@.paillier_key_id(r.energy), @paillier@.sum(r.energy), count(*),
+			bit_or(metering.minute_bit(r.read_at))
+		FROM %s JOIN metering.late_hour l ON l.meter_id = r.meter_id AND l.hour = metering.utc_hour(r.read_at)
+		WHERE r.read_at < $1 AND l.taken & metering.minute_bit(r.read_at) <> 0 AND %s AND %s
+		GROUP BY r.meter_id, l.hour, @paillier@.paillier_key_id(r.energy)';
 BEGIN
 	EXECUTE format($query$
 		WITH staged AS MATERIALIZED (
@@ -62,24 +70,25 @@ BEGIN
 				ELSE 0 END
 		FROM staged s JOIN hours h ON h.hour = s.hour
 		$query$, partition) USING sealed_until;
-	SELECT COALESCE(sum(metering.bits(l.taken)), 0), count(*) INTO taken, groups FROM metering.late_hour l WHERE l.taken <> 0;
+	SELECT COALESCE(sum(metering.bits(l.taken)), 0), count(*), count(*) FILTER (WHERE l.readings <> metering.bits(l.sent))
+	INTO taken, groups, repeated FROM metering.late_hour l WHERE l.taken <> 0;
 	slices := metering.slices(groups, partition);
 	FOR part IN 0 .. slices - 1 LOOP
 		EXIT WHEN taken = 0;
-		-- a reading that was sent twice is taken from where it was stored first
-		EXECUTE format($query$
-			INSERT INTO metering.partial (meter_id, hour, key_id, total, readings, received)
-			SELECT r.meter_id, l.hour, @paillier@.paillier_key_id(r.energy), @paillier@.sum(r.energy), count(*),
-				bit_or(metering.minute_bit(r.read_at))
-			FROM %1$s r JOIN metering.late_hour l ON l.meter_id = r.meter_id AND l.hour = metering.utc_hour(r.read_at)
-			WHERE r.read_at < $1 AND l.taken & metering.minute_bit(r.read_at) <> 0 AND %2$s
-				AND (l.readings = metering.bits(l.sent) OR r.ctid = ANY (ARRAY(
-					SELECT (array_agg(x.ctid ORDER BY x.ctid))[1]
-					FROM %1$s x JOIN metering.late_hour y ON y.meter_id = x.meter_id AND y.hour = metering.utc_hour(x.read_at)
-					WHERE x.read_at < $1 AND y.readings <> metering.bits(y.sent)
-					GROUP BY x.meter_id, x.read_at)))
-			GROUP BY r.meter_id, l.hour, @paillier@.paillier_key_id(r.energy)
-			$query$, partition, metering.slice('r.meter_id', slices, part)) USING sealed_until;
+		EXECUTE format(command, format('%s r', partition), 'l.readings = metering.bits(l.sent)', metering.slice('r.meter_id', slices, part))
+			USING sealed_until;
+	END LOOP;
+	-- a reading that was sent twice is taken from where it was stored first; a place of
+	-- each of up to 60 readings takes more memory than a state
+	slices := metering.slices(repeated * 8, partition);
+	FOR part IN 0 .. slices - 1 LOOP
+		EXIT WHEN repeated = 0;
+		EXECUTE format(command, format('(
+				SELECT min(x.ctid) AS place
+				FROM %1$s x JOIN metering.late_hour y ON y.meter_id = x.meter_id AND y.hour = metering.utc_hour(x.read_at)
+				WHERE x.read_at < $1 AND y.taken & metering.minute_bit(x.read_at) <> 0 AND y.readings <> metering.bits(y.sent) AND %2$s
+				GROUP BY x.meter_id, x.read_at) AS f JOIN %1$s r ON r.ctid = f.place', partition,
+			metering.slice('x.meter_id', slices, part)), 'true', 'true') USING sealed_until;
 	END LOOP;
 	TRUNCATE metering.late_hour;
 	RETURN taken;
@@ -111,7 +120,7 @@ BEGIN
 		RETURN;		-- metering has not started: nothing can be late
 	END IF;
 	PERFORM metering.check_staging();
-	IF NOT metering.lock_staging(partition) THEN
+	IF NOT (metering.lock_staging(partition) AND metering.lock_spare_tables()) THEN
 		RETURN;		-- the next roll-up will find them
 	END IF;
 	EXECUTE format('SELECT count(*) FILTER (WHERE read_at < $1), count(*) FILTER (WHERE read_at < $2), max(read_at) FROM %s', partition)

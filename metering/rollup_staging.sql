@@ -1,16 +1,18 @@
 -- Sessions that use a staging table, by locks or prepared transactions.  Anybody can
 -- hold such a lock, for example by pg_partition_tree() in an open transaction.
-CREATE FUNCTION metering.staging_users(staging_table regclass)
+CREATE FUNCTION metering.staging_users(staging_table regclass, lock_mode text DEFAULT 'ACCESS EXCLUSIVE')
 	RETURNS TABLE (pid int, began timestamptz, who text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 		WITH locks AS MATERIALIZED (SELECT * FROM pg_locks k WHERE k.granted AND k.pid IS DISTINCT FROM pg_backend_pid())
 		SELECT l.pid, a.xact_start,
 			CASE WHEN l.pid IS NULL THEN format('prepared transaction "%s" of role "%s"', x.gid, x.owner)
-				ELSE format('session %s of role "%s"%s', l.pid, a.usename, ' (' || NULLIF(a.application_name, '') || ')') END
+				ELSE format('session %s of role "%s"%s', l.pid, a.usename,
+					' (' || NULLIF(regexp_replace(a.application_name, '[^[:alnum:] ._-]', '?', 'g'), '') || ')') END
 		FROM (
 			SELECT DISTINCT k.pid, k.virtualtransaction FROM locks k
 			WHERE k.locktype = 'relation' AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+				AND ($2 = 'ACCESS EXCLUSIVE' OR k.mode NOT IN ('AccessShareLock', 'RowShareLock', 'ShareLock'))
 				AND (k.relation = $1 OR k.relation IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = $1))) AS l
 		LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 		LEFT JOIN locks t ON l.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid'
@@ -18,7 +20,7 @@ CREATE FUNCTION metering.staging_users(staging_table regclass)
 		LEFT JOIN pg_prepared_xacts x ON x.transaction = t.transactionid
 	$$;
 
-COMMENT ON FUNCTION metering.staging_users(regclass) IS 'sessions and prepared transactions that hold a lock on a staging table or its partitions';
+COMMENT ON FUNCTION metering.staging_users(regclass, text) IS 'sessions and prepared transactions that hold a lock on a staging table or its partitions, in a mode that conflicts with ACCESS EXCLUSIVE or SHARE';
 
 CREATE FUNCTION metering.try_lock(staging_table regclass, lock_mode text) RETURNS boolean
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -51,16 +53,17 @@ BEGIN
 		WHERE blocked_table = staging_table::text;
 		RETURN true;
 	END IF;
-	SELECT string_agg(x.who, ', ' ORDER BY x.began) INTO users FROM metering.staging_users(staging_table) AS x;
+	SELECT string_agg(x.who, ', ' ORDER BY x.began) INTO users FROM metering.staging_users(staging_table, lock_mode) AS x;
 	UPDATE metering.progress g
-	SET blocked_since = COALESCE(g.blocked_since, clock_timestamp()), blocked_by = users, blocked_table = staging_table::text
+	SET blocked_since = CASE WHEN g.blocked_table = staging_table::text THEN COALESCE(g.blocked_since, clock_timestamp())
+			ELSE clock_timestamp() END, blocked_by = users, blocked_table = staging_table::text
 	RETURNING g.blocked_since INTO since;
 	IF since > clock_timestamp() - (SELECT s.patience FROM metering.setting s) THEN
 		RAISE NOTICE '% is in use by %', staging_table, users;
 		RETURN false;
 	END IF;
 	FOR u IN
-		SELECT x.* FROM metering.staging_users(staging_table) AS x
+		SELECT x.* FROM metering.staging_users(staging_table, lock_mode) AS x
 		WHERE x.pid IS NOT NULL AND x.began <= clock_timestamp() - (SELECT s.patience FROM metering.setting s)
 	LOOP
 		ended := pg_terminate_backend(u.pid) OR ended;
@@ -70,7 +73,8 @@ BEGIN
 		RAISE WARNING '% has been in use since %, by %', staging_table, since, users
 			USING HINT = 'End them: ROLLBACK PREPARED, or pg_terminate_backend().';
 	END IF;
-	PERFORM set_config('lock_timeout', '10s', true);
+	-- transactions that begin now queue behind this; the others end within the patience
+	PERFORM set_config('lock_timeout', (SELECT greatest(10000, EXTRACT(epoch FROM s.patience) * 1000)::int FROM metering.setting s)::text, true);
 	IF metering.try_lock(staging_table, lock_mode) THEN
 		UPDATE metering.progress SET blocked_since = NULL, blocked_by = NULL, blocked_table = NULL;
 		RETURN true;
@@ -80,6 +84,18 @@ END
 $$;
 
 COMMENT ON FUNCTION metering.lock_staging(regclass, text) IS 'locks a staging table; false if another session is using it; ends sessions that use it for longer than the patience of the settings';
+-- Locks the tables that a step empties besides its own.  Anybody may be looking at them.
+CREATE FUNCTION metering.lock_spare_tables() RETURNS boolean
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	RETURN metering.lock_staging('metering.reading_kept') AND metering.lock_staging('metering.partial_kept')
+		AND metering.lock_staging('metering.region_slice') AND metering.lock_staging('metering.late_hour');
+END
+$$;
+
+COMMENT ON FUNCTION metering.lock_spare_tables() IS 'locks the staging tables that are empty outside a step; false if another session is using one';
+
 CREATE FUNCTION metering.staging_partition(slot int) RETURNS regclass
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT ('metering.reading_' || to_char(slot, 'FM00'))::regclass $$;

@@ -123,7 +123,7 @@ BEGIN
 		RAISE EXCEPTION 'bill window % has hours that are not sealed', starts
 			USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
-	IF NOT metering.lock_staging('metering.partial') THEN
+	IF NOT (metering.lock_staging('metering.partial') AND metering.lock_spare_tables()) THEN
 		RAISE NOTICE 'bill window % is being read: it will be sealed by the next roll-up', starts;
 		RETURN false;
 	END IF;

@@ -82,7 +82,7 @@ SELECT pg_catalog.pg_extension_config_dump('metering.region_turn', '');
 CREATE FUNCTION metering.announce() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'paillier_metering_announce' LANGUAGE C;
 
-COMMENT ON FUNCTION metering.announce() IS 'tells all sessions that their cached settings and meters are out of date';
+COMMENT ON FUNCTION metering.announce() IS 'tells all sessions that their cached settings and meters are out of date, or with an argument this session only';
 
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.setting
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce();
@@ -101,7 +101,8 @@ BEGIN
 	END IF;
 	IF NEW.starts_at IS DISTINCT FROM OLD.starts_at THEN
 		IF OLD.starts_at IS NOT NULL AND EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until IS NOT NULL
-				AND NOT COALESCE(NEW.starts_at BETWEEN OLD.starts_at AND least(g.billed_until, now() - OLD.retention), false)) THEN
+				AND NOT COALESCE(NEW.starts_at BETWEEN OLD.starts_at AND least(g.billed_until,
+					now() - make_interval(secs => EXTRACT(epoch FROM OLD.retention)::double precision)), false)) THEN
 			RAISE EXCEPTION 'metering has started: its start cannot be changed'
 				USING ERRCODE = 'object_not_in_prerequisite_state',
 					HINT = 'CALL metering.forget() moves it when it forgets what is older.';
@@ -142,7 +143,9 @@ BEGIN
 		LOCK TABLE metering.reading IN SHARE MODE;
 	EXCEPTION WHEN lock_not_available THEN
 		RAISE EXCEPTION 'settings cannot change while readings are being sent'
-			USING ERRCODE = 'lock_not_available', HINT = 'Change them again when the transactions of collectors have ended.';
+			USING ERRCODE = 'lock_not_available',
+				DETAIL = (SELECT format('Staging is in use by %s.', string_agg(x.who, ', ' ORDER BY x.began))
+					FROM metering.staging_users('metering.reading', 'SHARE') AS x), HINT = 'Change them again when the transactions of collectors have ended.';
 	END;
 	SELECT * INTO g FROM metering.progress;
 	IF g.sealed_until IS NULL AND NOT EXISTS (SELECT FROM metering.reading)

@@ -104,9 +104,59 @@ forget_roles(Datum arg pg_attribute_unused(), int cacheid pg_attribute_unused(),
 	role_changes++;
 }
 
+/* Whether the present transaction has changed settings or meters. */
+static bool own_changes = false;
+
+/* Changes that are rolled back were never there: what was read meanwhile is not valid. */
+static void
+forget_own_changes(void)
+{
+	if (!own_changes)
+		return;
+	rules = NULL;
+	meters = NULL;
+	seen_version = 0;
+	changes++;
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg pg_attribute_unused())
+{
+	if (event == XACT_EVENT_ABORT)
+		forget_own_changes();
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+		own_changes = false;
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId id pg_attribute_unused(),
+					  SubTransactionId parent pg_attribute_unused(), void *arg pg_attribute_unused())
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		forget_own_changes();
+}
+
+/* Note that the present transaction changes settings or meters. */
+static void
+note_own_changes(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterSubXactCallback(at_subtransaction_end, NULL);
+		registered = true;
+	}
+	own_changes = true;
+}
+
 PG_FUNCTION_INFO_V1(paillier_metering_announce);
 
-/* Trigger function: tell every backend that the table has changed. */
+/*
+ * Trigger function: tell every backend that the table has changed; with an argument
+ * only this one, where the others need not know.
+ */
 Datum
 paillier_metering_announce(PG_FUNCTION_ARGS)
 {
@@ -114,7 +164,9 @@ paillier_metering_announce(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function must be called as a trigger")));
-	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	note_own_changes();
+	if (((TriggerData *) fcinfo->context)->tg_trigger->tgnargs == 0)
+		CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
 	PG_RETURN_POINTER(NULL);
 }
 
@@ -173,6 +225,8 @@ make_cache(Oid schema)
 	setting_table = get_relname_relid("setting", schema);
 	setting_history_table = get_relname_relid("setting_history", schema);
 	meter_table = get_relname_relid("meter", schema);
+	if (meter_change_table != get_relname_relid("meter_change", schema))
+		seen_version = 0;		/* another extension of that name, or the first */
 	meter_change_table = get_relname_relid("meter_change", schema);
 	info.keysize = sizeof(NameData);
 	info.entrysize = sizeof(Collector);
@@ -462,7 +516,11 @@ paillier_metering_find_meter(Oid function, text *id, MeteringMeter *meter)
 	if (!find_cached(key, &cached) && !(load_meter(function, key) && find_cached(key, &cached)))
 		return false;
 	if (cached.collector != NULL && !is_collector(cached.collector))
+	{
+		/* asking again takes as long as for an id that does not exist */
+		meters_delete(meters, key);
 		return false;
+	}
 	*meter = cached.meter;
 	return true;
 }

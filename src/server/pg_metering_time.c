@@ -233,8 +233,7 @@ paillier_metering_expected_minutes(PG_FUNCTION_ARGS)
 		pg_sub_s64_overflow(ends, starts, &length) || length > WINDOW_HOURS * USECS_PER_HOUR)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("readings from %s to %s cannot be counted", pstrdup(timestamptz_to_str(starts)),
-						timestamptz_to_str(ends)),
+				 errmsg("readings up to %s cannot be counted", timestamptz_to_str(ends)),
 				 errhint("A range begins with a full hour and has at most %d hours.", WINDOW_HOURS)));
 	active = paillier_metering_active(PG_GETARG_DATUM(0), &meter);
 	for (int64 at = 0; active && at < length; at += minutes * USECS_PER_MINUTE)

@@ -122,6 +122,7 @@ restore_counts(Relation relation, const PgStat_TableCounts *counts)
 static void
 hide(PaillierTableScan *scan, Oid index)
 {
+	scan->buffers = pgBufferUsage;
 	keep_counts(&scan->table_counts, scan->table);
 	if (OidIsValid(index))
 	{
@@ -195,7 +196,10 @@ void
 paillier_table_end(PaillierTableScan *scan)
 {
 	if (scan->hidden)
+	{
+		pgBufferUsage = scan->buffers;
 		restore_counts(scan->table, &scan->table_counts);
+	}
 	if (scan->hidden && scan->scan->irel != NULL)
 		restore_counts(scan->scan->irel, &scan->index_counts);
 	systable_endscan(scan->scan);

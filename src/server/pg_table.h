@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/htup.h"
+#include "executor/instrument.h"
 #include "pgstat.h"
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
@@ -27,6 +28,7 @@ typedef struct PaillierTableScan
 	bool		hidden;			/* from the statistics, by what they were before the scan: */
 	PgStat_TableCounts table_counts;
 	PgStat_TableCounts index_counts;
+	BufferUsage buffers;
 } PaillierTableScan;
 
 /* The table, locked; NULL where there is none. */
