@@ -307,7 +307,7 @@ for role in ROLES:
 
 # ---- the roll-up, which cannot be undone ----
 
-MASKED = {'duration', 'finished_at', 'since', 'received_at', 'database', 'destroyed_at'}
+MASKED = {'id', 'lost_id', 'duration', 'finished_at', 'since', 'received_at', 'database', 'destroyed_at'}
 
 
 def table_contents(database):
