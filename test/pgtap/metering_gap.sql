@@ -149,6 +149,19 @@ SELECT is((SELECT readings || ' ' || carried FROM metering.bill_window WHERE met
 	'4 3', 'of whichever windows');
 SELECT is_empty('SELECT wrong_meters()', 'exactly');
 
+-- a window that is complete under another key than its own is not asked for when the meter is active in it again
+SELECT begin_metering() \g /dev/null
+SELECT add_meters('m', 3, 'one') \g /dev/null
+SELECT send('m[12]', :'h', at(:'h', '4 hours')) \g /dev/null
+UPDATE metering.setting SET key_id = (SELECT id FROM pipeline_key WHERE name = 'second');
+SELECT send('m3', :'h', at(:'h', '2 hours'), 'second') \g /dev/null
+CALL metering.rollup(at(:'h', '75 min'));
+UPDATE metering.meter SET active = tstzrange(NULL, :'h') WHERE meter_id = 'm3';
+CALL metering.rollup(at(:'h', '195 min'));
+UPDATE metering.meter SET active = '(,)' WHERE meter_id = 'm3';
+SELECT is(asked('m3', :'h'), NULL, 'readings under another key are not asked for again');
+SELECT is_empty('SELECT wrong_meters()', 'and count once');
+
 -- never fewer than two, but where one is all; a reading under a key that is no longer in use finds no second one
 SELECT begin_metering($$reading_interval = '1 hour', min_share = 0.01, backup_interval = '1 hour'$$) \g /dev/null
 SELECT add_meters('m', 2, 'one') \g /dev/null

@@ -137,7 +137,27 @@ SELECT is((SELECT bool_and(parts = 1) FROM (SELECT i, count(*) AS parts FROM gen
 	generate_series(0, 6) p
 	WHERE (hashtext(i::text) & 2147483647) % 7 = p GROUP BY i) x), true, 'every meter is in one of the slices');
 SELECT is(metering.slice('x', 7, 3), '(hashtext(x) & 2147483647) % 7 = 3', 'which are by a hash');
+-- very many copies of a reading, in time and late
+INSERT INTO metering.reading SELECT r.meter_id, r.read_at, r.energy
+FROM metering.reading r CROSS JOIN generate_series(1, 60000) WHERE r.meter_id = 'm1' AND r.read_at = :'h';
+CALL metering.rollup(at(:'h', '75 min'));
+SELECT is((SELECT duplicates FROM metering.rollup_log WHERE step = 'hour'), 60000::bigint, 'copies count once');
+SELECT is_empty('SELECT wrong_regions()', 'exactly');
+DELETE FROM sent WHERE meter_id = 'm1' AND read_at = at(:'h', '2 hours');
+DELETE FROM metering.reading WHERE meter_id = 'm1' AND read_at = at(:'h', '2 hours');
+CALL metering.rollup(at(:'h', '195 min'));
+SELECT send('m1', at(:'h', '2 hours'), at(:'h', '150 min'), is_late => true) \g /dev/null
+INSERT INTO metering.reading SELECT r.meter_id, r.read_at, r.energy
+FROM metering.reading r CROSS JOIN generate_series(1, 60000) WHERE r.meter_id = 'm1' AND r.read_at = at(:'h', '2 hours');
+CALL metering.rollup(at(:'h', '5 hours'));
+SELECT is((SELECT format('%s %s', sum(late), sum(duplicates)) FROM metering.rollup_log WHERE step = 'late'), '1 60000',
+	'and so they do late');
+SELECT is_empty('SELECT wrong_regions() UNION ALL SELECT wrong_meters()', 'exactly');
+
 -- seven meters, in five passes
+SELECT begin_metering($$reading_interval = '30 min', rollup_memory = 4096$$) \g /dev/null
+SELECT add_meters('m', 3, 'one'), add_meters('k', 4, 'two') \g /dev/null
+SELECT send('..', :'h', at(:'h', '4 hours')) \g /dev/null
 CREATE OR REPLACE FUNCTION metering.slices(groups bigint, source regclass) RETURNS int LANGUAGE sql AS 'SELECT 5';
 SELECT send('k1', :'h', at(:'h', '1 hour')) \g /dev/null
 CALL metering.rollup(at(:'h', '195 min'));
