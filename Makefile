@@ -8,6 +8,7 @@
 #	make fuzz			fuzz targets under sanitizers, ten minutes each
 #	make format			lay src out as .clang-format says (clang-format 14)
 #	make bench			speed beside the peers
+#	make scale			how the pipeline's operations grow
 #	make				build: the extensions, and the program where its libraries are there
 #	make program		build the program; it needs jansson and OpenSSL, but no PostgreSQL
 #	make install		into the PostgreSQL that PG_CONFIG names
@@ -224,8 +225,11 @@ format:
 bench:
 	bench/run
 
+scale:
+	bench/scale
+
 # an installation in DESTDIR, built by whoever owns the tree
 stage: install
 
-.PHONY: packages test test-version test-assert test-ubsan test-valgrind demo bench unit fuzz stage format program \
+.PHONY: packages test test-version test-assert test-ubsan test-valgrind demo bench scale unit fuzz stage format program \
 	install-program uninstall-program without-program

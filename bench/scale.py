@@ -1,14 +1,13 @@
-"""How the pipeline's operations grow, for doc/scale.md; run by bench/scale.
+"""How the pipeline's operations grow; run by bench/scale.
 
     scale.py REPORT [SIZE ...]      sizes: meters history regions; all where none is named
 
 Keys are short and history is written directly: what counts is how figures grow.
 Every query is run with the settings of a new server, before and after ANALYZE, and
-as a prepared statement; the report has the slowest of them, and how much slower it
-is than the fastest.
+as a prepared statement; what is shown is the slowest of them, and how much
+slower it is than the fastest.
 """
 import json
-import math
 import os
 import sys
 import time
@@ -46,8 +45,8 @@ class Pipeline:
             SELECT 'm' || i, 'r' || i % {regions}, 'home',
                 CASE WHEN i = 1 THEN 'alone' END FROM generate_series(1, {meters}) i""")
         self.now = self.one("SELECT date_bin('2 hours', now() - interval '100 min', '2000-01-01 00:00Z')")
-        self.run('CREATE ROLE alone')if not self.one("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = "
-            "'alone')") == 't' else None
+        if self.one("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'alone')") == 'f':
+            self.run('CREATE ROLE alone')
         self.write(windows)
 
     def run(self, statement):
@@ -170,18 +169,10 @@ def seal(p, results, size):
     for name, statement in {
             'door, first readings of a session': batch % "interval '0'",
             'sealing an hour': f'SELECT metering.seal_hour({now})',
-            'door, the same session again': (batch % "interval '0'").replace('INSERT INTO metering.reading',
-                'INSERT INTO metering.reading'),
+            'door, the same session again': batch % "interval '0'",
             'duplicates, late': f"SELECT metering.sweep(metering.slot({now}))"}.items():
         results.setdefault(name + ', µs a reading', {})[size] = (1000 * p.clock(statement) / readings, 0, 1)
         print(size, name, results[name + ', µs a reading'][size], flush=True)
-
-
-def exponent(sizes, values):
-    """The slope of log(time) over log(size), between the last two sizes."""
-    if len(sizes) < 2 or not values[-2] or not values[-1]:
-        return ''
-    return f'{math.log(values[-1] / values[-2]) / math.log(sizes[-1] / sizes[-2]):.2f}'
 
 
 def main(report, *parts):
