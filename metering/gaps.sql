@@ -101,8 +101,7 @@ BEGIN
 		SELECT w.slot, w.window_start, NEW.meter_id, w.key_id, metering.count_minutes(w.added)
 		WHERE metering.count_minutes(w.added) > 0 AND NOT EXISTS (
 			SELECT FROM metering.bill_window b
-			WHERE (b.slot, b.window_start, b.meter_id) = (w.slot, w.window_start, NEW.meter_id))
-		ON CONFLICT DO NOTHING;
+			WHERE (b.slot, b.window_start, b.meter_id) = (w.slot, w.window_start, NEW.meter_id));
 		IF FOUND THEN
 			INSERT INTO metering.incomplete (meter_id, window_start, expected, received)
 			VALUES (NEW.meter_id, w.window_start, w.added, '{}');

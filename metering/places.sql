@@ -4,22 +4,17 @@
 -- versions of one.
 
 -- Closes a window that may have been sealed elsewhere: no total, and nothing received.
--- What meters send again goes into the next window.
+-- What meters send again goes into the next window.  Staging is empty.
 CREATE FUNCTION metering.close_window(starts timestamptz) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
+DECLARE
+	w metering.window_grid;
 BEGIN
-	INSERT INTO metering.bill_window (slot, window_start, meter_id, key_id, expected)
-	SELECT w.slot, w.window_start, m.meter_id, w.key_id, metering.count_minutes(
-		metering.expected_minutes(m.active, w.window_start, w.window_end, metering.minutes(w.reading_interval)))
-	FROM metering.window_grid w JOIN metering.meter m ON m.active && tstzrange(w.window_start, w.window_end)
-	WHERE w.window_start = starts;
-	INSERT INTO metering.incomplete (meter_id, window_start, expected, received)
-	SELECT m.meter_id, w.window_start,
-		metering.expected_minutes(m.active, w.window_start, w.window_end, metering.minutes(w.reading_interval)), '{}'
-	FROM metering.window_grid w JOIN metering.meter m ON m.active && tstzrange(w.window_start, w.window_end)
-	WHERE w.window_start = starts;
-	UPDATE metering.progress SET billed_until = (SELECT w.window_end FROM metering.window_grid w WHERE w.window_start = starts);
+	SELECT * INTO w FROM metering.window_grid x WHERE x.window_start = starts;
+	PERFORM metering.add_active_meters(starts);
+	PERFORM metering.record_incomplete(starts, w.window_end, w.reading_interval);
+	UPDATE metering.progress SET billed_until = w.window_end;
 END
 $$;
 

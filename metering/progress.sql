@@ -48,13 +48,13 @@ CREATE TABLE metering.lost (
 );
 
 COMMENT ON TABLE metering.lost IS 'ranges of time whose readings were lost with staging: meters send all readings of a range again, once for each lost_id';
-COMMENT ON COLUMN metering.lost.lost_id IS 'number of the loss';
-COMMENT ON COLUMN metering.lost.lost_id IS 'grows with time, in any database that comes from the same backup';
+COMMENT ON COLUMN metering.lost.lost_id IS 'number of the loss; it grows with time, in any database that comes from the same backup';
 COMMENT ON COLUMN metering.lost.since IS 'start of the range';
 COMMENT ON COLUMN metering.lost.until IS 'end of the range: when the loss was found';
 COMMENT ON COLUMN metering.lost.reason IS 'crash: the server has crashed; other place: a standby was promoted, or a backup, a dump or a copy of the database is in use. Hours that were due then have no total';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.lost', '');
+
 -- Readings that can be in no total, and that are destroyed.
 CREATE TABLE metering.uncounted (
 	meter_id     text NOT NULL,

@@ -15,10 +15,7 @@ BEGIN
 		SELECT min(r.read_at) INTO starts FROM metering.reading r;
 	END IF;
 	IF starts <= clock_timestamp() AND EXISTS (SELECT FROM metering.setting s WHERE s.key_id IS NOT NULL) THEN
-		INSERT INTO metering.window_grid (window_start, window_end, key_id, reading_interval, slot)
-		SELECT w.window_start, w.window_end, w.key_id, w.reading_interval, metering.month_slot(w.window_start)
-		FROM metering.window_of(starts) AS w
-		RETURNING window_start INTO starts;
+		starts := (metering.open_window(starts)).window_start;
 		UPDATE metering.setting SET starts_at = starts;
 		UPDATE metering.progress SET only_row = true, sealed_until = starts, billed_until = starts;
 	END IF;
@@ -52,7 +49,8 @@ COMMENT ON FUNCTION metering.hour_is_silent(timestamptz) IS 'true if no meter ha
 -- is due.
 --
 -- After a loss of staging, hours and windows that lost readings wait for the grace
--- time, so that these can be sent again.
+-- time, so that these can be sent again.  SET lock_timeout takes back at the end what is
+-- set within.
 CREATE FUNCTION metering.next_step(as_of timestamptz, OUT step text, OUT starts timestamptz)
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = 0
 	AS $$

@@ -52,12 +52,9 @@ BEGIN
 			FROM %s r WHERE r.read_at < $1 AND r.read_at >= (SELECT s.starts_at FROM metering.setting s)
 			GROUP BY 1, 2
 		), hours AS MATERIALIZED (
-			SELECT h.hour, w.window_start, w.slot, (EXTRACT(epoch FROM h.hour - w.window_start) / 3600)::int + 1 AS place,
+			SELECT h.hour, w.window_start, w.slot, w.place,
 				w.window_start < (SELECT g.billed_until FROM metering.progress g) AS sealed
-			FROM (SELECT DISTINCT s.hour FROM staged s) AS h
-			CROSS JOIN LATERAL (
-				SELECT x.window_start, x.slot FROM metering.window_grid x
-				WHERE x.window_start <= h.hour ORDER BY x.window_start DESC LIMIT 1) AS w
+			FROM (SELECT DISTINCT s.hour FROM staged s) AS h CROSS JOIN LATERAL metering.hour_in_grid(h.hour) AS w
 		)
 		INSERT INTO metering.late_hour (meter_id, hour, readings, sent, taken)
 		SELECT s.meter_id, s.hour, s.readings, s.sent, s.sent & ~COALESCE((
@@ -96,6 +93,7 @@ END
 $$;
 
 COMMENT ON FUNCTION metering.sum_late(regclass, timestamptz) IS 'adds up readings of sealed hours in a staging partition to partial totals';
+
 -- Takes late readings from one partition, between two sealed hours.
 CREATE FUNCTION metering.sweep(slot int) RETURNS void
 	LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET temp_file_limit = 0

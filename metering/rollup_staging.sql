@@ -42,10 +42,11 @@ CREATE FUNCTION metering.lock_staging(staging_table regclass, lock_mode text DEF
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
 	AS $$
 DECLARE
-	since timestamptz;
-	users text;
-	u     record;
-	ended boolean := false;
+	patience interval := (SELECT s.patience FROM metering.setting s);
+	since    timestamptz;
+	users    text;
+	u        record;
+	ended    boolean := false;
 BEGIN
 	IF metering.try_lock(staging_table, lock_mode) THEN
 		-- other tables may be free while one is blocked
@@ -58,13 +59,13 @@ BEGIN
 	SET blocked_since = CASE WHEN g.blocked_table = staging_table::text THEN COALESCE(g.blocked_since, clock_timestamp())
 			ELSE clock_timestamp() END, blocked_by = users, blocked_table = staging_table::text
 	RETURNING g.blocked_since INTO since;
-	IF since > clock_timestamp() - (SELECT s.patience FROM metering.setting s) THEN
+	IF since > clock_timestamp() - patience THEN
 		RAISE NOTICE '% is in use by %', staging_table, users;
 		RETURN false;
 	END IF;
 	FOR u IN
 		SELECT x.* FROM metering.staging_users(staging_table, lock_mode) AS x
-		WHERE x.pid IS NOT NULL AND x.began <= clock_timestamp() - (SELECT s.patience FROM metering.setting s)
+		WHERE x.pid IS NOT NULL AND x.began <= clock_timestamp() - patience
 	LOOP
 		ended := pg_terminate_backend(u.pid) OR ended;
 		RAISE WARNING '% was ended: it has used % since %', u.who, staging_table, u.began;
@@ -74,7 +75,7 @@ BEGIN
 			USING HINT = 'End them: ROLLBACK PREPARED, or pg_terminate_backend().';
 	END IF;
 	-- transactions that begin now queue behind this; the others end within the patience
-	PERFORM set_config('lock_timeout', (SELECT greatest(10000, EXTRACT(epoch FROM s.patience) * 1000)::int FROM metering.setting s)::text, true);
+	PERFORM set_config('lock_timeout', greatest(10000, EXTRACT(epoch FROM patience) * 1000)::int::text, true);
 	IF metering.try_lock(staging_table, lock_mode) THEN
 		UPDATE metering.progress SET blocked_since = NULL, blocked_by = NULL, blocked_table = NULL;
 		RETURN true;
@@ -84,6 +85,7 @@ END
 $$;
 
 COMMENT ON FUNCTION metering.lock_staging(regclass, text) IS 'locks a staging table; false if another session is using it; ends sessions that use it for longer than the patience of the settings';
+
 -- Locks the tables that a step empties besides its own.  Anybody may be looking at them.
 CREATE FUNCTION metering.lock_spare_tables() RETURNS boolean
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

@@ -3,11 +3,8 @@ CREATE FUNCTION metering.partial_hours()
 	RETURNS TABLE (hour timestamptz, place int, window_start timestamptz, window_end timestamptz, reading_interval interval, slot int)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-		SELECT h.hour, (EXTRACT(epoch FROM h.hour - w.window_start) / 3600)::int + 1, w.window_start, w.window_end,
-			w.reading_interval, w.slot
-		FROM (SELECT DISTINCT p.hour FROM metering.partial p) AS h
-		CROSS JOIN LATERAL (
-			SELECT * FROM metering.window_grid x WHERE x.window_start <= h.hour ORDER BY x.window_start DESC LIMIT 1) AS w
+		SELECT h.hour, w.place, w.window_start, w.window_end, w.reading_interval, w.slot
+		FROM (SELECT DISTINCT p.hour FROM metering.partial p) AS h CROSS JOIN LATERAL metering.hour_in_grid(h.hour) AS w
 	$$;
 
 COMMENT ON FUNCTION metering.partial_hours() IS 'the hours of partial totals, and the place of each in its bill window, from 1 on';
@@ -68,6 +65,20 @@ END
 $$;
 
 COMMENT ON FUNCTION metering.record_incomplete(timestamptz, timestamptz, interval) IS 'notes the meters that have not sent every reading of a bill window';
+
+-- Writes a row for each meter that is active in a window and has none under its key.
+CREATE FUNCTION metering.add_active_meters(starts timestamptz) RETURNS void
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$
+		INSERT INTO metering.bill_window (slot, window_start, meter_id, key_id, expected)
+		SELECT w.slot, w.window_start, m.meter_id, w.key_id, metering.count_minutes(
+			metering.expected_minutes(m.active, w.window_start, w.window_end, metering.minutes(w.reading_interval)))
+		FROM metering.window_grid w JOIN metering.meter m ON m.active && tstzrange(w.window_start, w.window_end)
+		WHERE w.window_start = starts
+		ON CONFLICT DO NOTHING
+	$$;
+
+COMMENT ON FUNCTION metering.add_active_meters(timestamptz) IS 'writes a row without a total for each meter that sent too little in a bill window';
 
 -- Puts aside the partial totals of meters and keys with too few readings.  They wait for
 -- the next window, but not longer than backup_interval if it can bring none to join them:
@@ -157,11 +168,7 @@ BEGIN
 		readings := readings + added.readings;
 		carried := carried + added.carried;
 	END LOOP;
-	INSERT INTO metering.bill_window (slot, window_start, meter_id, key_id, expected)
-	SELECT w.slot, starts, m.meter_id, w.key_id,
-		metering.count_minutes(metering.expected_minutes(m.active, starts, w.window_end, metering.minutes(w.reading_interval)))
-	FROM metering.meter m WHERE m.active && tstzrange(starts, w.window_end)
-	ON CONFLICT DO NOTHING;
+	PERFORM metering.add_active_meters(starts);
 	PERFORM metering.record_incomplete(starts, w.window_end, w.reading_interval);
 	PERFORM metering.record_carried(starts);
 

@@ -64,6 +64,17 @@ $$;
 
 COMMENT ON FUNCTION metering.window_of(timestamptz) IS 'the bill window of a time, with its key and reading interval';
 
+CREATE FUNCTION metering.open_window(t timestamptz) RETURNS metering.window_grid
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$
+		INSERT INTO metering.window_grid AS g (window_start, window_end, key_id, reading_interval, slot)
+		SELECT w.window_start, w.window_end, w.key_id, w.reading_interval, metering.month_slot(w.window_start)
+		FROM metering.window_of(t) AS w
+		RETURNING g.*
+	$$;
+
+COMMENT ON FUNCTION metering.open_window(timestamptz) IS 'writes down the bill window of a time';
+
 -- Writes down the windows from the last one on to the one that t lies in.
 CREATE FUNCTION metering.open_windows(t timestamptz) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -76,12 +87,20 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'They are opened as time goes on.';
 	END IF;
 	WHILE opens <= t LOOP
-		INSERT INTO metering.window_grid AS g (window_start, window_end, key_id, reading_interval, slot)
-		SELECT w.window_start, w.window_end, w.key_id, w.reading_interval, metering.month_slot(w.window_start)
-		FROM metering.window_of(opens) AS w
-		RETURNING g.window_end INTO opens;
+		opens := (metering.open_window(opens)).window_end;
 	END LOOP;
 END
 $$;
 
 COMMENT ON FUNCTION metering.open_windows(timestamptz) IS 'writes down the bill windows up to a time';
+
+CREATE FUNCTION metering.hour_in_grid(hour timestamptz) RETURNS TABLE (window_start timestamptz, window_end timestamptz,
+		reading_interval interval, slot int, place int)
+	LANGUAGE sql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT w.window_start, w.window_end, w.reading_interval, w.slot,
+			(EXTRACT(epoch FROM $1 - w.window_start) / 3600)::int + 1
+		FROM metering.window_grid w WHERE w.window_start <= $1 ORDER BY w.window_start DESC LIMIT 1
+	$$;
+
+COMMENT ON FUNCTION metering.hour_in_grid(timestamptz) IS 'the bill window of a UTC hour, as it was written down, and the place of the hour in it, from 1 on';
