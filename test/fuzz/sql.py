@@ -146,7 +146,7 @@ SELECT 't', c.oid::int, format_type(casttarget, NULL), castsource::text, casttar
     format('cast %s to %s', castsource::regtype, casttarget::regtype)
 FROM member JOIN pg_cast c ON classid = 'pg_cast'::regclass AND objid = c.oid ORDER BY 6'''
 
-TYPES = 'SELECT oid::int, typname, typelem::int FROM pg_type WHERE typtype IN (\'b\', \'p\', \'r\')'
+TYPES = 'SELECT oid::int, typname, typelem::int FROM pg_type'
 
 
 class Target:
