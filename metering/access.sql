@@ -17,7 +17,8 @@ BEGIN
 	rights := CASE level
 		WHEN 'collector' THEN ARRAY[
 			'EXECUTE ON FUNCTION metering.accept(text, timestamptz, @paillier@.paillier_ciphertext)',
-			'INSERT ON metering.reading', 'INSERT (meter_id, read_at, register) ON metering.register_read',
+			'EXECUTE ON FUNCTION metering.accept_register(text, timestamptz, @paillier@.paillier_ciphertext)',
+			'INSERT ON metering.reading', 'INSERT (read_at, meter_id, series, register) ON metering.register_read',
 			'SELECT ON metering.gap', 'SELECT ON metering.acknowledged', 'SELECT ON metering.lost',
 			'EXECUTE ON FUNCTION metering.own_roles()']
 		WHEN 'operator' THEN ARRAY[
@@ -37,7 +38,9 @@ BEGIN
 			'SELECT ON metering.setting_period', 'SELECT ON metering.contract', 'SELECT ON metering.tariff_problem',
 			'EXECUTE ON FUNCTION metering.price(text, text, timestamp)', 'SELECT ON metering.reconciliation',
 			'SELECT ON metering.tariff_in_use',
-			'EXECUTE ON FUNCTION metering.void_region_hour(text, timestamptz, text)', 'SELECT ON metering.voided_region_hour']
+			'EXECUTE ON FUNCTION metering.void_region_hour(text, timestamptz, text)', 'SELECT ON metering.voided_region_hour',
+			'EXECUTE ON FUNCTION metering.void_register(text, timestamptz, text, text)', 'SELECT ON metering.voided_register',
+			'SELECT ON metering.key_use']
 		WHEN 'analyst' THEN ARRAY[
 			'SELECT ON metering.region_load', 'SELECT ON metering.region_hour',
 			'SELECT ON metering.region_total', 'SELECT ON metering.voided_region_hour',
@@ -58,7 +61,10 @@ BEGIN
 			'EXECUTE ON FUNCTION metering.region_quantiles(@paillier@.paillier_private_key, timestamptz, timestamptz, text, numeric[])',
 			'EXECUTE ON FUNCTION metering.backtest(@paillier@.paillier_private_key, timestamptz, timestamptz, text, text)']
 		WHEN 'biller' THEN ARRAY[
-			'SELECT ON metering.bill', 'SELECT ON metering.account_bill',
+			'SELECT ON metering.bill', 'SELECT ON metering.account_bill', 'SELECT ON metering.register_bill',
+			'EXECUTE ON FUNCTION metering.register_amount(text, text, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz[], numeric[], @paillier@.paillier_ciphertext)',
+			'EXECUTE ON FUNCTION metering.register_stretch(text, text, timestamptz, timestamptz, timestamptz)',
+			'EXECUTE ON FUNCTION metering.price_curve(text, text, timestamptz, timestamptz)',
 			'EXECUTE ON FUNCTION metering.invoice(@paillier@.paillier_private_key, date)',
 			'EXECUTE ON FUNCTION metering.price(text, text, timestamp)',
 			'EXECUTE ON FUNCTION metering.known_charge(numeric, text)',

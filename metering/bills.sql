@@ -8,7 +8,7 @@ COMMENT ON FUNCTION metering.known_charge(numeric, text) IS 'encrypts a charge t
 
 -- Each window of a tariff is priced once for all meters.  Windows with the same price
 -- are added up before they are multiplied, because a product costs more than a sum.
-CREATE VIEW metering.bill AS
+CREATE VIEW metering.window_bill AS
 	WITH price AS MATERIALIZED (SELECT * FROM metering.window_price)
 	SELECT x.meter_id, x.period, x.tariff,
 		CASE WHEN x.unpriced = 0
@@ -36,14 +36,23 @@ CREATE VIEW metering.bill AS
 			GROUP BY b.meter_id, p.period, c.tariff, b.key_id, c.account, c.flow, p.rounding, s.unit_kwh, p.price) AS y
 		GROUP BY y.meter_id, y.period, y.tariff, y.key_id, y.account, y.flow, y.rounding, y.unit_kwh) AS x;
 
+COMMENT ON VIEW metering.window_bill IS 'with one key, one row for each meter, month, tariff and account: what metering.bill shows of it';
+
+CREATE VIEW metering.bill AS
+	SELECT b.*, 0::bigint AS interpolated FROM metering.window_bill b
+	UNION ALL
+	SELECT r.meter_id, r.period, r.tariff, r.amount, r.energy, r.key_id, NULL, NULL, r.missing, r.account, r.flow, r.unpriced, r.days,
+		r.standing, r.rounding, r.unit_kwh, r.interpolated
+	FROM metering.register_bill r;
+
 COMMENT ON VIEW metering.bill IS 'one row for each meter, month, tariff and account: decrypt amount (in the currency of the prices) and energy (in the unit of the readings) with paillier_decrypt()';
 COMMENT ON COLUMN metering.bill.period IS 'first day of the month, in the tariff''s time zone';
 COMMENT ON COLUMN metering.bill.amount IS 'encrypted sum of energy times price (negative for export) and standing charges; NULL if a window has energy and no price';
 COMMENT ON COLUMN metering.bill.energy IS 'encrypted sum of energy';
 COMMENT ON COLUMN metering.bill.key_id IS 'the key that decrypts both';
-COMMENT ON COLUMN metering.bill.readings IS 'readings in the bill';
+COMMENT ON COLUMN metering.bill.readings IS 'readings in the bill; NULL for a bill from registers';
 COMMENT ON COLUMN metering.bill.carried IS 'how many of these arrived after their window was sealed; they are priced in a later window';
-COMMENT ON COLUMN metering.bill.missing IS 'expected readings of sealed bill windows that no total contains yet';
+COMMENT ON COLUMN metering.bill.missing IS 'expected readings of sealed bill windows that no total contains yet; with two keys, registers that are missing';
 COMMENT ON COLUMN metering.bill.account IS 'who is billed';
 COMMENT ON COLUMN metering.bill.flow IS 'import or export';
 COMMENT ON COLUMN metering.bill.unpriced IS 'bill windows with energy and without a price';
@@ -51,13 +60,14 @@ COMMENT ON COLUMN metering.bill.days IS 'days in the standing charge: the last w
 COMMENT ON COLUMN metering.bill.standing IS 'standing charge in the amount; NULL if there is none';
 COMMENT ON COLUMN metering.bill.rounding IS 'decimal digits of an amount due; halves are rounded away from zero';
 COMMENT ON COLUMN metering.bill.unit_kwh IS 'kWh in one unit of energy';
+COMMENT ON COLUMN metering.bill.interpolated IS 'times of a change of price or contract at which a register is missing: the line between its neighbours takes its place';
 
 CREATE VIEW metering.account_bill AS
 	SELECT account, period, CASE WHEN sum(unpriced) = 0 THEN @paillier@.sum(amount) END AS amount,
 		@paillier@.sum(energy) FILTER (WHERE flow = 'import') AS imported, @paillier@.sum(energy) FILTER (WHERE flow = 'export') AS exported,
 		key_id, max(rounding) AS rounding, sum(readings)::bigint AS readings, sum(carried)::bigint AS carried,
 		sum(missing)::bigint AS missing, sum(unpriced)::bigint AS unpriced, sum(standing) AS standing,
-		array_agg(DISTINCT tariff) AS tariffs, unit_kwh
+		array_agg(DISTINCT tariff) AS tariffs, unit_kwh, sum(interpolated)::bigint AS interpolated
 	FROM metering.bill GROUP BY account, period, key_id, unit_kwh;
 
 COMMENT ON VIEW metering.account_bill IS 'one row for each account, month and key: the bills of all meters of the account; decrypt amount and round it to get the amount due';
@@ -75,6 +85,7 @@ COMMENT ON COLUMN metering.account_bill.unpriced IS 'bill windows with energy an
 COMMENT ON COLUMN metering.account_bill.standing IS 'standing charge in the amount; NULL if there is none';
 COMMENT ON COLUMN metering.account_bill.tariffs IS 'tariffs that were applied';
 COMMENT ON COLUMN metering.account_bill.unit_kwh IS 'kWh in one unit of energy';
+COMMENT ON COLUMN metering.account_bill.interpolated IS 'times of a change of price or contract at which a register is missing';
 
 -- Decrypts many amounts at once, which is faster.  Generic plans do not contain the
 -- key, so a logged plan does not show it.
@@ -99,7 +110,7 @@ CREATE FUNCTION metering.invoice(key @paillier@.paillier_private_key, period dat
 			GROUP BY n.mine, n.batch) AS x
 		CROSS JOIN LATERAL ROWS FROM (unnest(x.bills), unnest(x.amounts), unnest(x.imports), unnest(x.exports))
 			AS u (account, period, amount, imported, exported, key_id, rounding, readings, carried, missing, unpriced, standing,
-				tariffs, unit_kwh, amount_due, units_in, units_out)
+				tariffs, unit_kwh, interpolated, amount_due, units_in, units_out)
 		ORDER BY u.account, u.key_id
 	$$;
 

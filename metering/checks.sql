@@ -1,3 +1,6 @@
+-- With two keys nothing can be compared: no one can decrypt the difference of a regional
+-- total and a register.
+--
 -- Bills and regions contain the same readings if every reading was in time.  Only then
 -- the view computes a difference: it is 0, and reveals nothing else.
 CREATE VIEW metering.reconciliation AS
@@ -7,7 +10,7 @@ CREATE VIEW metering.reconciliation AS
 			OPERATOR(@paillier@.-) (SELECT @paillier@.sum(x.total) FROM metering.region_total x WHERE x.hour >= w.window_start AND x.hour < w.window_end))
 			END AS difference,
 		r.reason
-	FROM metering.sealed_window w
+	FROM (SELECT * FROM metering.sealed_window x WHERE x.bill_key_id IS NULL) AS w
 	CROSS JOIN LATERAL (
 		SELECT COALESCE(sum(x.readings), 0) AS readings, COALESCE(sum(x.carried), 0) AS carried,
 			COALESCE(sum(x.readings) FILTER (WHERE x.key_id <> w.key_id), 0) AS elsewhere
@@ -37,7 +40,7 @@ CREATE VIEW metering.reconciliation AS
 			WHEN b.readings <> l.readings THEN format('%s readings that wait for a later window or were lost', l.readings - b.readings)
 			END AS reason) AS r;
 
-COMMENT ON VIEW metering.reconciliation IS 'energy of all bills minus energy of all regions, for each bill window: decrypts to 0';
+COMMENT ON VIEW metering.reconciliation IS 'energy of all bills minus energy of all regions, for each bill window with one key: decrypts to 0';
 COMMENT ON COLUMN metering.reconciliation.window_end IS 'end of the bill window';
 COMMENT ON COLUMN metering.reconciliation.readings IS 'readings in the bills';
 COMMENT ON COLUMN metering.reconciliation.difference IS 'encrypted difference; NULL if bills and regions do not contain the same readings';
@@ -50,10 +53,10 @@ CREATE VIEW metering.register_check AS
 	SELECT r.meter_id, r.since, r.until, r.key_id,
 		CASE WHEN x.reason IS NULL THEN @paillier@.paillier_rerandomize(r.register OPERATOR(@paillier@.-) r.earlier OPERATOR(@paillier@.-) w.energy) END AS difference, x.reason
 	FROM (
-		SELECT meter_id, lag(read_at) OVER before AS since, read_at AS until, register,
+		SELECT meter_id, series, lag(read_at) OVER before AS since, read_at AS until, register,
 			lag(register) OVER before AS earlier, @paillier@.paillier_key_id(register) AS key_id
 		FROM metering.register_read
-		WINDOW before AS (PARTITION BY meter_id ORDER BY read_at)) AS r
+		WINDOW before AS (PARTITION BY meter_id, series ORDER BY read_at)) AS r
 	CROSS JOIN LATERAL (
 		SELECT @paillier@.sum(b.total) FILTER (WHERE b.key_id = r.key_id) AS energy,
 			COALESCE(sum(w.window_end - w.window_start), '0') AS covered,
@@ -71,9 +74,10 @@ CREATE VIEW metering.register_check AS
 			WHEN w.carried > 0 THEN format('%s readings of earlier windows', w.carried)
 			WHEN w.readings <> w.expected THEN format('%s readings are missing', w.expected - w.readings)
 			END AS reason) AS x
-	WHERE r.since IS NOT NULL;
+	WHERE r.since IS NOT NULL AND NOT EXISTS (SELECT FROM metering.window_grid w
+		WHERE w.window_start >= r.since AND w.window_start < r.until AND w.bill_key_id IS NOT NULL);
 
-COMMENT ON VIEW metering.register_check IS 'what the register of a meter has advanced minus what the meter was billed for, between two consecutive registers: decrypts to 0 for an honest meter';
+COMMENT ON VIEW metering.register_check IS 'what the register of a meter has advanced minus what the meter was billed for, between two consecutive registers, with one key: decrypts to 0 for an honest meter';
 COMMENT ON COLUMN metering.register_check.since IS 'when the earlier register was read';
 COMMENT ON COLUMN metering.register_check.until IS 'when the later register was read';
 COMMENT ON COLUMN metering.register_check.difference IS 'encrypted difference; NULL if the bill windows between the registers do not contain every reading between them, and no other';

@@ -1,19 +1,23 @@
 -- Expands what sealed windows lack.  Staged readings are not looked at: a query of
 -- anybody would hold up the roll-up.  So it lists readings that wait for a later total.
 CREATE VIEW metering.gap_of_all AS
-	SELECT m.meter_id, t.read_at, m.collector
+	SELECT m.meter_id, t.read_at, m.collector, CASE WHEN w.bill_key_id IS NULL THEN 'reading' ELSE 'register' END AS kind
 	FROM (SELECT * FROM metering.setting LIMIT 1) AS s
 	CROSS JOIN metering.incomplete i
 	JOIN metering.window_grid w ON w.window_start = i.window_start
 	JOIN metering.meter m ON m.meter_id = i.meter_id
 	CROSS JOIN LATERAL (SELECT metering.missing_minutes(i.expected, i.received) AS missing) AS b
-	CROSS JOIN LATERAL generate_series(w.window_start, w.window_end - w.reading_interval, w.reading_interval) AS t (read_at)
+	CROSS JOIN LATERAL generate_series(w.window_start,
+		CASE WHEN w.bill_key_id IS NULL THEN w.window_end - w.reading_interval ELSE w.window_start END, w.reading_interval) AS t (read_at)
 	WHERE i.missing > 0
 		AND i.window_start >= now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision) - interval '48 hours'
 		AND t.read_at >= now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision)
-		AND b.missing[floor(EXTRACT(epoch FROM t.read_at - w.window_start) / 3600)::int + 1] & metering.minute_bit(t.read_at) <> 0;
+		AND b.missing[floor(EXTRACT(epoch FROM t.read_at - w.window_start) / 3600)::int + 1] & metering.minute_bit(t.read_at) <> 0
+		AND (w.bill_key_id IS NULL OR NOT EXISTS (
+			SELECT FROM metering.register_read r
+			WHERE metering.month_slot(r.read_at) = w.slot AND r.read_at = w.window_start AND r.meter_id = m.meter_id));
 
-COMMENT ON VIEW metering.gap_of_all IS 'readings that sealed bill windows lack, of the meters of all collectors';
+COMMENT ON VIEW metering.gap_of_all IS 'readings that sealed bill windows lack, and with two keys registers, of the meters of all collectors';
 
 -- The roles whose meters the current user may see.  The column collector is the name
 -- of a role, not its OID, for dumps: so the role may no longer exist.
@@ -27,14 +31,16 @@ COMMENT ON FUNCTION metering.own_roles() IS 'the roles whose rights the current 
 -- on rows that the reader may see.  Otherwise EXPLAIN ANALYZE would count rows of other
 -- collectors for which they hold.
 CREATE VIEW metering.gap WITH (security_barrier) AS
-	SELECT e.meter_id, e.read_at FROM metering.gap_of_all e
+	SELECT e.meter_id, e.read_at, e.kind FROM metering.gap_of_all e
 	WHERE e.collector IS NULL OR e.collector = ANY (metering.own_roles())
 	OFFSET 0;
 
-COMMENT ON VIEW metering.gap IS 'readings that are expected and that no total of a sealed bill window contains: send them again';
-COMMENT ON COLUMN metering.gap.read_at IS 'start of the interval of the reading';
+COMMENT ON VIEW metering.gap IS 'readings that are expected and that no total of a sealed bill window contains, or with two keys registers that are missing: send them again';
+COMMENT ON COLUMN metering.gap.read_at IS 'start of the interval of the reading, or time of the register';
+COMMENT ON COLUMN metering.gap.kind IS 'reading or register';
 
--- A meter may forget readings that totals on disk contain, and that a backup contains.
+-- A meter may forget readings that totals on disk contain, and that a backup contains;
+-- with two keys, also registers.
 CREATE VIEW metering.acknowledged WITH (security_barrier) AS
 	SELECT m.meter_id, COALESCE(least(x.first_missed, g.until), g.until) AS until
 	FROM (SELECT * FROM metering.setting LIMIT 1) AS s
@@ -51,6 +57,16 @@ CREATE VIEW metering.acknowledged WITH (security_barrier) AS
 
 COMMENT ON VIEW metering.acknowledged IS 'the time before which a meter may forget its readings, because totals on disk contain them, and backups of these';
 COMMENT ON COLUMN metering.acknowledged.until IS 'start of a bill window, at least backup_interval ago; the meter may forget readings that start before this';
+
+CREATE FUNCTION metering.expected_of_window(active tstzrange, w metering.sealed_window) RETURNS bigint[]
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT CASE WHEN w.bill_key_id IS NULL
+			THEN metering.expected_minutes(active, w.window_start, w.window_end, metering.minutes(w.reading_interval))
+			WHEN metering.expects_register(active, w.window_start) THEN '{1}' ELSE '{}' END
+	$$;
+
+COMMENT ON FUNCTION metering.expected_of_window(tstzrange, metering.sealed_window) IS 'the readings that a meter with an active range should send in a bill window; with two keys the first minute stands for its register';
 
 -- Meters that come late, or whose active range changes, lack readings of windows that
 -- are sealed.  A meter that has no begin is not asked for readings from before it was
@@ -85,17 +101,24 @@ BEGIN
 	SELECT greatest(s.starts_at, now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision))
 	INTO since FROM metering.setting s;
 	FOR w IN
-		SELECT x.window_start, x.key_id, x.slot, e.expected, metering.missing_minutes(e.expected, e.asked) AS added
+		SELECT x.window_start, x.key_id, x.slot, x.bill_key_id, e.expected, metering.missing_minutes(e.expected, e.asked) AS added
 		FROM metering.sealed_window x
 		CROSS JOIN LATERAL (
-			SELECT metering.expected_minutes(present, x.window_start, x.window_end, metering.minutes(x.reading_interval)) AS expected,
-				metering.expected_minutes(earlier, x.window_start, x.window_end, metering.minutes(x.reading_interval)) AS earlier,
-				metering.expected_minutes(asked, x.window_start, x.window_end, metering.minutes(x.reading_interval)) AS asked) AS e
+			SELECT metering.expected_of_window(present, x) AS expected, metering.expected_of_window(earlier, x) AS earlier,
+				metering.expected_of_window(asked, x) AS asked) AS e
 		WHERE x.window_end > since AND (e.expected <> e.earlier OR e.expected <> e.asked)
 	LOOP
+		CONTINUE WHEN w.bill_key_id IS NOT NULL AND EXISTS (
+			SELECT FROM metering.register_read r
+			WHERE metering.month_slot(r.read_at) = w.slot AND r.read_at = w.window_start AND r.meter_id = NEW.meter_id);
 		UPDATE metering.incomplete i SET expected = w.expected
 		WHERE (i.meter_id, i.window_start) = (NEW.meter_id, w.window_start);
 		CONTINUE WHEN FOUND;
+		IF w.bill_key_id IS NOT NULL THEN
+			INSERT INTO metering.incomplete (meter_id, window_start, expected, received)
+			SELECT NEW.meter_id, w.window_start, w.added, '{}' WHERE metering.count_minutes(w.added) > 0;
+			CONTINUE;
+		END IF;
 		-- a row that is there already belongs to a window that is complete
 		INSERT INTO metering.bill_window (slot, window_start, meter_id, key_id, expected)
 		SELECT w.slot, w.window_start, NEW.meter_id, w.key_id, metering.count_minutes(w.added)

@@ -12,8 +12,12 @@ DECLARE
 	w metering.window_grid;
 BEGIN
 	SELECT * INTO w FROM metering.window_grid x WHERE x.window_start = starts;
-	PERFORM metering.add_active_meters(starts);
-	PERFORM metering.record_incomplete(starts, w.window_end, w.reading_interval);
+	IF w.bill_key_id IS NULL THEN
+		PERFORM metering.add_active_meters(starts);
+		PERFORM metering.record_incomplete(starts, w.window_end, w.reading_interval);
+	ELSE
+		PERFORM metering.record_missing_registers(starts);
+	END IF;
 	UPDATE metering.progress SET billed_until = w.window_end;
 END
 $$;
@@ -34,7 +38,7 @@ BEGIN
 		RETURN false;
 	END IF;
 	TRUNCATE metering.reading, metering.partial, metering.reading_kept, metering.partial_kept, metering.region_slice,
-		metering.late_hour, metering.staging_since;
+		metering.late_hour, metering.hour_meter, metering.staging_since;
 	UPDATE metering.progress
 	SET (epoch, system_identifier, database, timeline)
 		= (SELECT gen_random_uuid(), p.system_identifier, p.database, p.timeline FROM metering.place() AS p)
@@ -104,7 +108,8 @@ BEGIN
 	ELSIF staged.epoch IS NULL THEN
 		INSERT INTO metering.staging_since (since, epoch) VALUES (clock_timestamp(), g.epoch) RETURNING * INTO staged;
 		INSERT INTO metering.lost (since, until, reason)
-		SELECT g.billed_until, staged.since, 'crash' WHERE g.billed_until IS NOT NULL;
+		SELECT CASE WHEN w.bill_key_id IS NULL THEN g.billed_until ELSE g.sealed_until END, staged.since, 'crash'
+		FROM metering.window_of(g.billed_until) AS w WHERE g.billed_until IS NOT NULL;
 		INSERT INTO metering.rollup_log (duration, step) VALUES ('0', 'restart');
 		RAISE NOTICE 'staging was lost in a crash: the last row of metering.lost says which readings to send again';
 	END IF;

@@ -25,7 +25,8 @@ COMMENT ON FUNCTION metering.price(text, text, timestamp) IS 'price of a tariff 
 
 CREATE VIEW metering.window_price AS
 	SELECT t.tariff, f.flow, w.window_start, w.slot, w.key_id,
-		(EXTRACT(epoch FROM w.window_end - w.window_start) / EXTRACT(epoch FROM w.reading_interval))::int AS whole, date_trunc('month', l.starts)::date AS period, p.price, p.standing, t.rounding
+		(EXTRACT(epoch FROM w.window_end - w.window_start) / EXTRACT(epoch FROM w.reading_interval))::int AS whole, date_trunc('month', l.starts)::date AS period, p.price, p.standing, t.rounding,
+		w.window_end, w.bill_key_id
 	FROM metering.sealed_window w
 	CROSS JOIN metering.tariff t
 	CROSS JOIN (VALUES ('import'), ('export')) AS f (flow)
@@ -45,6 +46,8 @@ COMMENT ON COLUMN metering.window_price.period IS 'first day of the month, in th
 COMMENT ON COLUMN metering.window_price.price IS 'price of one kWh; NULL if no rate holds';
 COMMENT ON COLUMN metering.window_price.standing IS 'standing charge of the day, in the last window of the day';
 COMMENT ON COLUMN metering.window_price.rounding IS 'decimal digits of an amount due';
+COMMENT ON COLUMN metering.window_price.window_end IS 'end of the window';
+COMMENT ON COLUMN metering.window_price.bill_key_id IS 'key of registers; NULL: there is one key';
 
 -- Steps from one tariff to the next through an index, instead of reading all meters.
 CREATE VIEW metering.tariff_in_use AS

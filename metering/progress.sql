@@ -64,7 +64,7 @@ CREATE TABLE metering.uncounted (
 	destroyed_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
-COMMENT ON TABLE metering.uncounted IS 'readings that were destroyed without being counted, because they were too few for a total and no later total could take them';
+COMMENT ON TABLE metering.uncounted IS 'readings that were destroyed without being counted, because no total could take them any more';
 COMMENT ON COLUMN metering.uncounted.hour IS 'their UTC hour';
 COMMENT ON COLUMN metering.uncounted.key_id IS 'key that they were encrypted under';
 COMMENT ON COLUMN metering.uncounted.readings IS 'how many';
@@ -81,8 +81,10 @@ CREATE TABLE metering.rollup_log (
 	meters      bigint,
 	readings    bigint,
 	duplicates  bigint,
+	conflicts   bigint,
 	refused     bigint,
 	late        bigint,
+	dropped     bigint,
 	suppressed  bigint
 );
 
@@ -94,8 +96,10 @@ COMMENT ON COLUMN metering.rollup_log.starts IS 'start of the hour or window';
 COMMENT ON COLUMN metering.rollup_log.meters IS 'meters that contributed';
 COMMENT ON COLUMN metering.rollup_log.readings IS 'readings in the totals';
 COMMENT ON COLUMN metering.rollup_log.duplicates IS 'readings dropped because they had been received before';
+COMMENT ON COLUMN metering.rollup_log.conflicts IS 'readings of which copies with different ciphertexts were staged: the first one counts';
 COMMENT ON COLUMN metering.rollup_log.refused IS 'readings dropped because they lie before the start of metering';
 COMMENT ON COLUMN metering.rollup_log.late IS 'readings taken for hours that had been sealed';
+COMMENT ON COLUMN metering.rollup_log.dropped IS 'readings that came too late for any total: with two keys, after their hour was sealed';
 COMMENT ON COLUMN metering.rollup_log.suppressed IS 'regions without a total, because too few meters contributed';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.rollup_log', '');

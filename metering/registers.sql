@@ -1,31 +1,161 @@
+-- Registers of meters.  While there is one key they check the bills, which are made from
+-- readings; with two keys bills are made from them.
+--
+-- Registers are read at the start of bill windows only: then the difference of two
+-- registers is a sum of bill windows, and nothing finer.  Unique within a partition,
+-- because a partition is found by an expression.
 CREATE TABLE metering.register_read (
-	meter_id    text NOT NULL,
 	read_at     timestamptz NOT NULL,
+	meter_id    text NOT NULL,
+	series      text NOT NULL DEFAULT '' CHECK (octet_length(series) < 64),
 	register    @paillier@.paillier_ciphertext NOT NULL,
-	received_at timestamptz NOT NULL,
-	PRIMARY KEY (meter_id, read_at)
-);
+	received_at timestamptz NOT NULL
+) PARTITION BY LIST (metering.month_slot(read_at));
 
-COMMENT ON TABLE metering.register_read IS 'energy that meters have counted up to the start of a bill window: collectors INSERT or COPY (meter_id, read_at, register); rows never change';
+COMMENT ON TABLE metering.register_read IS 'energy that meters have counted up to the start of a bill window: collectors INSERT or COPY (read_at, meter_id, series, register); rows never change';
 COMMENT ON COLUMN metering.register_read.read_at IS 'start of a bill window';
+COMMENT ON COLUMN metering.register_read.series IS 'from where the register counts: another one begins when it is exchanged or set back, or when its key changes';
 COMMENT ON COLUMN metering.register_read.register IS 'encrypted energy that the meter has counted so far, in the unit of readings';
 COMMENT ON COLUMN metering.register_read.received_at IS 'when it arrived; set by the database';
 
-SELECT pg_catalog.pg_extension_config_dump('metering.register_read', '');
+DO $do$
+DECLARE
+	partition text;
+BEGIN
+	FOR slot IN 0 .. metering.month_slots() - 1 LOOP
+		partition := 'register_read_' || to_char(slot, 'FM00');
+		EXECUTE format('CREATE TABLE metering.%I PARTITION OF metering.register_read FOR VALUES IN (%s)', partition, slot);
+		EXECUTE format('ALTER TABLE metering.%I ADD PRIMARY KEY (read_at, meter_id, series)', partition);
+		EXECUTE format('COMMENT ON TABLE metering.%I IS %L', partition,
+			format('registers of months whose number is %s modulo %s', slot, metering.month_slots()));
+		PERFORM pg_extension_config_dump(('metering.' || partition)::regclass, '');
+	END LOOP;
+END
+$do$;
 
--- Registers are read at the start of bill windows only: then the difference of two
--- registers is a sum of bill windows, and nothing finer.
+CREATE TABLE metering.register_series (
+	meter_id text NOT NULL,
+	series   text NOT NULL,
+	key_id   text NOT NULL,
+	since    timestamptz NOT NULL,
+	PRIMARY KEY (meter_id, series)
+);
+
+COMMENT ON TABLE metering.register_series IS 'the series of registers of each meter';
+COMMENT ON COLUMN metering.register_series.key_id IS 'key of its first register';
+COMMENT ON COLUMN metering.register_series.since IS 'time of its first register';
+
+SELECT pg_catalog.pg_extension_config_dump('metering.register_series', '');
+
+-- Registers that arrive after their window was sealed.  The roll-up looks here for
+-- windows that lack a register no more.
+CREATE TABLE metering.late_register (
+	meter_id text NOT NULL,
+	read_at  timestamptz NOT NULL
+);
+
+COMMENT ON TABLE metering.late_register IS 'registers that came after their bill window was sealed, until the next roll-up';
+COMMENT ON COLUMN metering.late_register.read_at IS 'start of the bill window';
+
+SELECT pg_catalog.pg_extension_config_dump('metering.late_register', '');
+
+CREATE TABLE metering.voided_register (
+	meter_id  text NOT NULL,
+	series    text NOT NULL,
+	read_at   timestamptz NOT NULL,
+	reason    text,
+	voided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	voided_by name NOT NULL DEFAULT session_user,
+	PRIMARY KEY (meter_id, series, read_at)
+);
+
+COMMENT ON TABLE metering.voided_register IS 'registers that are declared void, by void_register()';
+COMMENT ON COLUMN metering.voided_register.reason IS 'reason that the role gave';
+COMMENT ON COLUMN metering.voided_register.voided_at IS 'when it was declared void';
+COMMENT ON COLUMN metering.voided_register.voided_by IS 'role that declared it void';
+
+SELECT pg_catalog.pg_extension_config_dump('metering.voided_register', '');
+
+-- The nearest register of a series at or before a time, and at or after it, without those
+-- that are void.  It looks at one window after the other: most often the first has one.
+CREATE FUNCTION metering.registers_around(meter_id text, series text, t timestamptz, OUT before timestamptz, OUT after timestamptz)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_hashjoin = off SET enable_mergejoin = off
+	AS $$
+		SELECT b.read_at, CASE WHEN b.read_at = $3 THEN $3 ELSE (
+				SELECT r.read_at FROM metering.window_grid w
+				JOIN metering.register_read r ON metering.month_slot(r.read_at) = w.slot AND r.read_at = w.window_start
+					AND r.meter_id = $1 AND r.series = $2
+				WHERE w.window_start > $3 AND NOT EXISTS (SELECT FROM metering.voided_register v
+					WHERE v.meter_id = $1 AND v.series = $2 AND v.read_at = w.window_start)
+				ORDER BY w.window_start LIMIT 1) END
+		FROM (VALUES (1)) AS one
+		LEFT JOIN LATERAL (
+			SELECT r.read_at FROM metering.window_grid w
+			JOIN metering.register_read r ON metering.month_slot(r.read_at) = w.slot AND r.read_at = w.window_start
+				AND r.meter_id = $1 AND r.series = $2
+			WHERE w.window_start <= $3
+				AND w.window_start >= (SELECT s.since FROM metering.register_series s WHERE (s.meter_id, s.series) = ($1, $2))
+				AND NOT EXISTS (SELECT FROM metering.voided_register v
+					WHERE v.meter_id = $1 AND v.series = $2 AND v.read_at = w.window_start)
+			ORDER BY w.window_start DESC LIMIT 1) AS b ON true
+	$$;
+
+COMMENT ON FUNCTION metering.registers_around(text, text, timestamptz) IS 'times of the last register of a series at or before a time, and of the first one at or after it';
+
+-- A series lies before or after another one of its meter: they may touch.
+CREATE FUNCTION metering.take_series(meter_id text, series text, key_id text, read_at timestamptz) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	s     metering.register_series;
+	other text;
+BEGIN
+	SELECT * INTO s FROM metering.register_series x WHERE (x.meter_id, x.series) = ($1, $2);
+	IF s.key_id <> key_id AND EXISTS (
+			SELECT FROM metering.key_use u WHERE u.key_id IN (s.key_id, $3) AND u.channel = 'register') THEN
+		RAISE EXCEPTION 'series "%" of meter "%" is under key %', series, meter_id, s.key_id
+			USING ERRCODE = 'data_exception',
+				HINT = 'Begin another series: send the last register under the old key, and one of the same time under the new key.';
+	END IF;
+	SELECT x.series INTO other FROM metering.register_series x
+	WHERE x.meter_id = $1 AND x.series <> $2 AND CASE
+		WHEN x.since < $4 THEN x.since > s.since OR (COALESCE($4 < s.since, true)
+			AND (metering.registers_around($1, x.series, $4 + interval '1 microsecond')).after IS NOT NULL)
+		ELSE x.since < s.since END
+	LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'register at % of series "%" lies within series "%" of meter "%"', read_at, series, other, meter_id
+			USING ERRCODE = 'exclusion_violation',
+				DETAIL = 'Registers are subtracted within a series only; two series of a meter may touch, but not overlap.';
+	END IF;
+	IF s.since IS NULL THEN
+		INSERT INTO metering.register_series VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING;
+	ELSIF $4 < s.since THEN
+		UPDATE metering.register_series x SET since = $4 WHERE (x.meter_id, x.series) = ($1, $2) AND x.since > $4;
+	END IF;
+END
+$$;
+
+COMMENT ON FUNCTION metering.take_series(text, text, text, timestamptz) IS 'notes the series of a register; refuses one that would overlap another series';
+
 CREATE FUNCTION metering.take_register() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	IF NEW.read_at <> (SELECT w.window_start FROM metering.window_of(NEW.read_at) w) THEN
+	IF NOT EXISTS (SELECT FROM metering.window_grid w WHERE w.window_start = NEW.read_at)
+		AND NEW.read_at <> (SELECT w.window_start FROM metering.window_of(NEW.read_at) w) THEN
 		RAISE EXCEPTION 'register at % is not read at the start of a bill window', NEW.read_at
 			USING ERRCODE = 'check_violation',
 				DETAIL = 'At any other time it would reveal the energy of a part of a window.';
 	END IF;
-	IF EXISTS (SELECT FROM metering.register_read r WHERE (r.meter_id, r.read_at) = (NEW.meter_id, NEW.read_at)) THEN
+	IF EXISTS (
+		SELECT FROM metering.register_read r WHERE metering.month_slot(r.read_at) = metering.month_slot(NEW.read_at)
+			AND (r.read_at, r.meter_id, r.series) = (NEW.read_at, NEW.meter_id, NEW.series)) THEN
 		RETURN NULL;
+	END IF;
+	PERFORM metering.take_series(NEW.meter_id, NEW.series, @paillier@.paillier_key_id(NEW.register), NEW.read_at);
+	IF NEW.read_at < (SELECT g.billed_until FROM metering.progress g) THEN
+		INSERT INTO metering.late_register VALUES (NEW.meter_id, NEW.read_at);
 	END IF;
 	NEW.register := @paillier@.paillier_rerandomize(NEW.register);
 	NEW.received_at := clock_timestamp();
@@ -35,14 +165,88 @@ $$;
 
 COMMENT ON FUNCTION metering.take_register() IS 're-randomises a register before it is stored; drops a register that was sent before';
 
--- The door checks a register like the reading of the interval that begins at its time.
--- Rows of a dump have passed it before: their received_at is set.
+CREATE FUNCTION metering.accept_register(meter_id text, read_at timestamptz, register @paillier@.paillier_ciphertext) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'paillier_metering_accept_register' LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 200;
+
+COMMENT ON FUNCTION metering.accept_register(text, timestamptz, @paillier@.paillier_ciphertext) IS 'true if a register may be stored; otherwise an error that says why not';
+
+-- Rows of a dump have passed the door before: their received_at is set.
 CREATE TRIGGER take_register BEFORE INSERT ON metering.register_read
 	FOR EACH ROW
-	WHEN (CASE WHEN NEW.received_at IS NULL THEN metering.accept(NEW.meter_id, NEW.read_at, NEW.register) END)
+	WHEN (CASE WHEN NEW.received_at IS NULL THEN metering.accept_register(NEW.meter_id, NEW.read_at, NEW.register) END)
 	EXECUTE FUNCTION metering.take_register();
 
 CREATE TRIGGER write_once BEFORE UPDATE OR DELETE ON metering.register_read
 	FOR EACH ROW EXECUTE FUNCTION metering.refuse_change();
 CREATE TRIGGER write_once_truncate BEFORE TRUNCATE ON metering.register_read
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.refuse_change();
+DO $$
+BEGIN
+	FOR slot IN 0 .. metering.month_slots() - 1 LOOP
+		EXECUTE format('CREATE TRIGGER write_once_truncate BEFORE TRUNCATE ON metering.register_read_%s '
+			'FOR EACH STATEMENT EXECUTE FUNCTION metering.refuse_truncate(''read_at'')', to_char(slot, 'FM00'));
+	END LOOP;
+END
+$$;
+
+CREATE FUNCTION metering.void_register(meter_id text, read_at timestamptz, series text DEFAULT '', reason text DEFAULT NULL) RETURNS void
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF NOT EXISTS (
+		SELECT FROM metering.register_read r WHERE metering.month_slot(r.read_at) = metering.month_slot($2)
+			AND (r.read_at, r.meter_id, r.series) = ($2, $1, $3)) THEN
+		RAISE EXCEPTION 'meter "%" has no register of series "%" at %', COALESCE($1, 'NULL'), COALESCE($3, 'NULL'), COALESCE($2::text, 'NULL')
+			USING ERRCODE = 'no_data_found', HINT = 'Registers are read at the start of bill windows.';
+	END IF;
+	INSERT INTO metering.voided_register (meter_id, series, read_at, reason) VALUES ($1, $3, $2, $4) ON CONFLICT DO NOTHING;
+END
+$$;
+
+COMMENT ON FUNCTION metering.void_register(text, timestamptz, text, text) IS 'declares a register void, for good: bills subtract the registers before and after it';
+
+-- ---- registers that are missing ----
+
+-- A meter sends a register at the start of every window, and one when it ends.
+CREATE FUNCTION metering.expects_register(active tstzrange, t timestamptz) RETURNS boolean
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT active @> t OR COALESCE(upper(active) = t, false) $$;
+
+COMMENT ON FUNCTION metering.expects_register(tstzrange, timestamptz) IS 'true if a meter with an active range should send a register at the start of a bill window';
+
+-- In metering.incomplete a register that is missing stands as the first minute.
+CREATE FUNCTION metering.record_missing_registers(starts timestamptz) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_sort = off
+	AS $$
+DECLARE
+	slices int := metering.passes((SELECT count(*) FROM metering.meter) * 200);
+BEGIN
+	FOR part IN 0 .. slices - 1 LOOP
+		EXECUTE format($query$
+			INSERT INTO metering.incomplete (meter_id, window_start, expected, received)
+			SELECT m.meter_id, $1, '{1}', '{}' FROM metering.meter m
+			WHERE metering.expects_register(m.active, $1) AND %s AND NOT EXISTS (
+				SELECT FROM metering.register_read r
+				WHERE metering.month_slot(r.read_at) = metering.month_slot($1) AND r.read_at = $1 AND r.meter_id = m.meter_id)
+			ON CONFLICT DO NOTHING
+			$query$, metering.slice('m.meter_id', slices, part)) USING starts;
+	END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION metering.record_missing_registers(timestamptz) IS 'notes the meters that have not sent a register at the start of a bill window';
+
+CREATE FUNCTION metering.take_late_registers() RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF EXISTS (SELECT FROM metering.late_register) THEN
+		WITH late AS (DELETE FROM metering.late_register l RETURNING l.*)
+		DELETE FROM metering.incomplete i USING (SELECT DISTINCT l.meter_id, l.read_at FROM late l) AS l, metering.window_grid w
+		WHERE (i.meter_id, i.window_start) = (l.meter_id, l.read_at) AND w.window_start = i.window_start
+			AND w.bill_key_id IS NOT NULL;
+	END IF;
+END
+$$;
+
+COMMENT ON FUNCTION metering.take_late_registers() IS 'crosses out windows that lacked a register which has come since';

@@ -26,14 +26,16 @@ COMMENT ON FUNCTION metering.start() IS 'starts metering, if there are readings 
 
 -- True if nobody has sent a reading of an hour, and less than half of the meters of the
 -- last hour have sent anything newer.  Then it is not the meters that are silent: the
--- clock of the server may be ahead.
+-- clock of the server may be ahead.  With two keys one meter is enough: an hour that is
+-- sealed too early costs a regional total, and no bill.
 CREATE FUNCTION metering.hour_is_silent(hour timestamptz) RETURNS boolean
 	LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
 	found_one boolean;
-	needed    bigint := greatest(1, (
-		SELECT (l.meters + 1) / 2 FROM metering.rollup_log l WHERE l.step = 'hour' AND l.meters > 0 ORDER BY l.id DESC LIMIT 1));
+	needed    bigint := CASE WHEN (SELECT w.bill_key_id FROM metering.window_of(hour) AS w) IS NULL THEN greatest(1, (
+		SELECT (l.meters + 1) / 2 FROM metering.rollup_log l WHERE l.step = 'hour' AND l.meters > 0 ORDER BY l.id DESC LIMIT 1))
+		ELSE 1 END;
 BEGIN
 	EXECUTE format('SELECT EXISTS (SELECT FROM %s r WHERE r.read_at >= $1 AND r.read_at < $1 + interval ''1 hour'')',
 		metering.staging_partition(metering.slot(hour))) INTO found_one USING hour;
@@ -58,6 +60,7 @@ DECLARE
 	g            metering.progress;
 	grace        interval := (SELECT s.grace FROM metering.setting s);
 	staged_since timestamptz;
+	ends         timestamptz;
 BEGIN
 	PERFORM metering.check_isolation();
 	BEGIN
@@ -84,7 +87,9 @@ BEGIN
 
 	-- not far ahead of what is sealed, whatever the clock says
 	PERFORM metering.open_windows(least(clock_timestamp(), g.sealed_until + interval '2 days'));
-	IF g.sealed_until >= (SELECT w.window_end FROM metering.window_of(g.billed_until) AS w) THEN
+	ends := (SELECT w.window_end FROM metering.window_of(g.billed_until) AS w);
+	IF g.sealed_until >= ends AND (NOT metering.two_keys_follow(ends)
+			OR ends + (SELECT s.closing FROM metering.setting s) <= as_of) THEN
 		step := 'window';
 		starts := g.billed_until;
 	ELSIF g.sealed_until + interval '1 hour' + grace <= as_of THEN

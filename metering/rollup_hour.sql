@@ -1,12 +1,36 @@
+-- A resend of a reading is the same ciphertext, unless a collector encrypts it again.
+CREATE FUNCTION metering.digest(energy @paillier@.paillier_ciphertext) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT encode(sha256(@paillier@.paillier_bytes(energy)), 'hex') $$;
+
+COMMENT ON FUNCTION metering.digest(@paillier@.paillier_ciphertext) IS 'SHA-256 of a ciphertext, by which two copies of a reading are compared';
+
+CREATE FUNCTION metering.differ(state text, energy @paillier@.paillier_ciphertext) RETURNS text
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT CASE WHEN state IS NULL THEN metering.digest(energy) WHEN state = metering.digest(energy) THEN state ELSE '' END $$;
+
+COMMENT ON FUNCTION metering.differ(text, @paillier@.paillier_ciphertext) IS 'step of the aggregate of that name: the digest of all ciphertexts so far, or empty if two differ';
+
+CREATE FUNCTION metering.differ(state text) RETURNS boolean
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT COALESCE(state = '', false) $$;
+
+COMMENT ON FUNCTION metering.differ(text) IS 'result of the aggregate of that name';
+
+CREATE AGGREGATE metering.differ(@paillier@.paillier_ciphertext) (
+	SFUNC = metering.differ, STYPE = text, FINALFUNC = metering.differ);
+
+COMMENT ON AGGREGATE metering.differ(@paillier@.paillier_ciphertext) IS 'true if not all ciphertexts are the same';
+
 -- Adds up the readings of an hour to one partial total for each meter.  If a meter
 -- sent a reading twice, its count of readings exceeds the bits of its bitmap: then its
 -- readings are added up again, each as it was stored first.  Returns the number of
--- readings.
+-- readings, and of those that were sent with different ciphertexts.
 --
 -- A step of the roll-up must not write ciphertexts to temporary files: temp_file_limit
 -- ends a step that would.  So the functions that add up forbid plans that sort.
-CREATE FUNCTION metering.sum_hour(partition regclass, starts timestamptz, key_id text, one_key boolean)
-	RETURNS bigint
+CREATE FUNCTION metering.sum_hour(partition regclass, starts timestamptz, key_id text, one_key boolean,
+		OUT taken bigint, OUT conflicts bigint)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_sort = off SET work_mem = '256MB'
 	AS $$
 DECLARE
@@ -20,7 +44,9 @@ DECLARE
 	slices   int := metering.slices((SELECT count(*) FROM metering.meter), partition);
 	repeated text[];
 	number   bigint;
+	found    bigint;
 BEGIN
+	conflicts := 0;
 	FOR part IN 0 .. slices - 1 LOOP
 		EXECUTE format(command, format('%s r', partition),
 			format('%s AND %s', format(due, 'r'), metering.slice('r.meter_id', slices, part))) USING starts, key_id;
@@ -28,22 +54,48 @@ BEGIN
 	SELECT array_agg(p.meter_id), sum(metering.bits(p.received)) INTO repeated, number
 	FROM metering.partial p WHERE p.hour = starts AND p.readings <> metering.bits(p.received);
 	IF repeated IS NULL THEN
-		RETURN (SELECT COALESCE(sum(p.readings), 0) FROM metering.partial p WHERE p.hour = starts);
+		taken := (SELECT COALESCE(sum(p.readings), 0) FROM metering.partial p WHERE p.hour = starts);
+		RETURN;
 	END IF;
 	DELETE FROM metering.partial p WHERE p.hour = starts AND p.meter_id = ANY (repeated);
 	slices := metering.slices(number, partition);
 	FOR part IN 0 .. slices - 1 LOOP
+		EXECUTE format('
+			SELECT count(*) FROM (
+				SELECT FROM %1$s x
+				WHERE %2$s AND x.meter_id IN (SELECT unnest($3)) AND %3$s GROUP BY x.meter_id, x.read_at
+				HAVING metering.differ(x.energy)) AS y', partition, format(due, 'x'), metering.slice('x.meter_id', slices, part))
+			INTO found USING starts, key_id, repeated;
+		conflicts := conflicts + found;
 		EXECUTE format(command, format('(
 				SELECT min(x.ctid) AS place FROM %1$s x
 				WHERE %2$s AND x.meter_id IN (SELECT unnest($3)) AND %3$s GROUP BY x.meter_id, x.read_at) AS f
 			JOIN %1$s r ON r.ctid = f.place', partition, format(due, 'x'), metering.slice('x.meter_id', slices, part)), 'true')
 			USING starts, key_id, repeated;
 	END LOOP;
-	RETURN (SELECT COALESCE(sum(p.readings), 0) FROM metering.partial p WHERE p.hour = starts);
+	taken := (SELECT COALESCE(sum(p.readings), 0) FROM metering.partial p WHERE p.hour = starts);
 END
 $$;
 
 COMMENT ON FUNCTION metering.sum_hour(regclass, timestamptz, text, boolean) IS 'adds up the readings of an hour to one partial total for each meter';
+
+-- A query for the region that each meter counts in during the hour $1, and the number of
+-- readings that it should send; part is a condition on meters m.
+CREATE FUNCTION metering.meter_places(part text) RETURNS text
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT format($query$
+			SELECT m.meter_id, COALESCE(x.region, m.region) AS region, metering.count_minutes(metering.expected_minutes(
+				m.active, $1, $1 + interval '1 hour', metering.minutes(w.reading_interval))) AS expected
+			FROM metering.window_of($1) AS w CROSS JOIN metering.meter m
+			LEFT JOIN (
+				SELECT h.meter_id, (array_agg(h.region ORDER BY h.until))[1] AS region FROM metering.region_history h
+				WHERE h.until > $1 GROUP BY h.meter_id) AS x ON x.meter_id = m.meter_id
+			WHERE m.active && tstzrange($1, $1 + interval '1 hour') AND %s
+			$query$, part)
+	$$;
+
+COMMENT ON FUNCTION metering.meter_places(text) IS 'a query for the region of each meter in an hour, which is its parameter, and how many readings are expected of it';
 
 -- Adds up the partial totals of an hour to one re-randomised total for each region, or
 -- to none if too few meters contributed.
@@ -58,18 +110,11 @@ BEGIN
 		EXECUTE format($query$
 			INSERT INTO metering.region_slice (region, total, meters, readings, expected)
 			SELECT place.region, @paillier@.sum(p.total), count(p.meter_id), COALESCE(sum(p.readings), 0), sum(place.expected)
-			FROM (
-				SELECT m.meter_id, COALESCE(x.region, m.region) AS region, metering.count_minutes(metering.expected_minutes(
-					m.active, $1, $1 + interval '1 hour', metering.minutes(w.reading_interval))) AS expected
-				FROM metering.window_of($1) AS w CROSS JOIN metering.meter m
-				LEFT JOIN (
-					SELECT h.meter_id, (array_agg(h.region ORDER BY h.until))[1] AS region FROM metering.region_history h
-					WHERE h.until > $1 GROUP BY h.meter_id) AS x ON x.meter_id = m.meter_id
-				WHERE m.active && tstzrange($1, $1 + interval '1 hour') AND %s) AS place
+			FROM (%s) AS place
 			LEFT JOIN (SELECT * FROM metering.partial p WHERE p.hour = $1 AND p.key_id = $2 AND %s) AS p
 				ON p.meter_id = place.meter_id
 			GROUP BY place.region
-			$query$, metering.slice('m.meter_id', slices, part), metering.slice('p.meter_id', slices, part))
+			$query$, metering.meter_places(metering.slice('m.meter_id', slices, part)), metering.slice('p.meter_id', slices, part))
 			USING hour, key_id;
 	END LOOP;
 	WITH sealed AS (
@@ -105,6 +150,8 @@ DECLARE
 	refused    bigint;
 	taken      bigint;
 	late       bigint := 0;
+	dropped    bigint := 0;
+	conflicts  bigint;
 	regions    record;
 BEGIN
 	PERFORM metering.check_isolation();
@@ -128,21 +175,28 @@ BEGIN
 		INTO staged, staged_late, refused, one_key, newest
 		USING starts, next_hour, (SELECT s.starts_at FROM metering.setting s), w.key_id;
 
-	taken := metering.sum_hour(partition, starts, w.key_id, one_key);
-	SELECT * INTO regions FROM metering.seal_regions(starts, w.key_id);
-	IF NOT one_key THEN
-		late := metering.sum_late(partition, next_hour);
+	IF w.bill_key_id IS NOT NULL THEN
+		SELECT * INTO regions FROM metering.sum_regions(partition, starts, w.key_id, one_key);
+		taken := regions.taken;
+		conflicts := regions.conflicts;
+	ELSE
+		SELECT s.taken, s.conflicts INTO taken, conflicts FROM metering.sum_hour(partition, starts, w.key_id, one_key) AS s;
+		SELECT * INTO regions FROM metering.seal_regions(starts, w.key_id);
+	END IF;
+	IF w.bill_key_id IS NULL AND NOT one_key THEN
+		SELECT s.taken, s.dropped INTO late, dropped FROM metering.sum_late(partition, next_hour) AS s;
 	ELSIF staged_late > 0 THEN
-		late := metering.sum_late(partition, starts);
+		SELECT s.taken, s.dropped INTO late, dropped FROM metering.sum_late(partition, starts) AS s;
 	END IF;
 	PERFORM metering.purge(partition, next_hour, newest);
 	UPDATE metering.progress SET sealed_until = next_hour;
 
-	INSERT INTO metering.rollup_log (duration, step, starts, meters, readings, duplicates, refused, late, suppressed)
+	INSERT INTO metering.rollup_log (duration, step, starts, meters, readings, duplicates, conflicts, refused, late, dropped,
+		suppressed)
 	VALUES (clock_timestamp() - began, 'hour', starts, regions.meters, taken,
-		staged - taken - late - refused, refused, late, regions.suppressed);
+		staged - taken - late - dropped - refused, conflicts, refused, late, dropped, regions.suppressed);
 	RAISE NOTICE 'hour %: % readings, % duplicates, % late, % regions without a total',
-		starts, taken, staged - taken - late - refused, late, regions.suppressed;
+		starts, taken, staged - taken - late - dropped - refused, late, regions.suppressed;
 	RETURN true;
 END
 $$;

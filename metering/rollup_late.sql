@@ -1,21 +1,18 @@
--- In how many slices of the meters a step adds up, so that the states of its groups fit
--- into rollup_memory.  A state takes about three times the bytes of a ciphertext.  The
--- executor allows for SSPACE of the aggregate at least, and the row of the group.
+-- A state of sum() takes about three times the bytes of a ciphertext.  The executor
+-- allows for SSPACE of the aggregate at least, and the row of the group.
 CREATE FUNCTION metering.slices(groups bigint, source regclass) RETURNS int
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
 	bytes  bigint;
-	memory int := (SELECT s.rollup_memory FROM metering.setting s);
 	amount name := CASE WHEN source = 'metering.partial'::regclass THEN 'total' ELSE 'energy' END;
 BEGIN
 	EXECUTE format('SELECT pg_column_size(%I) FROM %s LIMIT 1', amount, source) INTO bytes;
-	PERFORM set_config('work_mem', memory::text, true);
-	RETURN least(1000, greatest(1, ceil(groups * greatest(3.0 * COALESCE(bytes, 0) + 300, 1024) / 1024 / memory)));
+	RETURN metering.passes(groups * greatest(3.0 * COALESCE(bytes, 0) + 300, 1024));
 END
 $$;
 
-COMMENT ON FUNCTION metering.slices(bigint, regclass) IS 'number of slices of the meters that a step of the roll-up takes one after the other; sets work_mem to rollup_memory';
+COMMENT ON FUNCTION metering.slices(bigint, regclass) IS 'number of slices in which a step of the roll-up adds up so many groups; sets work_mem to rollup_memory';
 
 -- A condition for one slice of the meters.
 CREATE FUNCTION metering.slice(meter_id text, slices int, part int) RETURNS text
@@ -25,18 +22,19 @@ CREATE FUNCTION metering.slice(meter_id text, slices int, part int) RETURNS text
 COMMENT ON FUNCTION metering.slice(text, int, int) IS 'SQL condition that holds for one of several slices of the meters; meter_id is an expression';
 
 -- Adds up readings of sealed hours to partial totals, which count in bills only.
--- Leaves out readings that were received before.  Returns the number of readings.
+-- Leaves out readings that were received before.  With two keys no total takes a late
+-- reading: it is dropped.  Returns how many readings were taken, and dropped.
 --
 -- First it finds out which readings are new, in one row for each meter and hour.  So the
 -- ciphertexts are read once, and not sorted: a sort could write them to a file.
-CREATE FUNCTION metering.sum_late(partition regclass, sealed_until timestamptz) RETURNS bigint
+CREATE FUNCTION metering.sum_late(partition regclass, sealed_until timestamptz, OUT taken bigint, OUT dropped bigint)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_sort = off SET work_mem = '256MB'
 	AS $$
 DECLARE
 	slices   int;
-	taken    bigint;
 	groups   bigint;
 	repeated bigint;
+	open     boolean := (SELECT w.bill_key_id IS NULL FROM metering.window_of((SELECT g.billed_until FROM metering.progress g)) AS w);
 	command  CONSTANT text := '
 		INSERT INTO metering.partial (meter_id, hour, key_id, total, readings, received)
 		SELECT r.meter_id, l.hour, @paillier@.paillier_key_id(r.energy), @paillier@.sum(r.energy), count(*),
@@ -55,6 +53,7 @@ BEGIN
 			SELECT h.hour, w.window_start, w.slot, w.place,
 				w.window_start < (SELECT g.billed_until FROM metering.progress g) AS sealed
 			FROM (SELECT DISTINCT s.hour FROM staged s) AS h CROSS JOIN LATERAL metering.hour_in_grid(h.hour) AS w
+			WHERE w.bill_key_id IS NULL
 		)
 		INSERT INTO metering.late_hour (meter_id, hour, readings, sent, taken)
 		SELECT s.meter_id, s.hour, s.readings, s.sent, s.sent & ~COALESCE((
@@ -67,6 +66,28 @@ BEGIN
 				ELSE 0 END
 		FROM staged s JOIN hours h ON h.hour = s.hour
 		$query$, partition) USING sealed_until;
+	EXECUTE format('
+		SELECT COALESCE(sum(h.readings), 0) FROM (
+			SELECT metering.utc_hour(r.read_at) AS hour, count(*) AS readings FROM %s r
+			WHERE r.read_at < $1 AND r.read_at >= (SELECT s.starts_at FROM metering.setting s) GROUP BY 1) AS h
+		CROSS JOIN LATERAL metering.hour_in_grid(h.hour) AS w WHERE w.bill_key_id IS NOT NULL', partition)
+		INTO dropped USING sealed_until;
+	IF NOT open THEN
+		-- the last bill window of one key is sealed
+		UPDATE metering.incomplete i SET received = metering.union_minutes(i.received, l.received)
+		FROM (
+			SELECT x.meter_id, w.window_start, metering.union_minutes(metering.hour_minutes(w.place, x.taken)) AS received
+			FROM metering.late_hour x CROSS JOIN LATERAL metering.hour_in_grid(x.hour) AS w WHERE x.taken <> 0 GROUP BY 1, 2) AS l
+		WHERE (i.meter_id, i.window_start) = (l.meter_id, l.window_start);
+		WITH refused AS (
+			INSERT INTO metering.uncounted AS u (meter_id, hour, key_id, readings)
+			SELECT l.meter_id, l.hour, w.key_id, metering.bits(l.taken)
+			FROM metering.late_hour l CROSS JOIN LATERAL metering.window_of(l.hour) AS w WHERE l.taken <> 0
+			RETURNING u.readings
+		)
+		SELECT dropped + COALESCE(sum(r.readings), 0) INTO dropped FROM refused r;
+		DELETE FROM metering.late_hour;
+	END IF;
 	SELECT COALESCE(sum(metering.bits(l.taken)), 0), count(*), count(*) FILTER (WHERE l.readings <> metering.bits(l.sent))
 	INTO taken, groups, repeated FROM metering.late_hour l WHERE l.taken <> 0;
 	slices := metering.slices(groups, partition);
@@ -88,7 +109,6 @@ BEGIN
 			metering.slice('x.meter_id', slices, part)), 'true', 'true') USING sealed_until;
 	END LOOP;
 	TRUNCATE metering.late_hour;
-	RETURN taken;
 END
 $$;
 
@@ -106,6 +126,7 @@ DECLARE
 	newest       timestamptz;
 	refused      bigint;
 	late         bigint;
+	dropped      bigint;
 BEGIN
 	IF slot NOT BETWEEN 0 AND metering.slots() - 1 THEN
 		RAISE EXCEPTION 'staging has no partition %', slot
@@ -123,14 +144,14 @@ BEGIN
 	END IF;
 	EXECUTE format('SELECT count(*) FILTER (WHERE read_at < $1), count(*) FILTER (WHERE read_at < $2), max(read_at) FROM %s', partition)
 		INTO staged, refused, newest USING sealed_until, (SELECT s.starts_at FROM metering.setting s);
-	late := metering.sum_late(partition, sealed_until);
+	SELECT s.taken, s.dropped INTO late, dropped FROM metering.sum_late(partition, sealed_until) AS s;
 	PERFORM metering.purge(partition, sealed_until, newest);
 	IF staged = 0 THEN
 		RETURN;
 	END IF;
-	INSERT INTO metering.rollup_log (duration, step, readings, duplicates, refused, late)
-	VALUES (clock_timestamp() - began, 'late', late, staged - late - refused, refused, late);
-	RAISE NOTICE 'late readings: % taken, % duplicates', late, staged - late - refused;
+	INSERT INTO metering.rollup_log (duration, step, readings, duplicates, refused, late, dropped)
+	VALUES (clock_timestamp() - began, 'late', late, staged - late - dropped - refused, refused, late, dropped);
+	RAISE NOTICE 'late readings: % taken, % duplicates', late, staged - late - dropped - refused;
 END
 $$;
 

@@ -1,3 +1,17 @@
+-- In how many slices of the meters a step works, so that a slice fits into rollup_memory.
+CREATE FUNCTION metering.passes(bytes numeric) RETURNS int
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	memory int := (SELECT s.rollup_memory FROM metering.setting s);
+BEGIN
+	PERFORM set_config('work_mem', memory::text, true);
+	RETURN least(1000, greatest(1, ceil(bytes / 1024 / memory)));
+END
+$$;
+
+COMMENT ON FUNCTION metering.passes(numeric) IS 'number of slices that a step of the roll-up takes one after the other; sets work_mem to rollup_memory';
+
 -- Sessions that use a staging table, by locks or prepared transactions.  Anybody can
 -- hold such a lock, for example by pg_partition_tree() in an open transaction.
 CREATE FUNCTION metering.staging_users(staging_table regclass, lock_mode text DEFAULT 'ACCESS EXCLUSIVE')
@@ -92,7 +106,8 @@ CREATE FUNCTION metering.lock_spare_tables() RETURNS boolean
 	AS $$
 BEGIN
 	RETURN metering.lock_staging('metering.reading_kept') AND metering.lock_staging('metering.partial_kept')
-		AND metering.lock_staging('metering.region_slice') AND metering.lock_staging('metering.late_hour');
+		AND metering.lock_staging('metering.region_slice') AND metering.lock_staging('metering.late_hour')
+		AND metering.lock_staging('metering.hour_meter');
 END
 $$;
 

@@ -83,14 +83,15 @@ COMMENT ON FUNCTION metering.add_active_meters(timestamptz) IS 'writes a row wit
 -- Puts aside the partial totals of meters and keys with too few readings.  They wait for
 -- the next window, but not longer than backup_interval if it can bring none to join them:
 -- the meter has ended, or the key is not in use any more; and not longer than retention.
-CREATE FUNCTION metering.keep_partials(window_key text, ends timestamptz, needed int) RETURNS void
+-- The last window before a second key comes into use leaves nothing that waits.
+CREATE FUNCTION metering.keep_partials(window_key text, ends timestamptz, needed int, last_window boolean) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET work_mem = '256MB'
 	AS $$
 BEGIN
 	INSERT INTO metering.partial_kept
 	SELECT p.*, p.hour < ends - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision)
 		OR (p.hour < ends - make_interval(secs => EXTRACT(epoch FROM s.backup_interval)::double precision)
-			AND (p.key_id NOT IN (window_key, s.key_id) OR NOT EXISTS (
+			AND (p.key_id NOT IN (window_key, s.key_id) OR last_window OR NOT EXISTS (
 				SELECT FROM metering.meter m WHERE m.meter_id = p.meter_id AND m.active && tstzrange(ends, NULL))))
 	FROM metering.setting s CROSS JOIN metering.partial p
 	JOIN (
@@ -102,7 +103,18 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.keep_partials(text, timestamptz, int) IS 'puts aside partial totals that are too few readings for a total';
+COMMENT ON FUNCTION metering.keep_partials(text, timestamptz, int, boolean) IS 'puts aside partial totals that are too few readings for a total';
+
+-- The last window of one key stays open for late readings, because no later one can
+-- take them.
+CREATE FUNCTION metering.two_keys_follow(window_end timestamptz) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT (SELECT w.bill_key_id FROM metering.window_of(window_end - interval '1 microsecond') AS w) IS NULL
+			AND (SELECT w.bill_key_id FROM metering.window_of(window_end) AS w) IS NOT NULL
+	$$;
+
+COMMENT ON FUNCTION metering.two_keys_follow(timestamptz) IS 'true if one key is in use before the end of a bill window, and two from then on';
 
 -- Seals the next bill window.  If a meter has too few readings for a total, its
 -- partial totals wait for the window after it.
@@ -134,13 +146,20 @@ BEGIN
 		RAISE EXCEPTION 'bill window % has hours that are not sealed', starts
 			USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
+	PERFORM metering.take_late_registers();
+	IF w.bill_key_id IS NOT NULL THEN
+		PERFORM metering.record_missing_registers(starts);
+		UPDATE metering.progress SET billed_until = w.window_end;
+		INSERT INTO metering.rollup_log (duration, step, starts) VALUES (clock_timestamp() - began, 'window', starts);
+		RETURN true;
+	END IF;
 	IF NOT (metering.lock_staging('metering.partial') AND metering.lock_spare_tables()) THEN
 		RAISE NOTICE 'bill window % is being read: it will be sealed by the next roll-up', starts;
 		RETURN false;
 	END IF;
 	whole := EXTRACT(epoch FROM w.window_end - starts) / EXTRACT(epoch FROM w.reading_interval);
 	PERFORM metering.keep_partials(w.key_id, w.window_end, CASE WHEN whole = 1 THEN 1
-		ELSE greatest(2, ceil(whole * (SELECT s.min_share FROM metering.setting s)))::int END);
+		ELSE greatest(2, ceil(whole * (SELECT s.min_share FROM metering.setting s)))::int END, metering.two_keys_follow(w.window_end));
 
 	slices := metering.slices((SELECT count(*) FROM metering.meter), 'metering.partial');
 	FOR part IN 0 .. slices - 1 LOOP

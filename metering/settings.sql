@@ -4,6 +4,7 @@
 CREATE TABLE metering.setting (
 	only_row         boolean PRIMARY KEY DEFAULT true,
 	key_id           text,
+	bill_key_id      text,
 	reading_interval interval NOT NULL DEFAULT '5 min'
 		CHECK (reading_interval IN ('1 min', '5 min', '10 min', '15 min', '30 min', '1 hour')),
 	bill_window      interval NOT NULL DEFAULT '2 hours'
@@ -19,12 +20,15 @@ CREATE TABLE metering.setting (
 	clock_tolerance  interval NOT NULL DEFAULT '1 min' CHECK (clock_tolerance >= '0' AND clock_tolerance < '1000 years'),
 	patience         interval NOT NULL DEFAULT '2 min' CHECK (patience >= '1 s' AND patience <= '1 day'),
 	backup_interval  interval NOT NULL DEFAULT '2 days' CHECK (backup_interval >= '0' AND backup_interval < '1000 years'),
+	closing          interval NOT NULL DEFAULT '3 days' CHECK (closing >= '0' AND closing <= '30 days'),
 	rollup_memory    int NOT NULL DEFAULT 262144 CHECK (rollup_memory BETWEEN 4096 AND 1073741824),
-	starts_at        timestamptz CHECK (isfinite(starts_at))
+	starts_at        timestamptz CHECK (isfinite(starts_at)),
+	CHECK (bill_key_id <> key_id)
 );
 
 COMMENT ON TABLE metering.setting IS 'the settings of metering, one row';
 COMMENT ON COLUMN metering.setting.key_id IS 'the key that readings are encrypted under, from paillier_register_key()';
+COMMENT ON COLUMN metering.setting.bill_key_id IS 'the key that registers are encrypted under, from which bills are made; NULL: there is one key, and bills are made from readings';
 COMMENT ON COLUMN metering.setting.reading_interval IS 'time between two readings; a reading is dated by the start of its interval';
 COMMENT ON COLUMN metering.setting.bill_window IS 'length of a bill window; nothing finer about one meter is ever kept';
 COMMENT ON COLUMN metering.setting.zone IS 'bill windows are counted from midnight in this time zone';
@@ -38,6 +42,7 @@ COMMENT ON COLUMN metering.setting.unit_kwh IS 'kWh in one unit of a reading: 0.
 COMMENT ON COLUMN metering.setting.clock_tolerance IS 'how far the clock of a meter may be ahead';
 COMMENT ON COLUMN metering.setting.patience IS 'how long the roll-up waits for a transaction that uses staging before it ends the session';
 COMMENT ON COLUMN metering.setting.backup_interval IS 'metering.acknowledged stays so far behind now, so that meters can send again what a restored backup lacks; at least the time between two backups';
+COMMENT ON COLUMN metering.setting.closing IS 'when one key becomes two: how long the last bill window of one key waits for late readings';
 COMMENT ON COLUMN metering.setting.rollup_memory IS 'memory that a step of the roll-up uses, in kB; with less of it a step takes more passes';
 COMMENT ON COLUMN metering.setting.starts_at IS 'older readings are refused; the first roll-up sets it if it is NULL; metering.forget() moves it';
 
@@ -46,6 +51,7 @@ SELECT pg_catalog.pg_extension_config_dump('metering.setting', 'WHERE only_row')
 CREATE TABLE metering.setting_history (
 	until            timestamptz PRIMARY KEY,
 	key_id           text,
+	bill_key_id      text,
 	reading_interval interval NOT NULL,
 	bill_window      interval NOT NULL,
 	zone             text NOT NULL
@@ -56,11 +62,11 @@ COMMENT ON TABLE metering.setting_history IS 'earlier values of the settings; ea
 SELECT pg_catalog.pg_extension_config_dump('metering.setting_history', '');
 
 CREATE VIEW metering.setting_period AS
-	SELECT until, key_id, reading_interval, bill_window, zone FROM metering.setting_history
+	SELECT until, key_id, bill_key_id, reading_interval, bill_window, zone FROM metering.setting_history
 	UNION ALL
-	SELECT 'infinity', key_id, reading_interval, bill_window, zone FROM metering.setting;
+	SELECT 'infinity', key_id, bill_key_id, reading_interval, bill_window, zone FROM metering.setting;
 
-COMMENT ON VIEW metering.setting_period IS 'key, reading interval, bill window and zone over time; each row holds until its time';
+COMMENT ON VIEW metering.setting_period IS 'keys, reading interval, bill window and zone over time; each row holds until its time';
 
 INSERT INTO metering.setting (only_row) VALUES (false);
 
@@ -89,6 +95,49 @@ CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON metering.setting_history
 	FOR EACH STATEMENT EXECUTE FUNCTION metering.announce();
 
+-- A key serves one channel for ever.  Whoever holds the key of the registers must never
+-- be able to decrypt a reading.
+CREATE TABLE metering.key_use (
+	key_id  text PRIMARY KEY,
+	channel text NOT NULL CHECK (channel IN ('reading', 'register')),
+	since   timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+COMMENT ON TABLE metering.key_use IS 'what each key has been used for; a key serves one channel for ever';
+COMMENT ON COLUMN metering.key_use.channel IS 'reading: readings, and registers while there is one key; register: registers only';
+COMMENT ON COLUMN metering.key_use.since IS 'since when';
+
+SELECT pg_catalog.pg_extension_config_dump('metering.key_use', '');
+
+CREATE FUNCTION metering.check_key_use(key_id text, bill_key_id text) RETURNS void
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	used metering.key_use;
+BEGIN
+	SELECT * INTO used FROM metering.key_use u
+	WHERE (u.key_id = $1 AND u.channel = 'register') OR (u.key_id = $2 AND u.channel = 'reading') LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'key % has been used for %s', used.key_id, used.channel
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'A key serves one channel for ever: otherwise the holder of one could read the other.',
+				HINT = 'Make another key with paillier_keygen() or "paillier keygen".';
+	END IF;
+END
+$$;
+
+COMMENT ON FUNCTION metering.check_key_use(text, text) IS 'refuses a key for readings that has been used for registers, and the other way round';
+
+CREATE FUNCTION metering.note_key_use(key_id text, bill_key_id text) RETURNS void
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$
+		INSERT INTO metering.key_use (key_id, channel)
+		SELECT k.* FROM (VALUES ($1, 'reading'), ($2, 'register')) AS k (key_id, channel) WHERE k.key_id IS NOT NULL
+		ON CONFLICT DO NOTHING
+	$$;
+
+COMMENT ON FUNCTION metering.note_key_use(text, text) IS 'notes that keys are in use, for readings and for registers';
+
 CREATE FUNCTION metering.change_setting() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -99,6 +148,12 @@ BEGIN
 		RAISE EXCEPTION 'key % is not registered', COALESCE(NEW.key_id, 'NULL')
 			USING ERRCODE = 'undefined_object', HINT = 'Register the public key with paillier_register_key().';
 	END IF;
+	IF NEW.bill_key_id IS DISTINCT FROM OLD.bill_key_id AND NEW.bill_key_id IS NOT NULL
+		AND NOT EXISTS (SELECT FROM @paillier@.paillier_key k WHERE k.key_id = NEW.bill_key_id) THEN
+		RAISE EXCEPTION 'key % is not registered', NEW.bill_key_id
+			USING ERRCODE = 'undefined_object', HINT = 'Register the public key with paillier_register_key().';
+	END IF;
+	PERFORM metering.check_key_use(NEW.key_id, NEW.bill_key_id);
 	IF NEW.starts_at IS DISTINCT FROM OLD.starts_at THEN
 		IF OLD.starts_at IS NOT NULL AND EXISTS (SELECT FROM metering.progress g WHERE g.sealed_until IS NOT NULL
 				AND NOT COALESCE(NEW.starts_at BETWEEN OLD.starts_at AND least(g.billed_until,
@@ -123,7 +178,7 @@ COMMENT ON FUNCTION metering.change_setting() IS 'checks a change of settings';
 CREATE TRIGGER change_setting BEFORE UPDATE ON metering.setting
 	FOR EACH ROW EXECUTE FUNCTION metering.change_setting();
 
--- Key, interval, window and zone change when the open bill window ends: the earlier
+-- Keys, interval, window and zone change when the open bill window ends: the earlier
 -- values are kept until then.  Before the first reading a change takes effect at once.
 --
 -- This runs when the change is committed, and waits for readings that are on their way
@@ -152,15 +207,16 @@ BEGIN
 		AND NOT EXISTS (SELECT FROM metering.register_read) THEN
 		RETURN NULL;
 	END IF;
+	PERFORM metering.note_key_use(OLD.key_id, OLD.bill_key_id), metering.note_key_use(NEW.key_id, NEW.bill_key_id);
 	last_time := greatest(clock_timestamp() + OLD.clock_tolerance, g.sealed_until, g.billed_until);
 	-- windows are written down by the earlier values, up to the one that is open
-	INSERT INTO metering.setting_history (until, key_id, reading_interval, bill_window, zone)
-	VALUES (sentinel, OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone);
+	INSERT INTO metering.setting_history (until, key_id, bill_key_id, reading_interval, bill_window, zone)
+	VALUES (sentinel, OLD.key_id, OLD.bill_key_id, OLD.reading_interval, OLD.bill_window, OLD.zone);
 	PERFORM metering.open_windows(last_time);
 	SELECT w.window_end INTO ends FROM metering.window_of(last_time) w;
 	DELETE FROM metering.setting_history h WHERE h.until = sentinel;
-	INSERT INTO metering.setting_history (until, key_id, reading_interval, bill_window, zone)
-	VALUES (ends, OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone)
+	INSERT INTO metering.setting_history (until, key_id, bill_key_id, reading_interval, bill_window, zone)
+	VALUES (ends, OLD.key_id, OLD.bill_key_id, OLD.reading_interval, OLD.bill_window, OLD.zone)
 	ON CONFLICT DO NOTHING;
 	RETURN NULL;
 END
@@ -170,6 +226,6 @@ COMMENT ON FUNCTION metering.keep_setting() IS 'keeps earlier settings until the
 
 CREATE CONSTRAINT TRIGGER keep_setting AFTER UPDATE ON metering.setting
 	DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
-	WHEN (OLD.key_id IS NOT NULL AND (NEW.key_id, NEW.reading_interval, NEW.bill_window, NEW.zone)
-		IS DISTINCT FROM (OLD.key_id, OLD.reading_interval, OLD.bill_window, OLD.zone))
+	WHEN (OLD.key_id IS NOT NULL AND (NEW.key_id, NEW.bill_key_id, NEW.reading_interval, NEW.bill_window, NEW.zone)
+		IS DISTINCT FROM (OLD.key_id, OLD.bill_key_id, OLD.reading_interval, OLD.bill_window, OLD.zone))
 	EXECUTE FUNCTION metering.keep_setting();

@@ -58,6 +58,18 @@ CREATE UNLOGGED TABLE metering.region_slice (
 
 COMMENT ON TABLE metering.region_slice IS 'staging: regional totals of a part of the meters, while an hour is sealed; empty outside that transaction';
 
+-- Which meters have sent readings of an hour, within one transaction.
+CREATE UNLOGGED TABLE metering.hour_meter (
+	meter_id text NOT NULL,
+	region   text,
+	readings bigint NOT NULL,
+	received bigint NOT NULL
+) WITH (autovacuum_enabled = off);
+
+CREATE INDEX ON metering.hour_meter (meter_id);
+
+COMMENT ON TABLE metering.hour_meter IS 'staging: which meters have sent readings of an hour, while it is sealed with two keys; empty outside that transaction';
+
 -- The late readings of one meter and hour, and which of them are new, within one transaction.
 CREATE UNLOGGED TABLE metering.late_hour (
 	meter_id text NOT NULL,
@@ -88,7 +100,7 @@ CREATE FUNCTION metering.staging_relations() RETURNS TABLE (staging_table regcla
 		WITH RECURSIVE member AS (
 			SELECT c.oid, c.relname, c.relkind, c.relpersistence FROM pg_class c
 			WHERE c.relnamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'metering')
-				AND c.relname IN ('reading', 'reading_kept', 'partial', 'partial_kept', 'region_slice', 'late_hour', 'staging_since')
+				AND c.relname IN ('reading', 'reading_kept', 'partial', 'partial_kept', 'region_slice', 'late_hour', 'hour_meter', 'staging_since')
 			UNION
 			SELECT c.oid, c.relname, c.relkind, c.relpersistence
 			FROM member m JOIN pg_inherits i ON i.inhparent = m.oid JOIN pg_class c ON c.oid = i.inhrelid

@@ -180,8 +180,8 @@ CREATE FUNCTION metering.refuse_truncate() RETURNS trigger
 DECLARE
 	holds boolean;
 BEGIN
-	EXECUTE format('SELECT max(x.window_start) >= COALESCE((SELECT s.starts_at FROM metering.setting s), ''-infinity'') FROM %s x',
-		TG_RELID::regclass) INTO holds;
+	EXECUTE format('SELECT max(x.%I) >= COALESCE((SELECT s.starts_at FROM metering.setting s), ''-infinity'') FROM %s x',
+		COALESCE(TG_ARGV[0], 'window_start'), TG_RELID::regclass) INTO holds;
 	IF holds THEN
 		RAISE EXCEPTION 'totals in %.% are written once and never change', TG_TABLE_SCHEMA, TG_TABLE_NAME
 			USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -191,7 +191,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.refuse_truncate() IS 'refuses to empty a partition that holds bill windows from after the start of metering';
+COMMENT ON FUNCTION metering.refuse_truncate() IS 'refuses to empty a partition that holds rows from after the start of metering; its argument is the column of their time, if it is not window_start';
 
 CREATE FUNCTION metering.forget_region_hour() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -24,13 +24,20 @@ extern TimestampTz paillier_utc_hour(TimestampTz t);
 
 /* ---- settings and meters (pg_metering_rules.c) ---- */
 
-/* Key and interval of a stretch of time that ends at `until`. */
+/* A key of the settings, which may not be set. */
+typedef struct MeteringKey
+{
+	bool		set;
+	uint8		id[PAILLIER_KEY_ID_LENGTH];
+} MeteringKey;
+
+/* Keys and interval of a stretch of time that ends at `until`. */
 typedef struct MeteringPeriod
 {
 	TimestampTz until;
 	int64		interval;		/* microseconds between readings */
-	bool		has_key;
-	uint8		key_id[PAILLIER_KEY_ID_LENGTH];
+	MeteringKey key;			/* of readings */
+	MeteringKey bill_key;		/* of registers, where there are two keys */
 } MeteringPeriod;
 
 /* metering.setting as of now, and the periods of metering.setting_history before, in order of time */

@@ -28,8 +28,18 @@ period_at(const MeteringRules *rules, TimestampTz t)
 	return &rules->period[i];
 }
 
+/* What comes in: messages name it. */
+typedef enum Channel
+{
+	READING,
+	REGISTER
+} Channel;
+
+static const char *const channel_name[] = {"reading", "register"};
+
+/* A reading is complete when its interval has ended, a register as soon as it is read. */
 static void
-check_time(const MeteringRules *rules, const MeteringPeriod *period, TimestampTz read_at)
+check_time(const MeteringRules *rules, const MeteringPeriod *period, Channel channel, TimestampTz read_at)
 {
 	TimestampTz now = GetCurrentStatementStartTimestamp();
 
@@ -37,21 +47,26 @@ check_time(const MeteringRules *rules, const MeteringPeriod *period, TimestampTz
 	if ((read_at - paillier_utc_hour(read_at)) % period->interval != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("reading at %s is not on the grid of the reading interval", timestamptz_to_str(read_at)),
+				 errmsg("%s at %s is not on the grid of the reading interval", channel_name[channel],
+						timestamptz_to_str(read_at)),
+				 errdetail("The grid is one of UTC hours: an interval of %d minutes begins at each full hour of UTC.",
+						   (int) (period->interval / USECS_PER_MINUTE)),
 				 errhint("A reading is dated by the start of its interval.")));
-	if (read_at + period->interval > now + rules->tolerance)
+	if (read_at + (channel == READING ? period->interval : 0) > now + rules->tolerance)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("reading at %s lies in the future", timestamptz_to_str(read_at)),
-				 errhint("Send a reading when its interval has ended.")));
+				 errmsg("%s at %s lies in the future", channel_name[channel], timestamptz_to_str(read_at)),
+				 channel == READING ? errhint("Send a reading when its interval has ended.") : 0));
 	if (read_at < now - rules->retention)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("reading at %s is older than the retention of readings", timestamptz_to_str(read_at))));
+				 errmsg("%s at %s is older than the retention of readings", channel_name[channel],
+						timestamptz_to_str(read_at))));
 	if (read_at < rules->starts_at)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("reading at %s lies before the start of metering", timestamptz_to_str(read_at))));
+				 errmsg("%s at %s lies before the start of metering", channel_name[channel],
+						timestamptz_to_str(read_at))));
 }
 
 /*
@@ -59,7 +74,7 @@ check_time(const MeteringRules *rules, const MeteringPeriod *period, TimestampTz
  * does not belong to: the answer is the same.
  */
 static void
-check_meter(Oid function, text *id, TimestampTz read_at)
+check_meter(Oid function, text *id, Channel channel, TimestampTz read_at)
 {
 	MeteringMeter meter;
 
@@ -69,45 +84,74 @@ check_meter(Oid function, text *id, TimestampTz read_at)
 				 errmsg("meter \"%s\" is not registered", text_to_cstring(id)),
 				 errdetail("There is no such meter for this collector."),
 				 errhint("Add it to metering.meter first.")));
-	if (read_at < meter.from || read_at >= meter.until)
+	if (read_at < meter.from || read_at >= meter.until + (channel == REGISTER && meter.until != DT_NOEND))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("reading at %s lies outside the active range of its meter", timestamptz_to_str(read_at))));
+				 errmsg("%s at %s lies outside the active range of its meter", channel_name[channel],
+						timestamptz_to_str(read_at))));
+}
+
+static bool
+is_under(const paillier_header *header, const MeteringKey *key)
+{
+	return key->set && memcmp(header->key_id, key->id, PAILLIER_KEY_ID_LENGTH) == 0;
+}
+
+/* The key of a period for a channel: while there is one key, it is that of readings. */
+static const MeteringKey *
+channel_key(const MeteringPeriod *period, Channel channel)
+{
+	return channel == REGISTER && period->bill_key.set ? &period->bill_key : &period->key;
 }
 
 /*
- * A reading must be under the key of its hour; when the key has changed since,
- * the present one will do as well.  Scale and width are fixed, so that no
- * reading can make a total of many overflow or expensive.
+ * With one key a reading must be under the key of its hour; when the key has changed
+ * since, the present one will do as well, because a bill takes both.  With two keys it
+ * must be under that of its hour, because a regional total takes no other.  A register
+ * may end a series under the key that was in use before it.
  */
 static void
-check_header(const MeteringRules *rules, const MeteringPeriod *period, const paillier_header *header)
+check_key(const MeteringRules *rules, Channel channel, TimestampTz read_at, const paillier_header *header)
 {
 	const MeteringPeriod *present = &rules->period[rules->periods - 1];
+	const MeteringPeriod *period = period_at(rules, read_at);
 
-	if (!present->has_key)
+	if (!present->key.set)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("metering has no key yet"),
 				 errhint("Register a public key and put its id into metering.setting.")));
-	if (!period->has_key)
+	if (!period->key.set)
 		period = present;
-	if (memcmp(header->key_id, period->key_id, PAILLIER_KEY_ID_LENGTH) != 0 &&
-		memcmp(header->key_id, present->key_id, PAILLIER_KEY_ID_LENGTH) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("reading is under key %s", paillier_key_id_text(header->key_id)),
-				 errdetail("The key of its hour is %s.", paillier_key_id_text(period->key_id))));
+	if (is_under(header, channel_key(period, channel)))
+		return;
+	if (channel == REGISTER && is_under(header, channel_key(period_at(rules, read_at - 1), channel)))
+		return;
+	if (is_under(header, channel_key(present, channel)) && !period->bill_key.set && !present->bill_key.set)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("%s is under key %s", channel_name[channel], paillier_key_id_text(header->key_id)),
+			 channel == READING ?
+			 errdetail("The key of its hour is %s.", paillier_key_id_text(period->key.id)) :
+			 errdetail("The key of registers at its time is %s.",
+					   paillier_key_id_text(channel_key(period, channel)->id))));
+}
+
+/* Scale and width are fixed, so that no reading can make a total of many overflow or expensive. */
+static void
+check_header(const MeteringRules *rules, Channel channel, const paillier_header *header)
+{
 	if (header->scale != rules->scale)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("reading has scale %d", header->scale),
+				 errmsg("%s has scale %d", channel_name[channel], header->scale),
 				 errdetail("Readings here have scale %d.", rules->scale),
 				 errhint("Encrypt it with the scale of metering.setting.")));
 	if (paillier_bound_cmp(paillier_bound_unpack(header->bound_mantissa, header->bound_exponent), rules->bound) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("reading is declared wider than the width of metering.setting"),
+				 errmsg("%s is declared wider than the width of metering.setting", channel_name[channel]),
 				 errhint("Encrypt it with that width or a smaller one.")));
 }
 
@@ -182,6 +226,24 @@ note_transaction(void)
 /* Readings come back from reading_kept, accepted once: see restore_kept_readings(). */
 static bool coming_back = false;
 
+/* An error that says why a reading or a register is not accepted. */
+static void
+check_entry(FunctionCallInfo fcinfo, Channel channel)
+{
+	TimestampTz read_at = PG_GETARG_TIMESTAMPTZ(1);
+	PaillierCiphertext *energy = PG_GETARG_CIPHERTEXT(2);
+	Oid			function = fcinfo->flinfo->fn_oid;
+	const MeteringRules *rules;
+
+	note_transaction();
+	rules = paillier_metering_rules(function);
+	check_time(rules, period_at(rules, read_at), channel, read_at);
+	check_key(rules, channel, read_at, &energy->header);
+	check_header(rules, channel, &energy->header);
+	check_ciphertext(function, energy);
+	check_meter(function, PG_GETARG_TEXT_PP(0), channel, read_at);
+}
+
 PG_FUNCTION_INFO_V1(paillier_metering_accept);
 
 /*
@@ -193,22 +255,22 @@ PG_FUNCTION_INFO_V1(paillier_metering_accept);
 Datum
 paillier_metering_accept(PG_FUNCTION_ARGS)
 {
-	text	   *meter_id = PG_GETARG_TEXT_PP(0);
-	TimestampTz read_at = PG_GETARG_TIMESTAMPTZ(1);
-	PaillierCiphertext *energy = PG_GETARG_CIPHERTEXT(2);
-	Oid			function = fcinfo->flinfo->fn_oid;
-	const MeteringRules *rules;
-	const MeteringPeriod *period;
+	if (!coming_back)
+		check_entry(fcinfo, READING);
+	PG_RETURN_BOOL(true);
+}
 
-	if (coming_back)
-		PG_RETURN_BOOL(true);
-	note_transaction();
-	rules = paillier_metering_rules(function);
-	period = period_at(rules, read_at);
-	check_time(rules, period, read_at);
-	check_header(rules, period, &energy->header);
-	check_ciphertext(function, energy);
-	check_meter(function, meter_id, read_at);
+PG_FUNCTION_INFO_V1(paillier_metering_accept_register);
+
+/*
+ * metering.accept_register(meter_id text, read_at timestamptz, register paillier_ciphertext) -> boolean
+ *
+ * The same for a register.
+ */
+Datum
+paillier_metering_accept_register(PG_FUNCTION_ARGS)
+{
+	check_entry(fcinfo, REGISTER);
 	PG_RETURN_BOOL(true);
 }
 

@@ -291,17 +291,24 @@ column_interval(PaillierTableScan *scan, const char *column)
 	return quarter_days * (USECS_PER_DAY / 4) + interval->time;
 }
 
-/* The key and interval of a row of setting or setting_history. */
+static void
+column_key(MeteringKey *key, PaillierTableScan *scan, const char *column)
+{
+	bool		isnull;
+	Datum		id = paillier_table_column(scan, column, TEXTOID, &isnull);
+
+	key->set = !isnull && paillier_key_id_read(key->id, VARDATA_ANY(DatumGetTextPP(id)),
+											   VARSIZE_ANY_EXHDR(DatumGetTextPP(id)));
+}
+
+/* The keys and interval of a row of setting or setting_history. */
 static void
 read_period(MeteringPeriod *period, PaillierTableScan *scan, TimestampTz until)
 {
-	bool		isnull;
-	Datum		key_id = paillier_table_column(scan, "key_id", TEXTOID, &isnull);
-
 	period->until = until;
 	period->interval = Max(column_interval(scan, "reading_interval"), USECS_PER_SEC);
-	period->has_key = !isnull && paillier_key_id_read(period->key_id, VARDATA_ANY(DatumGetTextPP(key_id)),
-													  VARSIZE_ANY_EXHDR(DatumGetTextPP(key_id)));
+	column_key(&period->key, scan, "key_id");
+	column_key(&period->bill_key, scan, "bill_key_id");
 }
 
 static int

@@ -225,7 +225,7 @@ CREATE FUNCTION pg_temp.register(meter text, t timestamptz) RETURNS paillier_cip
 	SELECT encrypted(1234567 + COALESCE(sum(value), 0) + CASE WHEN meter = 'm2'
 		AND t >= min(read_at) + interval '4 hours' THEN 700 ELSE 0 END) FROM sent WHERE meter_id = meter
 		AND read_at < t $$;
-SELECT throws_ok(format('INSERT INTO metering.register_read VALUES (%L, %L, %s)', m, t, c), code, NULL, what)
+SELECT throws_ok(format('INSERT INTO metering.register_read (meter_id, read_at, register) VALUES (%L, %L, %s)', m, t, c), code, NULL, what)
 	FROM (VALUES
 	('m1', at(:'h', '1 hour'), 'encrypted(1)', '23514', 'a register within a window is refused'),
 		('m1', at(:'h', '15 min'), 'encrypted(1)', '23514', 'also on the grid of readings'),
@@ -237,23 +237,23 @@ SELECT throws_ok(format('INSERT INTO metering.register_read VALUES (%L, %L, %s)'
 		('m1', :'h', $$encrypted(1, 'second')$$, '22000', 'another key is refused'),
 	('m1', :'h', $$(SELECT paillier_encrypt(1, public, 2) FROM pipeline_key WHERE name = 'first')$$, '22000',
 		'and another scale'), ('m1', :'h', 'NULL', '23502', 'and none')) v (m, t, c, code, what);
-SELECT throws_ok($$ INSERT INTO metering.register_read VALUES ('m1', '2020-01-01', encrypted(1), now()) $$, '42501',
+SELECT throws_ok($$ INSERT INTO metering.register_read VALUES ('2020-01-01', 'm1', '', encrypted(1), now()) $$, '42501',
 	NULL, 'only the database says when it came');
 SELECT throws_ok('SELECT * FROM metering.register_read', '42501', NULL, 'nor are registers read');
-INSERT INTO metering.register_read SELECT m, :'h'::timestamptz + i * interval '2 hours',
+INSERT INTO metering.register_read (meter_id, read_at, register) SELECT m, :'h'::timestamptz + i * interval '2 hours',
 	pg_temp.register(m, :'h'::timestamptz + i * interval '2 hours') FROM unnest(ARRAY['m1', 'm2']) m,
 	generate_series(0, 6) i WHERE m = 'm1' OR i <> 1;
 RESET ROLE;
 CREATE TEMPORARY TABLE before AS SELECT meter_id, register::text FROM metering.register_read;
 SELECT is((SELECT count(*) FROM before), 13::bigint, 'two meters have sent registers');
-INSERT INTO metering.register_read VALUES ('m1', :'h', encrypted(1));
+INSERT INTO metering.register_read VALUES (:'h', 'm1', '', encrypted(1));
 SELECT bag_eq('SELECT meter_id, register::text FROM metering.register_read', 'SELECT * FROM before',
 	'the first counts');
 SELECT throws_ok(statement, '55000', NULL, statement)
 	FROM unnest(ARRAY['UPDATE metering.register_read SET register = register + 1', 'DELETE FROM metering.register_read',
 	'TRUNCATE metering.register_read']) statement;
 WITH sent AS (SELECT encrypted(5) AS register), stored
-	AS (INSERT INTO metering.register_read SELECT 'm3', :'h', register FROM sent RETURNING register)
+	AS (INSERT INTO metering.register_read (meter_id, read_at, register) SELECT 'm3', :'h', register FROM sent RETURNING register)
 SELECT is(paillier_bytes(sent.register) = paillier_bytes(stored.register) OR decrypted(stored.register) <> 5, false,
 	'what is stored is another ciphertext of it') FROM sent, stored;
 SELECT bag_eq($$ SELECT meter_id, since, until, decrypted(difference), reason FROM metering.register_check $$,
@@ -268,7 +268,8 @@ SELECT bag_eq($$ SELECT meter_id, since, until, decrypted(difference), reason FR
 	'a register that agrees with the bills, one that does not, and where nothing can be said');
 -- under another key
 UPDATE metering.setting SET key_id = (SELECT id FROM pipeline_key WHERE name = 'second');
-INSERT INTO metering.register_read SELECT 'm3', at(:'h', '2 hours'), encrypted(5, 'second');
+INSERT INTO metering.register_read (meter_id, read_at, register)
+	SELECT 'm3', at(:'h', '2 hours'), encrypted(5, 'second');
 SELECT is((SELECT reason FROM metering.register_check WHERE meter_id = 'm3'), 'the key has changed',
 	'registers under two keys are not compared');
 
