@@ -64,6 +64,8 @@ CREATE TABLE metering.uncounted (
 	destroyed_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
+ALTER TABLE metering.uncounted REPLICA IDENTITY FULL;
+
 COMMENT ON TABLE metering.uncounted IS 'readings that were destroyed without being counted, because no total could take them any more';
 COMMENT ON COLUMN metering.uncounted.hour IS 'their UTC hour';
 COMMENT ON COLUMN metering.uncounted.key_id IS 'key that they were encrypted under';

@@ -139,6 +139,18 @@ CREATE VIEW metering.register_bill AS
 		WHERE y.since < y.until) AS b;
 
 COMMENT ON VIEW metering.register_bill IS 'with two keys, one row for each series of registers of a meter, month, tariff and account: what metering.bill shows of it';
+COMMENT ON COLUMN metering.register_bill.period IS 'first day of the month, in the tariff''s time zone';
+COMMENT ON COLUMN metering.register_bill.amount IS 'encrypted amount, with standing charges; NULL if a part of the time has no price';
+COMMENT ON COLUMN metering.register_bill.energy IS 'encrypted energy';
+COMMENT ON COLUMN metering.register_bill.missing IS 'registers of the month that are missing';
+COMMENT ON COLUMN metering.register_bill.account IS 'who is billed';
+COMMENT ON COLUMN metering.register_bill.flow IS 'import or export';
+COMMENT ON COLUMN metering.register_bill.unpriced IS 'stretches of time without a price';
+COMMENT ON COLUMN metering.register_bill.days IS 'days in the standing charge: their last bill window is covered';
+COMMENT ON COLUMN metering.register_bill.standing IS 'standing charge in the amount; NULL if there is none';
+COMMENT ON COLUMN metering.register_bill.rounding IS 'decimal digits of an amount due';
+COMMENT ON COLUMN metering.register_bill.unit_kwh IS 'kWh in one unit of energy';
+COMMENT ON COLUMN metering.register_bill.interpolated IS 'times of a change of price or contract at which a register is missing';
 COMMENT ON COLUMN metering.register_bill.series IS 'series of the registers';
 COMMENT ON COLUMN metering.register_bill.since IS 'the bill covers the time from here …';
 COMMENT ON COLUMN metering.register_bill.until IS '… up to here: the last register of the month, or the end of the contract';

@@ -42,6 +42,7 @@ CREATE TABLE metering.register_series (
 );
 
 COMMENT ON TABLE metering.register_series IS 'the series of registers of each meter';
+COMMENT ON COLUMN metering.register_series.series IS 'name of the series, which the meter chooses';
 COMMENT ON COLUMN metering.register_series.key_id IS 'key of its first register';
 COMMENT ON COLUMN metering.register_series.since IS 'time of its first register';
 
@@ -51,7 +52,8 @@ SELECT pg_catalog.pg_extension_config_dump('metering.register_series', '');
 -- windows that lack a register no more.
 CREATE TABLE metering.late_register (
 	meter_id text NOT NULL,
-	read_at  timestamptz NOT NULL
+	read_at  timestamptz NOT NULL,
+	PRIMARY KEY (meter_id, read_at)
 );
 
 COMMENT ON TABLE metering.late_register IS 'registers that came after their bill window was sealed, until the next roll-up';
@@ -70,6 +72,8 @@ CREATE TABLE metering.voided_register (
 );
 
 COMMENT ON TABLE metering.voided_register IS 'registers that are declared void, by void_register()';
+COMMENT ON COLUMN metering.voided_register.series IS 'its series';
+COMMENT ON COLUMN metering.voided_register.read_at IS 'its time';
 COMMENT ON COLUMN metering.voided_register.reason IS 'reason that the role gave';
 COMMENT ON COLUMN metering.voided_register.voided_at IS 'when it was declared void';
 COMMENT ON COLUMN metering.voided_register.voided_by IS 'role that declared it void';
@@ -155,7 +159,7 @@ BEGIN
 	END IF;
 	PERFORM metering.take_series(NEW.meter_id, NEW.series, @paillier@.paillier_key_id(NEW.register), NEW.read_at);
 	IF NEW.read_at < (SELECT g.billed_until FROM metering.progress g) THEN
-		INSERT INTO metering.late_register VALUES (NEW.meter_id, NEW.read_at);
+		INSERT INTO metering.late_register VALUES (NEW.meter_id, NEW.read_at) ON CONFLICT DO NOTHING;
 	END IF;
 	NEW.register := @paillier@.paillier_rerandomize(NEW.register);
 	NEW.received_at := clock_timestamp();

@@ -51,10 +51,10 @@ SELECT pg_catalog.pg_extension_config_dump('metering.setting', 'WHERE only_row')
 CREATE TABLE metering.setting_history (
 	until            timestamptz PRIMARY KEY,
 	key_id           text,
-	bill_key_id      text,
 	reading_interval interval NOT NULL,
 	bill_window      interval NOT NULL,
-	zone             text NOT NULL
+	zone             text NOT NULL,
+	bill_key_id      text
 );
 
 COMMENT ON TABLE metering.setting_history IS 'earlier values of the settings; each row held until its time';
@@ -62,9 +62,9 @@ COMMENT ON TABLE metering.setting_history IS 'earlier values of the settings; ea
 SELECT pg_catalog.pg_extension_config_dump('metering.setting_history', '');
 
 CREATE VIEW metering.setting_period AS
-	SELECT until, key_id, bill_key_id, reading_interval, bill_window, zone FROM metering.setting_history
+	SELECT until, key_id, reading_interval, bill_window, zone, bill_key_id FROM metering.setting_history
 	UNION ALL
-	SELECT 'infinity', key_id, bill_key_id, reading_interval, bill_window, zone FROM metering.setting;
+	SELECT 'infinity', key_id, reading_interval, bill_window, zone, bill_key_id FROM metering.setting;
 
 COMMENT ON VIEW metering.setting_period IS 'keys, reading interval, bill window and zone over time; each row holds until its time';
 

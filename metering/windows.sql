@@ -4,10 +4,10 @@ CREATE TABLE metering.window_grid (
 	window_start     timestamptz PRIMARY KEY,
 	window_end       timestamptz NOT NULL,
 	key_id           text NOT NULL,
-	bill_key_id      text,
 	reading_interval interval NOT NULL,
 	slot             int NOT NULL,
-	missing          bigint NOT NULL DEFAULT 0
+	missing          bigint NOT NULL DEFAULT 0,
+	bill_key_id      text
 );
 
 COMMENT ON TABLE metering.window_grid IS 'the bill windows, each written when it opens';

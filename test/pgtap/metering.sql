@@ -23,14 +23,15 @@ SELECT c.* FROM pg_class c JOIN member ON classid = 'pg_class'::regclass AND obj
 -- ---- objects ----
 
 SELECT bag_eq($$ SELECT relname::text, relkind::text,
-	relpersistence::text FROM member_relation WHERE relkind <> 'v' AND relname !~ '^(reading|bill_window)_[0-9]' $$,
+	relpersistence::text FROM member_relation WHERE relkind <> 'v' AND relname !~ '^(reading|bill_window|register_read)_[0-9]' $$,
 	$$ VALUES ('setting', 'r', 'p'), ('setting_history', 'r', 'p'), ('tariff', 'r', 'p'), ('rate', 'r', 'p'),
 		('meter', 'r', 'p'), ('region_history', 'r', 'p'), ('contract_history', 'r', 'p'),
 		('reading', 'p', 'p'), ('reading_kept', 'r', 'u'), ('partial', 'r', 'u'), ('partial_kept', 'r', 'u'),
 			('staging_since', 'r', 'u'), ('region_slice', 'r', 'u'), ('late_hour', 'r', 'u'),
 		('region_hour', 'r', 'p'), ('voided_region_hour', 'r', 'p'), ('window_grid', 'r', 'p'),
 			('bill_window', 'p', 'p'), ('incomplete', 'r', 'p'), ('lost', 'r', 'p'),
-			('uncounted', 'r', 'p'), ('register_read', 'r', 'p'), ('progress', 'r', 'p'), ('rollup_log', 'r', 'p'),
+			('uncounted', 'r', 'p'), ('register_read', 'p', 'p'), ('register_series', 'r', 'p'),
+			('late_register', 'r', 'p'), ('voided_register', 'r', 'p'), ('key_use', 'r', 'p'), ('hour_meter', 'r', 'u'), ('progress', 'r', 'p'), ('rollup_log', 'r', 'p'),
 			('rollup_log_id_seq', 'S', 'p'),
 		('meter_change', 'r', 'p'), ('region', 'r', 'p'), ('meter_turn', 'r', 'p'),
 		('rate_turn', 'r', 'p'), ('region_turn', 'r', 'p'),
@@ -48,17 +49,22 @@ SELECT bag_eq($$ SELECT relname::text, relkind::text, relpersistence::text,
 SELECT is((SELECT count(*) FROM pg_inherits WHERE inhparent = 'metering.reading'::regclass), 48::bigint,
 	'and no other');
 SELECT bag_eq($$ SELECT relname::text, relkind::text, relpersistence::text,
-	pg_get_expr(relpartbound, oid) FROM member_relation WHERE relname ~ '^bill_window_[0-9]' $$,
-	$$ SELECT format('bill_window_%s', to_char(i, 'FM00')) AS a, 'r' AS b, 'p' AS c,
-		format('FOR VALUES IN (%s)', i) AS d FROM generate_series(0, metering.month_slots() - 1) i $$,
-	'a ring of logged partitions for months');
-SELECT is((SELECT count(*) FROM pg_inherits WHERE inhparent = 'metering.bill_window'::regclass),
-	metering.month_slots()::bigint, 'and no other, too');
+	pg_get_expr(relpartbound, oid) FROM member_relation WHERE relname ~ '^(bill_window|register_read)_[0-9]' $$,
+	$$ SELECT format('%s_%s', t, to_char(i, 'FM00')) AS a, 'r' AS b, 'p' AS c, format('FOR VALUES IN (%s)', i) AS d
+		FROM generate_series(0, metering.month_slots() - 1) i, unnest(ARRAY['bill_window', 'register_read']) t $$,
+	'rings of logged partitions for months');
+SELECT is((SELECT string_agg(format('%s %s', p, n - metering.month_slots()), ', ' ORDER BY p) FROM (
+		SELECT inhparent::regclass::text AS p, count(*) AS n FROM pg_inherits
+		WHERE inhparent IN ('metering.bill_window'::regclass, 'metering.register_read'::regclass) GROUP BY 1) x),
+	'metering.bill_window 0, metering.register_read 0', 'and no other, too');
 SELECT bag_eq($$ SELECT tgrelid::regclass::text, tgname::text, tgenabled::text FROM pg_trigger WHERE NOT tgisinternal
-		AND tgrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'metering.bill_window'::regclass) $$,
-	$$ SELECT c.oid::regclass::text, t, 'O' FROM member_relation c,
-		unnest(ARRAY['write_once', 'write_once_truncate']) t WHERE relname ~ '^bill_window_[0-9]' $$,
-	'whose totals nobody changes or empties, neither by way of the whole nor one by one');
+		AND tgrelid IN (SELECT inhrelid FROM pg_inherits
+			WHERE inhparent IN ('metering.bill_window'::regclass, 'metering.register_read'::regclass)) $$,
+	$$ SELECT c.oid::regclass::text, t, 'O'
+		FROM member_relation c, unnest(ARRAY['write_once', 'write_once_truncate', 'take_register']) t
+		WHERE relkind = 'r' AND relname ~ '^(bill_window|register_read)_[0-9]'
+			AND (t <> 'take_register' OR relname ~ 'register') $$,
+	'whose rows nobody changes or empties, neither by way of the whole nor one by one');
 SELECT is((SELECT string_agg(tgname, ', ') FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'O'
 	AND tgrelid IN (SELECT oid FROM member_relation)),
 	NULL, 'every trigger is on');
@@ -67,7 +73,7 @@ SELECT is((SELECT string_agg(c.relname, ', ') FROM pg_class c WHERE c.relpersist
 		UNION SELECT reltoastrelid FROM pg_class t WHERE t.relpersistence = 'u')), NULL,
 			'what belongs to staging is unlogged too: indexes, large values');
 SELECT is((SELECT count(*) FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r' AND reltoastrelid <> 0
-	AND relnamespace = 'metering'::regnamespace), 53::bigint,
+	AND relnamespace = 'metering'::regnamespace), 54::bigint,
 	'and there is something to log: all but two of the staging tables hold large values');
 SELECT is((SELECT string_agg(c.relname, ', ') FROM member_relation c WHERE c.relpersistence = 'u'
 	AND c.relname <> 'staging_since'
@@ -75,14 +81,16 @@ SELECT is((SELECT string_agg(c.relname, ', ') FROM member_relation c WHERE c.rel
 SELECT is((SELECT string_agg(format('%s.%s', c.relname, a.attname), ', ') FROM member_relation c
 	JOIN pg_attribute a ON a.attrelid = c.oid
 	WHERE a.atttypid = 'paillier_ciphertext'::regtype AND c.relkind = 'r' AND c.relpersistence = 'p'
-		AND c.relname !~ '^bill_window_[0-9]' AND (c.relname, a.attname) NOT IN (('region_hour', 'total'),
-			('register_read', 'register'))), NULL, 'no other logged table holds ciphertexts');
+		AND c.relname !~ '^(bill_window|register_read)_[0-9]' AND (c.relname, a.attname) NOT IN (('region_hour', 'total'))), NULL, 'no other logged table holds ciphertexts');
 
 SELECT is((SELECT array_agg(c.relname::text ORDER BY c.relname) FROM pg_extension,
 	unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'paillier_metering'),
 	(SELECT array_agg(relname::text ORDER BY relname) FROM member_relation WHERE relkind IN ('r', 'S')
 		AND relpersistence = 'p'),
 	'a dump holds the rows of every logged table, and of no other');
+SELECT is((SELECT string_agg(relname, ', ') FROM member_relation WHERE relkind = 'r' AND relpersistence = 'p' AND relreplident = 'd'
+		AND relname !~ '_turn$' AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = oid AND indisprimary)),
+	NULL, 'rows of every logged table can be deleted while all tables are published');
 SELECT is((SELECT string_agg(format('%s %s', o::regclass, condition), ', ' ORDER BY o::regclass::text)
 	FROM pg_extension, unnest(extconfig, extcondition) c (o, condition)
 	WHERE extname = 'paillier_metering' AND condition <> ''),
@@ -98,7 +106,8 @@ SELECT is((SELECT string_agg(object, ', ') FROM member WHERE obj_description(obj
 SELECT is((SELECT string_agg(format('%s.%s', c.relname, a.attname), ', ' ORDER BY c.relname, a.attnum)
 	FROM member_relation c JOIN pg_attribute a ON a.attrelid = c.oid
 	WHERE c.relname IN ('setting', 'meter', 'tariff', 'rate', 'reading', 'region_hour', 'bill_window', 'incomplete',
-		'window_grid', 'sealed_window', 'lost', 'uncounted', 'register_read', 'progress', 'rollup_log', 'gap',
+		'window_grid', 'sealed_window', 'lost', 'uncounted', 'register_read', 'register_series', 'late_register', 'voided_register',
+		'key_use', 'register_bill', 'progress', 'rollup_log', 'gap',
 		'acknowledged',
 			'health', 'region_load', 'contract', 'window_price', 'tariff_problem', 'bill', 'account_bill',
 				'reconciliation', 'register_check', 'region', 'region_day', 'region_week', 'region_month',
@@ -127,10 +136,10 @@ SELECT is((SELECT string_agg(proname, ', ') FROM member_function JOIN pg_languag
 SELECT is((SELECT bool_or(prosecdef OR proconfig IS NOT NULL) FROM member_function
 	WHERE proname IN ('rollup', 'forget')), false, 'which have neither and so may commit');
 SELECT is((SELECT array_agg(proname::text ORDER BY proname) FROM member_function WHERE provolatile = 'i'),
-	ARRAY['bits', 'calendar_regression', 'count_minutes', 'expected_minutes', 'holt_winters', 'hour_minutes',
-		'minute_bit', 'minutes', 'missing_minutes',
-		'month_slot', 'month_slots', 'moving_average', 'slice', 'slot', 'slots', 'union_minutes', 'union_minutes',
-			'utc_hour'], 'what depends on nothing but its arguments');
+	ARRAY['bits', 'calendar_regression', 'count_minutes', 'differ', 'differ', 'differ', 'digest', 'expected_minutes',
+		'expects_register', 'holt_winters', 'hour_minutes', 'meter_places', 'minute_bit', 'minutes', 'missing_minutes',
+		'month_slot', 'month_slots', 'moving_average', 'share', 'slice', 'slot', 'slots', 'union_minutes', 'union_minutes',
+		'utc_hour'], 'what depends on nothing but its arguments');
 
 -- ---- privileges ----
 
@@ -172,11 +181,11 @@ SELECT is((SELECT count(*) FROM member_function, aclexplode(proacl) a WHERE a.gr
 		'window_label', 'window_of')), 50::bigint, 'every level has the functions of time');
 
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_collector'),
-	'EXECUTE accept, SELECT acknowledged, SELECT gap, SELECT lost, EXECUTE own_roles, INSERT reading, USAGE schema',
+	'EXECUTE accept, EXECUTE accept_register, SELECT acknowledged, SELECT gap, SELECT lost, EXECUTE own_roles, INSERT reading, USAGE schema',
 	'a collector');
 SELECT is((SELECT string_agg(a.attname, ', ' ORDER BY attnum) FROM pg_attribute a,
 	aclexplode(attacl) x WHERE attrelid = 'metering.register_read'::regclass
-	AND x.grantee = 'surface_collector'::regrole AND x.privilege_type = 'INSERT'), 'meter_id, read_at, register',
+	AND x.grantee = 'surface_collector'::regrole AND x.privilege_type = 'INSERT'), 'read_at, meter_id, series, register',
 		'and registers');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_analyst'), 
 	'EXECUTE backtest, EXECUTE calendar_regression, EXECUTE decrypted_load, EXECUTE forecast, SELECT forecast_lag, '
@@ -192,11 +201,11 @@ SELECT is((SELECT rights FROM granted WHERE role = 'surface_analyst'),
 	'SELECT region_week_profile, USAGE schema, SELECT voided_region_hour', 'an analyst');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_biller'),
 	'SELECT account_bill, SELECT bill, SELECT bill_window, SELECT contract, SELECT incomplete, EXECUTE invoice, '
-	'EXECUTE known_charge, SELECT meter, EXECUTE price, SELECT rate, SELECT reconciliation, '
-	'SELECT register_check, USAGE schema, SELECT sealed_window, SELECT tariff, SELECT window_price', 'a biller');
+	'EXECUTE known_charge, SELECT meter, EXECUTE price, EXECUTE price_curve, SELECT rate, SELECT reconciliation, '
+	'EXECUTE register_amount, SELECT register_bill, SELECT register_check, EXECUTE register_stretch, USAGE schema, SELECT sealed_window, SELECT tariff, SELECT window_price', 'a biller');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_operator'),
 	'SELECT acknowledged, SELECT contract, EXECUTE forget, EXECUTE forget_rows, EXECUTE forget_slot, SELECT gap, '
-	'SELECT health, SELECT incomplete, EXECUTE late_slots, SELECT lost, '
+	'SELECT health, SELECT incomplete, SELECT key_use, EXECUTE late_slots, SELECT lost, '
 	'DELETE meter, INSERT meter, SELECT meter, UPDATE meter, EXECUTE month_slots, EXECUTE move_start, '
 	'EXECUTE next_step, EXECUTE own_roles, EXECUTE price, SELECT progress, '
 	'DELETE rate, INSERT rate, SELECT rate, UPDATE rate, SELECT reconciliation, EXECUTE restored, EXECUTE rollup, '
@@ -204,7 +213,7 @@ SELECT is((SELECT rights FROM granted WHERE role = 'surface_operator'),
 	'SELECT setting, UPDATE setting, SELECT setting_period, EXECUTE staged_bytes, EXECUTE staging_is_published, '
 	'EXECUTE staging_relations, EXECUTE sweep, '
 	'DELETE tariff, INSERT tariff, SELECT tariff, UPDATE tariff, SELECT tariff_in_use, SELECT tariff_problem, '
-	'SELECT uncounted, EXECUTE void_region_hour, SELECT voided_region_hour, '
+	'SELECT uncounted, EXECUTE void_region_hour, EXECUTE void_register, SELECT voided_region_hour, SELECT voided_register, '
 	'SELECT window_grid', 'an operator');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_monitor'),
 	'SELECT health, SELECT lost, EXECUTE price, SELECT progress, SELECT rollup_log, USAGE schema, '
@@ -277,7 +286,7 @@ SELECT throws_ok('ALTER PUBLICATION p ADD TABLE metering.reading', '55000', NULL
 DROP PUBLICATION p;
 SELECT lives_ok('CREATE PUBLICATION p FOR ALL TABLES', 'nor are unlogged tables when all are published');
 SELECT is((SELECT string_agg(tablename, ', ') FROM pg_publication_tables WHERE pubname = 'p' AND schemaname = 'metering'
-	AND tablename ~ '^(reading|partial|staging|region_slice|late)'), NULL, 'they are not among them');
+	AND tablename ~ '^(reading|partial|staging|region_slice|late_hour|hour_meter)'), NULL, 'they are not among them');
 SELECT throws_ok('ALTER PUBLICATION p SET (publish_via_partition_root)', '55000', NULL, 'nor become so');
 DROP PUBLICATION p;
 SET client_min_messages = warning;

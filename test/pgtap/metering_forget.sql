@@ -13,7 +13,7 @@ SELECT date_trunc('month', now()) - interval '3 months' AS s, date_trunc('day', 
 UPDATE metering.setting SET starts_at = :'s';
 UPDATE metering.progress SET sealed_until = :'e', billed_until = :'e';
 SELECT add_meters('m', 2, 'one') \g /dev/null
-INSERT INTO metering.window_grid
+INSERT INTO metering.window_grid (window_start, window_end, key_id, reading_interval, slot)
 SELECT d, d + interval '1 day', (SELECT key_id FROM metering.setting), '1 hour', metering.month_slot(d)
 	FROM generate_series(:'s', :'e'::timestamptz - interval '1 day', interval '1 day') d;
 INSERT INTO metering.bill_window (slot, window_start, meter_id, key_id, total, readings, expected)

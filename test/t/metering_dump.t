@@ -34,7 +34,7 @@ SQL
 rollup 3.5
 sql - >/dev/null <<-SQL
 	SELECT send('m1', '$h', '$h'::timestamptz + interval '5 min', is_late => true);
-	INSERT INTO metering.register_read VALUES ('m3', '$h', encrypted(1000)),
+	INSERT INTO metering.register_read (meter_id, read_at, register) VALUES ('m3', '$h', encrypted(1000)),
 		('m3', '$h'::timestamptz + interval '2 hours', encrypted(2000));
 	UPDATE metering.meter SET region = 'two' WHERE meter_id = 'm4';
 	INSERT INTO metering.region VALUES ('one', 'land'), ('two', 'land');
