@@ -204,6 +204,10 @@ BEGIN
 	END IF;
 	UPDATE metering.contract_history h SET tariff = $2, account = COALESCE($4, h.account)
 	WHERE h.meter_id = $1 AND h.until > $3 AND h.until <= $5;
+	-- parts that are alike are one
+	DELETE FROM metering.contract_history h USING metering.contract c, metering.contract n
+	WHERE h.meter_id = $1 AND c.meter_id = $1 AND n.meter_id = $1 AND c.until = h.until AND n.since = h.until
+		AND (c.tariff, c.account, c.flow) IS NOT DISTINCT FROM (n.tariff, n.account, n.flow);
 END
 $$;
 
