@@ -40,7 +40,10 @@ BEGIN
 			'SELECT ON metering.tariff_in_use',
 			'EXECUTE ON FUNCTION metering.void_region_hour(text, timestamptz, text)', 'SELECT ON metering.voided_region_hour',
 			'EXECUTE ON FUNCTION metering.void_register(text, timestamptz, text, text)', 'SELECT ON metering.voided_register',
-			'SELECT ON metering.key_use']
+			'SELECT ON metering.key_use',
+			'EXECUTE ON PROCEDURE metering.issue_bills(date)', 'EXECUTE ON FUNCTION metering.confirm_issued(date)',
+			'EXECUTE ON FUNCTION metering.assign_tariff(text, text, timestamptz, text, timestamptz)',
+			'SELECT ON metering.issue_run', 'SELECT ON metering.unbilled']
 		WHEN 'analyst' THEN ARRAY[
 			'SELECT ON metering.region_load', 'SELECT ON metering.region_hour',
 			'SELECT ON metering.region_total', 'SELECT ON metering.voided_region_hour',
@@ -70,7 +73,10 @@ BEGIN
 			'EXECUTE ON FUNCTION metering.known_charge(numeric, text)',
 			'SELECT ON metering.bill_window', 'SELECT ON metering.incomplete', 'SELECT ON metering.sealed_window', 'SELECT ON metering.meter',
 			'SELECT ON metering.contract', 'SELECT ON metering.tariff', 'SELECT ON metering.rate',
-			'SELECT ON metering.window_price', 'SELECT ON metering.register_check', 'SELECT ON metering.reconciliation']
+			'SELECT ON metering.window_price', 'SELECT ON metering.register_check', 'SELECT ON metering.reconciliation',
+			'SELECT ON metering.issue_run', 'SELECT ON metering.issued_price', 'SELECT ON metering.issued_stretch',
+			'SELECT ON metering.issued_bill', 'SELECT ON metering.unbilled', 'SELECT ON metering.unissued_contract',
+			'EXECUTE ON FUNCTION metering.issued_invoice(@paillier@.paillier_private_key, date, bigint)']
 		WHEN 'monitor' THEN ARRAY[
 			'SELECT ON metering.health', 'SELECT ON metering.progress', 'SELECT ON metering.rollup_log', 'SELECT ON metering.lost',
 			'EXECUTE ON FUNCTION metering.staging_relations()', 'EXECUTE ON FUNCTION metering.staging_is_published()',

@@ -1,3 +1,30 @@
+-- Once bills are issued, what was not issued is not forgotten.  Meters without a tariff
+-- do not count: nobody is billed for them.
+CREATE FUNCTION metering.check_issued(before timestamptz) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	covered timestamptz;
+	late    text;
+BEGIN
+	SELECT r.covered_until INTO covered FROM metering.issue_run r ORDER BY r.run DESC LIMIT 1;
+	IF covered < before THEN
+		RAISE EXCEPTION 'bill windows from % on are not issued: they are not forgotten', covered
+			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'CALL metering.issue_bills() first, or forget only what is older.';
+	END IF;
+	SELECT n.meter_id INTO late FROM metering.unbilled n
+	WHERE n.since < before AND EXISTS (SELECT FROM metering.unissued_contract c
+		WHERE c.meter_id = n.meter_id AND c.since < least(before, n.until)) LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'bill windows of meter "%" from before % have a tariff and are not issued: they are not forgotten', late, before
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'CALL metering.issue_bills(); if the tariff has no price then, add one to metering.rate.';
+	END IF;
+END
+$$;
+
+COMMENT ON FUNCTION metering.check_issued(timestamptz) IS 'refuses to forget bill windows that will be issued';
+
 -- Moves the start of metering: from then on the door refuses what is older.
 CREATE FUNCTION metering.move_start(before timestamptz) RETURNS timestamptz
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -14,6 +41,7 @@ BEGIN
 				HINT = format('Forget only what is sealed and older than the retention of readings: up to %s.', COALESCE(latest::text, 'now nothing'));
 	END IF;
 	SELECT max(w.window_start) INTO starts FROM metering.window_grid w WHERE w.window_start <= before;
+	PERFORM metering.check_issued(starts);
 	UPDATE metering.setting s SET starts_at = starts WHERE s.starts_at < starts;
 	RETURN (SELECT s.starts_at FROM metering.setting s);
 END
@@ -60,6 +88,7 @@ BEGIN
 	DELETE FROM metering.incomplete i WHERE i.window_start < before;
 	DELETE FROM metering.window_grid w WHERE w.window_end <= before
 		AND NOT EXISTS (SELECT FROM metering.bill_window b WHERE (b.slot, b.window_start) = (w.slot, w.window_start));
+	DELETE FROM metering.unbilled n WHERE n.until <= before;
 	DELETE FROM metering.rollup_log l WHERE l.finished_at < before;
 	DELETE FROM metering.uncounted u WHERE u.hour < before;
 	DELETE FROM metering.lost l WHERE l.until < before;

@@ -66,6 +66,8 @@ CREATE VIEW metering.health AS
 			THEN format('%s regional hours of the last day have no total because too few meters contributed', h.suppressed_last_day) END,
 		CASE WHEN h.tariff_problems > 0 THEN format('%s problems with tariffs: see metering.tariff_problem', h.tariff_problems) END,
 		CASE WHEN h.meters_without_tariff > 0 THEN format('%s meters have a tariff that does not exist', h.meters_without_tariff) END,
+		CASE WHEN h.unbilled_windows > 0 THEN format('nobody is billed for %s bill windows: see metering.unbilled', h.unbilled_windows) END,
+		CASE WHEN h.bills_overdue IS NOT NULL THEN format('bills of %s are due: CALL metering.issue_bills(%L)', to_char(h.bills_overdue, 'YYYY-MM'), h.bills_overdue) END,
 		CASE WHEN h.staging_logged > 0 THEN format('%s staging tables are logged: readings leave traces', h.staging_logged) END,
 		CASE WHEN h.staging_published THEN 'staging is published: subscribers get readings; ALTER PUBLICATION (see pg_publication_tables)' END,
 		CASE WHEN h.staging_exposed > 0 THEN format('%s grants on staging to roles other than its owner: REVOKE them (see metering.staging_grant)', h.staging_exposed) END,
@@ -93,12 +95,18 @@ CREATE VIEW metering.health AS
 				CROSS JOIN LATERAL (SELECT count(*) AS meters FROM metering.meter m
 					WHERE m.tariff = u.tariff AND m.flow = u.flow) AS m) AS meters_without_tariff,
 			(SELECT count(*) FROM metering.tariff_problem) AS tariff_problems,
+			i.unbilled_windows, i.bills_overdue,
 			(SELECT count(*) FROM metering.staging_table WHERE NOT unlogged) AS staging_logged,
 			metering.staging_is_published() AS staging_published,
 			(SELECT count(*) FROM metering.staging_grant) AS staging_exposed,
 			(SELECT count(DISTINCT a.grantee) FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) AS a
 				WHERE n.nspname = 'metering' AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner) AS schema_exposed
-		FROM (SELECT * FROM metering.progress LIMIT 1) AS g OFFSET 0) AS h;
+		FROM (SELECT * FROM metering.progress LIMIT 1) AS g
+		LEFT JOIN LATERAL (
+			-- a day more: months end at different times in different zones
+			SELECT r.unbilled_windows, CASE WHEN (r.covered_period + interval '2 months' + interval '1 day') AT TIME ZONE s.zone + s.bill_grace < now()
+				THEN (r.covered_period + interval '1 month')::date END AS bills_overdue
+			FROM metering.issue_run r ORDER BY r.run DESC LIMIT 1) AS i ON true OFFSET 0) AS h;
 
 COMMENT ON VIEW metering.health IS 'state of metering in one row; problems is empty if nothing is wrong';
 COMMENT ON COLUMN metering.health.oldest_unsealed_hour IS 'the hour that is sealed next';
@@ -112,6 +120,8 @@ COMMENT ON COLUMN metering.health.suppressed_last_day IS 'totals that are missin
 COMMENT ON COLUMN metering.health.staging_lost_at IS 'when a roll-up found staging lost, within the last day';
 COMMENT ON COLUMN metering.health.tariff_problems IS 'rows of metering.tariff_problem';
 COMMENT ON COLUMN metering.health.meters_without_tariff IS 'meters whose tariff is not in metering.tariff';
+COMMENT ON COLUMN metering.health.unbilled_windows IS 'sealed bill windows that nobody was billed for when bills were issued last; NULL if bills were never issued';
+COMMENT ON COLUMN metering.health.bills_overdue IS 'month whose bills are due, if bills of earlier months were issued';
 COMMENT ON COLUMN metering.health.staging_logged IS 'staging tables that are not unlogged; must be 0';
 COMMENT ON COLUMN metering.health.staging_published IS 'true if a publication contains staging; must be false';
 COMMENT ON COLUMN metering.health.staging_exposed IS 'grants on staging to roles other than its owner, apart from INSERT on metering.reading; must be 0';

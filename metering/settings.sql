@@ -21,6 +21,7 @@ CREATE TABLE metering.setting (
 	patience         interval NOT NULL DEFAULT '2 min' CHECK (patience >= '1 s' AND patience <= '1 day'),
 	backup_interval  interval NOT NULL DEFAULT '2 days' CHECK (backup_interval >= '0' AND backup_interval < '1000 years'),
 	closing          interval NOT NULL DEFAULT '3 days' CHECK (closing >= '0' AND closing <= '30 days'),
+	bill_grace       interval NOT NULL DEFAULT '3 days' CHECK (bill_grace >= '0' AND bill_grace < '1000 years'),
 	rollup_memory    int NOT NULL DEFAULT 262144 CHECK (rollup_memory BETWEEN 4096 AND 1073741824),
 	starts_at        timestamptz CHECK (isfinite(starts_at)),
 	CHECK (bill_key_id <> key_id)
@@ -43,6 +44,7 @@ COMMENT ON COLUMN metering.setting.clock_tolerance IS 'how far the clock of a me
 COMMENT ON COLUMN metering.setting.patience IS 'how long the roll-up waits for a transaction that uses staging before it ends the session';
 COMMENT ON COLUMN metering.setting.backup_interval IS 'metering.acknowledged stays so far behind now, so that meters can send again what a restored backup lacks; at least the time between two backups';
 COMMENT ON COLUMN metering.setting.closing IS 'when one key becomes two: how long the last bill window of one key waits for late readings';
+COMMENT ON COLUMN metering.setting.bill_grace IS 'how long after the end of a month metering.issue_bills() waits before it issues the bills of the month';
 COMMENT ON COLUMN metering.setting.rollup_memory IS 'memory that a step of the roll-up uses, in kB; with less of it a step takes more passes';
 COMMENT ON COLUMN metering.setting.starts_at IS 'older readings are refused; the first roll-up sets it if it is NULL; metering.forget() moves it';
 

@@ -35,7 +35,9 @@ SELECT bag_eq($$ SELECT relname::text, relkind::text,
 			('rollup_log_id_seq', 'S', 'p'),
 		('meter_change', 'r', 'p'), ('region', 'r', 'p'), ('meter_turn', 'r', 'p'),
 		('rate_turn', 'r', 'p'), ('region_turn', 'r', 'p'),
-			('region_model', 'r', 'p'), ('forecast_model', 'r', 'p'), ('forecast_weight', 'r', 'p') $$,
+			('region_model', 'r', 'p'), ('forecast_model', 'r', 'p'), ('forecast_weight', 'r', 'p'),
+		('issue_run', 'r', 'p'), ('issued_price', 'r', 'p'), ('issued_stretch', 'r', 'p'), ('issued_bill', 'r', 'p'),
+			('unbilled', 'r', 'p'), ('issue_turn', 'r', 'p') $$,
 	'tables: staging is unlogged, totals and settings are logged');
 SELECT set_has('SELECT relname::text FROM member_relation WHERE relkind = ''v''',
 	$$ VALUES ('gap'), ('acknowledged'), ('health'), ('region_load'), ('bill'), ('setting_period'),
@@ -81,7 +83,9 @@ SELECT is((SELECT string_agg(c.relname, ', ') FROM member_relation c WHERE c.rel
 SELECT is((SELECT string_agg(format('%s.%s', c.relname, a.attname), ', ') FROM member_relation c
 	JOIN pg_attribute a ON a.attrelid = c.oid
 	WHERE a.atttypid = 'paillier_ciphertext'::regtype AND c.relkind = 'r' AND c.relpersistence = 'p'
-		AND c.relname !~ '^(bill_window|register_read)_[0-9]' AND (c.relname, a.attname) NOT IN (('region_hour', 'total'))), NULL, 'no other logged table holds ciphertexts');
+		AND c.relname !~ '^(bill_window|register_read)_[0-9]' AND (c.relname, a.attname) NOT IN (('region_hour', 'total'),
+			('issued_stretch', 'register'), ('issued_bill', 'amount'), ('issued_bill', 'imported'),
+			('issued_bill', 'exported'))), NULL, 'no other logged table holds ciphertexts');
 
 SELECT is((SELECT array_agg(c.relname::text ORDER BY c.relname) FROM pg_extension,
 	unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'paillier_metering'),
@@ -113,7 +117,8 @@ SELECT is((SELECT string_agg(format('%s.%s', c.relname, a.attname), ', ' ORDER B
 				'reconciliation', 'register_check', 'region', 'region_day', 'region_week', 'region_month',
 				'region_profile', 'region_week_profile', 'region_tree_load',
 			'voided_region_hour', 'region_total', 'staging_grant', 'forecast_model', 'forecast_weight', 'region_model',
-				'region_forecast')
+				'region_forecast', 'issue_run', 'issued_price', 'issued_stretch', 'issued_bill', 'unbilled',
+				'unissued_contract')
 		AND a.attnum > 0 AND col_description(c.oid, a.attnum) IS NULL
 		AND a.attname NOT IN ('meter_id', 'region', 'hour', 'window_start', 'tariff', 'description', 'zone', 'key_id',
 			'id', 'only_row', 'model')),
@@ -201,11 +206,14 @@ SELECT is((SELECT rights FROM granted WHERE role = 'surface_analyst'),
 	'SELECT region_week_profile, USAGE schema, SELECT voided_region_hour', 'an analyst');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_biller'),
 	'SELECT account_bill, SELECT bill, SELECT bill_window, SELECT contract, SELECT incomplete, EXECUTE invoice, '
+	'SELECT issue_run, SELECT issued_bill, EXECUTE issued_invoice, SELECT issued_price, SELECT issued_stretch, '
 	'EXECUTE known_charge, SELECT meter, EXECUTE price, EXECUTE price_curve, SELECT rate, SELECT reconciliation, '
-	'EXECUTE register_amount, SELECT register_bill, SELECT register_check, EXECUTE register_stretch, USAGE schema, SELECT sealed_window, SELECT tariff, SELECT window_price', 'a biller');
+	'EXECUTE register_amount, SELECT register_bill, SELECT register_check, EXECUTE register_stretch, USAGE schema, '
+	'SELECT sealed_window, SELECT tariff, SELECT unbilled, SELECT unissued_contract, SELECT window_price', 'a biller');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_operator'),
-	'SELECT acknowledged, SELECT contract, EXECUTE forget, EXECUTE forget_rows, EXECUTE forget_slot, SELECT gap, '
-	'SELECT health, SELECT incomplete, SELECT key_use, EXECUTE late_slots, SELECT lost, '
+	'SELECT acknowledged, EXECUTE assign_tariff, EXECUTE confirm_issued, SELECT contract, EXECUTE forget, '
+	'EXECUTE forget_rows, EXECUTE forget_slot, SELECT gap, SELECT health, SELECT incomplete, EXECUTE issue_bills, '
+	'SELECT issue_run, SELECT key_use, EXECUTE late_slots, SELECT lost, '
 	'DELETE meter, INSERT meter, SELECT meter, UPDATE meter, EXECUTE month_slots, EXECUTE move_start, '
 	'EXECUTE next_step, EXECUTE own_roles, EXECUTE price, SELECT progress, '
 	'DELETE rate, INSERT rate, SELECT rate, UPDATE rate, SELECT reconciliation, EXECUTE restored, EXECUTE rollup, '
@@ -213,7 +221,8 @@ SELECT is((SELECT rights FROM granted WHERE role = 'surface_operator'),
 	'SELECT setting, UPDATE setting, SELECT setting_period, EXECUTE staged_bytes, EXECUTE staging_is_published, '
 	'EXECUTE staging_relations, EXECUTE sweep, '
 	'DELETE tariff, INSERT tariff, SELECT tariff, UPDATE tariff, SELECT tariff_in_use, SELECT tariff_problem, '
-	'SELECT uncounted, EXECUTE void_region_hour, EXECUTE void_register, SELECT voided_region_hour, SELECT voided_register, '
+	'SELECT unbilled, SELECT uncounted, EXECUTE void_region_hour, EXECUTE void_register, SELECT voided_region_hour, '
+	'SELECT voided_register, '
 	'SELECT window_grid', 'an operator');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_monitor'),
 	'SELECT health, SELECT lost, EXECUTE price, SELECT progress, SELECT rollup_log, USAGE schema, '
@@ -298,7 +307,7 @@ SELECT is((SELECT evtenabled::text FROM pg_event_trigger WHERE evtname = 'pailli
 SELECT throws_ok(format('UPDATE metering.setting SET %s', change), '23514', NULL, change || ' is refused')
 FROM unnest(ARRAY['min_meters = 1', 'min_meters = 0', 'min_share = 0', 'min_share = -0.5', 'min_share = 1.0001',
 	'min_share = ''NaN''', 'patience = ''0.9 s''', 'patience = ''25 hours''',
-	'backup_interval = ''-1 s''', 'backup_interval = ''1000 years''', 'rollup_memory = 4095',
+	'bill_grace = ''-1 s''', 'bill_grace = ''1000 years''', 'backup_interval = ''-1 s''', 'backup_interval = ''1000 years''', 'rollup_memory = 4095',
 		'rollup_memory = 1073741825', 'reading_interval = ''7 min''', 'reading_interval = ''2 hours''',
 		'reading_interval = ''0''',
 	'bill_window = ''30 min''', 'bill_window = ''5 hours''', 'bill_window = ''2 days''', 'grace = ''-1 min''',
@@ -310,12 +319,12 @@ SELECT is((SELECT array_agg(only_row) FROM metering.setting), '{t}', 'the row of
 SELECT throws_ok(format('UPDATE metering.setting SET %s = NULL', column_name), '23502', NULL,
 	column_name || ' cannot be NULL')
 FROM unnest(ARRAY['reading_interval', 'bill_window', 'zone', 'grace', 'min_meters', 'min_share', 'retention',
-	'patience', 'backup_interval', 'rollup_memory', 'scale', 'width', 'unit_kwh', 'clock_tolerance']) column_name
+	'patience', 'backup_interval', 'bill_grace', 'rollup_memory', 'scale', 'width', 'unit_kwh', 'clock_tolerance']) column_name
 WHERE column_name <> 'zone';
 SELECT lives_ok($$ UPDATE metering.setting SET min_meters = 2, min_share = 1 $$, 'the smallest group has two members');
 SELECT is((SELECT (reading_interval, bill_window, zone, grace, retention, scale, width, unit_kwh, clock_tolerance,
-	patience, backup_interval, rollup_memory)::text FROM metering.setting),
-	'(00:05:00,02:00:00,UTC,00:15:00,"45 days",0,64,0.001,00:01:00,00:02:00,"2 days",262144)', 'the defaults');
+	patience, backup_interval, bill_grace, rollup_memory)::text FROM metering.setting),
+	'(00:05:00,02:00:00,UTC,00:15:00,"45 days",0,64,0.001,00:01:00,00:02:00,"2 days","3 days",262144)', 'the defaults');
 SELECT is((SELECT column_default FROM information_schema.columns WHERE table_schema = 'metering'
 	AND table_name = 'setting' AND column_name = 'min_share'), '0.5', 'half of a window');
 SELECT is((SELECT column_default FROM information_schema.columns WHERE table_schema = 'metering'

@@ -273,6 +273,53 @@ got, expected = comparable(got), comparable(expected)
 wrong = [f'{key}: {got[key]} instead of {expected[key]}' for key in expected if got.get(key) != expected[key]]
 ok(not wrong, 'to the cent', '\n'.join(wrong[:10]))
 
+# ---- the same bills issued, month by month; two sessions at once issue one of them ----
+
+other = Session()
+
+
+def issued(run):
+    """Run -> what its invoices say, under both keys."""
+    rows = {}
+    for name in ('first', 'second'):
+        for row in admin.rows('SELECT account, amount_due, imported_kwh, exported_kwh, COALESCE(standing, 0), readings, '
+                'carried, missing, unpriced FROM metering.issued_invoice((SELECT private FROM pipeline_key '
+                'WHERE name = $1), run => $2) WHERE key_id = (SELECT id FROM pipeline_key WHERE name = $1)', name, run):
+            rows[row[0], name] = (*map(number, row[1:5]), *map(int, row[5:9]))
+    return comparable(rows)
+
+
+for m in range(1, 13):
+    admin.run('BEGIN')
+    admin.run(f"CALL metering.issue_bills('2025-{m:02}-20')")
+    if m == 6:
+        other.start("CALL metering.issue_bills('2025-06-01')")
+        is_((other.done(0.3), admin.one('SELECT count(*) FROM metering.issue_run')), (False, '6'), 'a second run waits')
+    admin.run('COMMIT')
+    if m == 6:
+        is_((sqlstate(other.finish), admin.one('SELECT count(*) FROM metering.issue_run')), ('none', '6'),
+            'and finds nothing left to issue')
+# a tariff without a price is left to a later run, which says how many windows it leaves
+wrong = []
+for m in range(1, 13):
+    want = {(a, name): v for (a, p, name), v in expected.items() if p == f'2025-{m:02}-01' and v[7] == 0}
+    got = issued(m)
+    wrong += [f'{m} {key}: {got.get(key)} instead of {want.get(key)}' for key in got.keys() | want.keys()
+        if got.get(key) != want.get(key)]
+ok(not wrong, 'every month is issued to the cent', '\n'.join(wrong[:10]))
+unpriced = [r for r in rows if r.meter == 'hut' and r.window.start >= datetime(2025, 10, 1, tzinfo=BERLIN)]
+is_(admin.rows('SELECT meter_id, windows FROM metering.unbilled'), [('hut', str(len(unpriced)))],
+    'but for windows without a price')
+admin.run("INSERT INTO metering.rate (tariff, price, valid) VALUES ('short', 0.55, '[2025-10-01,)')")
+admin.run("CALL metering.issue_bills('2025-12-31')")
+last_days = sum(1 for r in unpriced if r.expected and r.window.end.astimezone(BERLIN).hour == 0)
+is_(issued(13)['hut', 'second'][0], due(sum((r.total or 0) * KWH * D('0.55') for r in unpriced) + last_days * D('0.1'), 0),
+    'which are issued when they have one')
+is_(admin.one('SELECT count(*) FROM metering.unbilled'), '0', 'then nothing is left')
+is_(int(admin.one('SELECT sum(readings) FROM metering.issued_bill')), sum(r.readings for r in rows),
+    'every reading is in one bill')
+admin.run("DELETE FROM metering.rate WHERE (tariff, price) = ('short', 0.55)")
+
 # half a cent, either way
 admin.run('''INSERT INTO metering.tariff VALUES ('half', NULL, 'Europe/Berlin');
     INSERT INTO metering.rate VALUES ('half', '00:00', 0.005, 'import'), ('half', '00:00', 0.005, 'export');
@@ -288,7 +335,6 @@ is_(admin.rows("SELECT account, amount_due FROM metering.invoice($1, '2025-01-01
 
 # ---- two at once: the second to write waits and is refused ----
 
-other = Session()
 for first_to, then, what in [
         ("INSERT INTO metering.rate VALUES ('half', '12:00', 1)",
             "INSERT INTO metering.rate (tariff, from_time, price, weekdays) VALUES ('half', '12:00', 2, '{1}')",

@@ -396,12 +396,13 @@ allowed = {
         for t in ('meter', 'tariff', 'rate')}
         | {f'SELECT {t}' for t in ('setting', 'gap', 'acknowledged', 'health', 'progress', 'rollup_log',
             'setting_period', 'contract', 'tariff_problem', 'reconciliation',
-            'voided_region_hour', 'uncounted', 'lost', 'window_grid', 'incomplete', 'tariff_in_use')} |
+            'voided_region_hour', 'uncounted', 'lost', 'window_grid', 'incomplete', 'tariff_in_use',
+            'issue_run', 'unbilled')} |
                 {'UPDATE setting', 'LOCK setting'},
     'analyst': {'SELECT region_load', 'SELECT region_hour', 'SELECT region_total', 'SELECT voided_region_hour'},
     'biller': {f'SELECT {t}' for t in ('bill', 'account_bill', 'bill_window', 'incomplete', 'sealed_window', 'meter',
-        'contract', 'tariff', 'rate', 'window_price',
-        'register_check', 'reconciliation')},
+        'contract', 'tariff', 'rate', 'window_price', 'issue_run', 'issued_price', 'issued_stretch', 'issued_bill',
+        'unbilled', 'unissued_contract', 'register_check', 'reconciliation')},
     'monitor': {f'SELECT {t}' for t in ('health', 'progress', 'rollup_log', 'lost')},
     'nobody': set()}
 models = {'region', 'region_model', 'forecast_model', 'forecast_weight'}
@@ -421,7 +422,7 @@ for role, session in sessions.items():
             session.run('ROLLBACK')
     like = {f'REFERENCES {r}' for r in relations if f'SELECT {r}' in allowed[role]}
     # these have no column that could be updated: the statement is no statement
-    can -= {f'UPDATE {table}_turn' for table in ('meter', 'rate', 'region')}
+    can -= {f'UPDATE {table}_turn' for table in ('meter', 'rate', 'region', 'issue')}
     is_(sorted(can - like), sorted(allowed[role]), f'{role}: tables and views')
 
 # arguments that are no constants: a strict function of NULL is not called at all
@@ -437,9 +438,10 @@ everybody = {'bits', 'minute_bit', 'minutes', 'missing_minutes', 'count_minutes'
 may_call = {'collector': everybody | {'accept', 'own_roles'}}
 may_call['operator'] = everybody | {'rollup', 'next_step', 'late_slots', 'sweep', 'seal_hour', 'seal_window', 'price',
     'void_region_hour', 'staging_relations', 'staging_is_published',
-    'staged_bytes', 'own_roles', 'restored', 'forget', 'move_start', 'month_slots', 'forget_slot', 'forget_rows'}
+    'staged_bytes', 'own_roles', 'restored', 'forget', 'move_start', 'month_slots', 'forget_slot', 'forget_rows',
+    'issue_bills', 'confirm_issued', 'assign_tariff'}
 may_call['monitor'] = everybody | {'staging_relations', 'staging_is_published', 'staged_bytes', 'price'}
-may_call['biller'] = everybody | {'price', 'invoice', 'known_charge'}
+may_call['biller'] = everybody | {'price', 'invoice', 'known_charge', 'issued_invoice'}
 may_call['nobody'] = set()
 may_call['analyst'] = everybody | {'moving_average', 'calendar_regression', 'holt_winters', 'forecast',
     'decrypted_load', 'region_statistics', 'region_quantiles', 'backtest'}

@@ -50,6 +50,14 @@ sql - >/dev/null <<-SQL
 	INSERT INTO metering.lost (since, until, reason) VALUES ('$h'::timestamptz - interval '1 hour', '$h', 'crash');
 	INSERT INTO metering.uncounted (meter_id, hour, key_id, readings) SELECT 'gone', '$h', key_id,
 		1 FROM metering.setting;
+	SELECT metering.confirm_issued(NULL);
+	INSERT INTO metering.issued_price VALUES (1, 'flat', 'import', '$h', 0.3);
+	INSERT INTO metering.issued_stretch SELECT 1, 'm1', key_id, '', '$h'::timestamptz - interval '2 hours', '$h', NULL,
+		'm1', 'flat', 'import' FROM metering.setting;
+	INSERT INTO metering.issued_bill SELECT 1, 'm1', key_id, encrypted(5), encrypted(6), NULL, NULL, 0, 1, 0, 0, 0, false,
+		'{flat}', 2, 0.01 FROM metering.setting;
+	INSERT INTO metering.unbilled VALUES ('m1', '$h'::timestamptz - interval '4 hours',
+		'$h'::timestamptz - interval '2 hours', 1);
 	UPDATE metering.setting SET bill_window = '4 hours';
 SQL
 staged=$(sql 'SELECT count(*) FROM metering.reading')
@@ -59,7 +67,7 @@ is "$(sql 'SELECT count(*) > 0 FROM metering.partial')|$staged|$(sql \
 tables=$(sql "SELECT c.relname FROM pg_extension e,
 	unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'paillier_metering' AND c.relkind = 'r'
 	ORDER BY 1")
-is "$(wc -w <<<"$tables") $(grep -c '^bill_window_' <<<"$tables")" "48 24" "durable tables"
+is "$(wc -w <<<"$tables") $(grep -c '^bill_window_' <<<"$tables")" "54 24" "durable tables"
 
 # every row of every durable table
 durable() {
@@ -76,7 +84,7 @@ durable() {
 	sql "SELECT key_id, name FROM paillier_key ORDER BY 1"
 }
 live=$(durable)
-is "$(grep '|0$' <<<"$live" | grep -v '^bill_window_' | cut -d '|' -f 1 | xargs)" "meter_turn rate_turn region_turn" \
+is "$(grep '|0$' <<<"$live" | grep -v '^bill_window_' | cut -d '|' -f 1 | xargs)" "issue_turn meter_turn rate_turn region_turn" \
 	"all of which have rows but those that are there to be locked"
 missing=$(sql "SELECT md5(string_agg(meter_id || read_at, ',' ORDER BY meter_id, read_at)) FROM sent,
 	metering.progress WHERE read_at >= billed_until OR late")
@@ -171,6 +179,9 @@ moved() {
 			"m1 02:00:00" "$how: and what was missing before"
 	is "$(sql "SELECT count(*) FROM metering.gap WHERE meter_id = 'late'")" 12 "$how: of meters that came late too"
 	like "$(sql 'SELECT problems FROM metering.health')" 'staging was lost at .*metering.lost' "$how: health tells"
+	is "$(error "CALL metering.issue_bills('2020-01-01')") $(error 'SELECT metering.confirm_issued(NULL)') $(error \
+		"CALL metering.issue_bills('2020-01-01')")" "55000 none none" \
+		"$how: no bills are issued until somebody says what was issued elsewhere"
 }
 
 # what is asked for, and what meters send from then on
