@@ -83,7 +83,7 @@ endif
 
 METERING = $(patsubst %,metering/%.sql,begin time settings tariffs meters staging progress windows totals registers gaps \
 	rollup_staging rollup_late rollup_hour rollup_region rollup_window places rollup forget prices statistics regions forecast_models forecasts \
-	key_statistics register_bills bills issued issue issue_run invoices checks guard health access)
+	key_statistics register_bills bills issued issue_registers issue issue_run invoices checks guard health access)
 
 paillier_metering--1.0.sql: metering/assemble $(METERING)
 	metering/assemble $(METERING) >$@.tmp && mv $@.tmp $@

@@ -65,7 +65,7 @@ BEGIN
 			'EXECUTE ON FUNCTION metering.backtest(@paillier@.paillier_private_key, timestamptz, timestamptz, text, text)']
 		WHEN 'biller' THEN ARRAY[
 			'SELECT ON metering.bill', 'SELECT ON metering.account_bill', 'SELECT ON metering.register_bill',
-			'EXECUTE ON FUNCTION metering.register_amount(text, text, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz[], numeric[], @paillier@.paillier_ciphertext)',
+			'EXECUTE ON FUNCTION metering.register_amount(text, text, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz[], numeric[], @paillier@.paillier_ciphertext, @paillier@.paillier_ciphertext)',
 			'EXECUTE ON FUNCTION metering.register_stretch(text, text, timestamptz, timestamptz, timestamptz)',
 			'EXECUTE ON FUNCTION metering.price_curve(text, text, timestamptz, timestamptz)',
 			'EXECUTE ON FUNCTION metering.invoice(@paillier@.paillier_private_key, date)',

@@ -32,7 +32,7 @@ BEGIN
 			s.run = issuing AS own, x.pair
 		FROM metering.issued_stretch s
 		LEFT JOIN (SELECT DISTINCT p.tariff, p.flow, p.pair FROM price p) AS x ON (x.tariff, x.flow) = (s.tariff, s.flow)
-		WHERE s.series = '' AND (s.run = issuing OR (s.run >= beside AND s.until > scan_since))),
+		WHERE s.closing IS NULL AND (s.run = issuing OR (s.run >= beside AND s.until > scan_since))),
 	same_price AS (
 		SELECT s.number, b.key_id, p.number AS price, CASE WHEN s.number IS NULL THEN b.meter_id END AS unbilled,
 			@paillier@.sum(b.total) AS energy, sum(b.readings) AS readings, sum(b.carried) AS carried,
@@ -80,7 +80,11 @@ CREATE FUNCTION metering.freeze_prices(issuing bigint, month date) RETURNS void
 	AS $$
 		INSERT INTO metering.issued_price (run, tariff, flow, window_start, price, standing)
 		SELECT issuing, p.tariff, p.flow, p.window_start, p.price, p.standing
-		FROM (SELECT u.tariff, u.flow, min(u.since) AS since FROM metering.unissued_contract u GROUP BY u.tariff, u.flow) AS x
+		FROM (
+			SELECT u.tariff, u.flow, min(u.since) AS since
+			FROM (SELECT c.tariff, c.flow, c.since FROM metering.unissued_contract c
+				UNION ALL SELECT r.tariff, r.flow, r.since FROM metering.unissued_register r) AS u
+			GROUP BY u.tariff, u.flow) AS x
 		CROSS JOIN LATERAL (
 			SELECT w.tariff, w.flow, w.window_start, w.price, w.standing FROM metering.window_price w
 			WHERE w.tariff = x.tariff AND w.flow = x.flow AND w.window_start >= x.since AND w.period <= month OFFSET 0) AS p
@@ -127,6 +131,8 @@ COMMENT ON FUNCTION metering.open_stretches(bigint, date, boolean) IS 'writes do
 CREATE FUNCTION metering.write_bills(issuing bigint, scan_since timestamptz, scan_until timestamptz, covers_until timestamptz, elsewhere boolean) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_sort = off SET work_mem = '256MB'
 	AS $$
+DECLARE
+	counts_again text[];
 BEGIN
 	WITH total AS MATERIALIZED (
 		SELECT x.account, x.key_id, CASE WHEN x.account IS NULL THEN x.meter_id END AS unbilled, @paillier@.sum(x.cost) AS cost,
@@ -135,7 +141,8 @@ BEGIN
 			sum(x.readings) AS readings, sum(x.carried) AS carried, sum(x.missing) AS missing, bool_or(x.interpolated) AS interpolated,
 			array_agg(x.tariff) AS tariffs, max(t.rounding) AS rounding, min(x.since) AS since, max(x.until) AS until,
 			sum(x.windows) AS windows
-		FROM metering.window_sums(issuing, scan_since, scan_until, covers_until) AS x
+		FROM (SELECT * FROM metering.window_sums(issuing, scan_since, scan_until, covers_until)
+			UNION ALL SELECT * FROM metering.register_sums(issuing)) AS x
 		LEFT JOIN metering.tariff t ON t.tariff = x.tariff
 		GROUP BY 1, 2, 3),
 	bills AS (
@@ -162,21 +169,26 @@ BEGIN
 		windows = n.windows + EXCLUDED.windows;
 
 	-- what earlier runs noted and this one has billed
+	counts_again := ARRAY(SELECT * FROM metering.note_unbilled_registers(issuing, covers_until));
 	WITH rest AS (
-		SELECT n.meter_id, count(b.window_start) AS windows
+		SELECT n.meter_id, count(b.window_start) AS windows, min(b.window_start) AS since,
+			max(w.window_end) FILTER (WHERE b.window_start IS NOT NULL) AS until
 		FROM metering.unbilled n
-		JOIN (SELECT DISTINCT s.meter_id FROM metering.issued_stretch s WHERE s.run = issuing AND s.since < scan_since) AS s
-			ON s.meter_id = n.meter_id
+		JOIN (SELECT s.meter_id FROM metering.issued_stretch s WHERE s.run = issuing AND s.since < scan_since
+			UNION SELECT unnest(counts_again)) AS s ON s.meter_id = n.meter_id
 		LEFT JOIN metering.window_grid w ON w.window_start >= n.since AND w.window_start < n.until
 			AND NOT EXISTS (SELECT FROM metering.issued_stretch i
 				WHERE i.meter_id = n.meter_id AND i.until > w.window_start AND i.since <= w.window_start)
 		LEFT JOIN LATERAL (
 			SELECT y.window_start FROM metering.bill_window y
-			WHERE y.slot = w.slot AND y.window_start = w.window_start AND y.meter_id = n.meter_id OFFSET 0) AS b ON true
+			WHERE y.slot = w.slot AND y.window_start = w.window_start AND y.meter_id = n.meter_id
+			UNION ALL
+			SELECT w.window_start FROM metering.meter m
+			WHERE w.bill_key_id IS NOT NULL AND m.meter_id = n.meter_id AND m.active @> w.window_start OFFSET 0) AS b ON true
 		GROUP BY n.meter_id),
 	billed AS (
 		DELETE FROM metering.unbilled n USING rest r WHERE r.meter_id = n.meter_id AND r.windows = 0)
-	UPDATE metering.unbilled n SET windows = r.windows FROM rest r WHERE r.meter_id = n.meter_id AND r.windows > 0;
+	UPDATE metering.unbilled n SET windows = r.windows, since = r.since, until = r.until FROM rest r WHERE r.meter_id = n.meter_id AND r.windows > 0;
 END
 $$;
 

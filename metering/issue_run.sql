@@ -81,7 +81,7 @@ BEGIN
 		IF NOT elsewhere THEN
 			PERFORM metering.freeze_prices(number, month);
 		END IF;
-		IF metering.open_stretches(number, month, elsewhere) = 0 THEN
+		IF metering.open_stretches(number, month, elsewhere) + metering.open_register_stretches(number, month, elsewhere) = 0 THEN
 			RAISE EXCEPTION 'nothing to issue' USING ERRCODE = 'no_data_found';
 		END IF;
 	EXCEPTION WHEN no_data_found THEN

@@ -52,7 +52,8 @@ CREATE TABLE metering.issued_stretch (
 	series   text NOT NULL DEFAULT '',
 	since    timestamptz NOT NULL,
 	until    timestamptz NOT NULL CHECK (since < until),
-	register @paillier@.paillier_ciphertext,
+	opening  @paillier@.paillier_ciphertext,
+	closing  @paillier@.paillier_ciphertext,
 	account  text NOT NULL,
 	tariff   text NOT NULL,
 	flow     text NOT NULL,
@@ -63,10 +64,11 @@ CREATE TABLE metering.issued_stretch (
 COMMENT ON TABLE metering.issued_stretch IS 'stretches of time that meters were billed for; written once; stretches of one meter never overlap';
 COMMENT ON COLUMN metering.issued_stretch.run IS 'number of the run';
 COMMENT ON COLUMN metering.issued_stretch.key_id IS 'key of the stretch';
-COMMENT ON COLUMN metering.issued_stretch.series IS 'series of the register; empty if the bill comes from bill windows';
+COMMENT ON COLUMN metering.issued_stretch.series IS 'series of the registers; empty if the bill comes from bill windows';
 COMMENT ON COLUMN metering.issued_stretch.since IS 'opening: bill windows that begin at this time or later are in the stretch';
 COMMENT ON COLUMN metering.issued_stretch.until IS 'closing: bill windows that begin before this time are in the stretch';
-COMMENT ON COLUMN metering.issued_stretch.register IS 'register at the closing; NULL if the bill comes from bill windows';
+COMMENT ON COLUMN metering.issued_stretch.opening IS 'register at its start; NULL if the closing of another stretch is the same, or if the bill comes from bill windows';
+COMMENT ON COLUMN metering.issued_stretch.closing IS 'register at its end; NULL if the bill comes from bill windows';
 COMMENT ON COLUMN metering.issued_stretch.account IS 'who was billed';
 COMMENT ON COLUMN metering.issued_stretch.flow IS 'import or export';
 

@@ -56,7 +56,7 @@ COMMENT ON FUNCTION metering.register_stretch(text, text, timestamptz, timestamp
 -- under a key of their own may be subtracted at will: see metering.key_use.
 CREATE FUNCTION metering.register_amount(meter_id text, series text, opens timestamptz, closes timestamptz,
 		since timestamptz, until timestamptz, times timestamptz[], prices numeric[],
-		opening @paillier@.paillier_ciphertext DEFAULT NULL,
+		opening @paillier@.paillier_ciphertext DEFAULT NULL, closing @paillier@.paillier_ciphertext DEFAULT NULL,
 		OUT amount @paillier@.paillier_ciphertext, OUT energy @paillier@.paillier_ciphertext, OUT interpolated int, OUT unpriced int)
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 		SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
@@ -99,12 +99,12 @@ CREATE FUNCTION metering.register_amount(meter_id text, series text, opens times
 		FROM weight w
 		LEFT JOIN metering.register_read r ON metering.month_slot(r.read_at) = metering.month_slot(w.read_at)
 			AND r.read_at = w.read_at AND r.meter_id = $1 AND r.series = $2
-		CROSS JOIN LATERAL (SELECT CASE WHEN w.read_at = $3 THEN COALESCE($9, r.register) ELSE r.register END AS register) AS v
+		CROSS JOIN LATERAL (SELECT CASE w.read_at WHEN $3 THEN COALESCE($9, r.register) WHEN $4 THEN COALESCE($10, r.register) ELSE r.register END AS register) AS v
 		WHERE EXISTS (SELECT FROM metering.register_series s JOIN metering.key_use k ON k.key_id = s.key_id
 			WHERE (s.meter_id, s.series) = ($1, $2) AND k.channel = 'register')
 	$$;
 
-COMMENT ON FUNCTION metering.register_amount(text, text, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz[], numeric[], @paillier@.paillier_ciphertext) IS 'encrypted amount and energy of a part of a stretch between two registers of a series; times and prices are those of price_curve(), opening replaces the register at opens; interpolated: times at which a register is missing; unpriced: stretches without a price';
+COMMENT ON FUNCTION metering.register_amount(text, text, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz[], numeric[], @paillier@.paillier_ciphertext, @paillier@.paillier_ciphertext) IS 'encrypted amount and energy of a part of a stretch between two registers of a series; times and prices are those of price_curve(), opening and closing replace the registers at opens and closes; interpolated: times at which a register is missing; unpriced: stretches without a price';
 
 CREATE VIEW metering.register_bill AS
 	WITH curve AS MATERIALIZED (
