@@ -49,6 +49,45 @@ $$;
 
 COMMENT ON FUNCTION metering.move_start(timestamptz) IS 'moves the start of metering to the bill window of a time';
 
+-- Registers that the next draft of a bill subtracts are kept: the last one of a series,
+-- if there is none at the start of metering.
+CREATE FUNCTION metering.forget_registers(slot int) RETURNS boolean
+	LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	partition regclass := ('metering.register_read_' || to_char(slot, 'FM00'))::regclass;
+	starts    timestamptz := (SELECT s.starts_at FROM metering.setting s);
+	newest    timestamptz;
+	forgotten boolean;
+BEGIN
+	EXECUTE format('SELECT max(r.read_at) FROM %s r', partition) INTO newest;
+	IF newest IS NULL OR newest >= COALESCE(starts, '-infinity') THEN
+		RETURN false;
+	END IF;
+	IF NOT metering.try_lock(partition, 'ACCESS EXCLUSIVE') THEN
+		RAISE NOTICE '% is being read: call metering.forget() again', partition;
+		RETURN false;
+	END IF;
+	EXECUTE format('
+		INSERT INTO metering.register_kept
+		SELECT r.* FROM (SELECT DISTINCT ON (x.meter_id, x.series) x.* FROM %s x ORDER BY x.meter_id, x.series, x.read_at DESC) AS r
+		WHERE NOT EXISTS (
+			SELECT FROM metering.register_read y WHERE metering.month_slot(y.read_at) = metering.month_slot($1)
+				AND (y.read_at, y.meter_id, y.series) = ($1, r.meter_id, r.series))
+			AND (metering.registers_around(r.meter_id, r.series, $1)).before = r.read_at', partition) USING starts;
+	EXECUTE format('SELECT count(*) > (SELECT count(*) FROM metering.register_kept) FROM %s', partition) INTO forgotten;
+	IF forgotten THEN
+		EXECUTE format('TRUNCATE %s', partition);
+		INSERT INTO metering.register_read SELECT * FROM metering.register_kept;
+		RAISE NOTICE '%: forgotten, up to %', partition, newest;
+	END IF;
+	TRUNCATE metering.register_kept;
+	RETURN forgotten;
+END
+$$;
+
+COMMENT ON FUNCTION metering.forget_registers(int) IS 'empties a partition of registers that were all forgotten, but for those that open the next bill';
+
 -- Empties a partition of months that lies before the start of metering as a whole.
 CREATE FUNCTION metering.forget_slot(slot int) RETURNS boolean
 	LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
@@ -56,6 +95,7 @@ CREATE FUNCTION metering.forget_slot(slot int) RETURNS boolean
 DECLARE
 	partition regclass;
 	newest    timestamptz;
+	emptied   boolean;
 BEGIN
 	IF slot NOT BETWEEN 0 AND metering.month_slots() - 1 THEN
 		RAISE EXCEPTION 'bill windows have no partition %', slot
@@ -63,12 +103,13 @@ BEGIN
 	END IF;
 	partition := ('metering.bill_window_' || to_char(slot, 'FM00'))::regclass;
 	EXECUTE format('SELECT max(b.window_start) FROM %s b', partition) INTO newest;
+	emptied := metering.forget_registers(slot);
 	IF newest IS NULL OR newest >= COALESCE((SELECT s.starts_at FROM metering.setting s), '-infinity') THEN
-		RETURN false;
+		RETURN emptied;
 	END IF;
 	IF NOT metering.try_lock(partition, 'ACCESS EXCLUSIVE') THEN
 		RAISE NOTICE '% is being read: call metering.forget() again', partition;
-		RETURN false;
+		RETURN emptied;
 	END IF;
 	EXECUTE format('TRUNCATE %s', partition);
 	RAISE NOTICE '%: forgotten, up to %', partition, newest;
@@ -76,7 +117,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.forget_slot(int) IS 'empties a partition of bill windows that were all forgotten; false if it holds others, or is being read';
+COMMENT ON FUNCTION metering.forget_slot(int) IS 'empties the partitions of bill windows and of registers of a month that were all forgotten; false if they hold others, or are being read';
 
 CREATE FUNCTION metering.forget_rows(regions boolean) RETURNS void
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -87,10 +128,13 @@ DECLARE
 BEGIN
 	DELETE FROM metering.incomplete i WHERE i.window_start < before;
 	DELETE FROM metering.window_grid w WHERE w.window_end <= before
-		AND NOT EXISTS (SELECT FROM metering.bill_window b WHERE (b.slot, b.window_start) = (w.slot, w.window_start));
+		AND NOT EXISTS (SELECT FROM metering.bill_window b WHERE (b.slot, b.window_start) = (w.slot, w.window_start))
+		AND NOT EXISTS (SELECT FROM metering.register_read r
+			WHERE metering.month_slot(r.read_at) = w.slot AND r.read_at = w.window_start);
 	DELETE FROM metering.unbilled n WHERE n.until <= before;
 	DELETE FROM metering.rollup_log l WHERE l.finished_at < before;
 	DELETE FROM metering.uncounted u WHERE u.hour < before;
+	DELETE FROM metering.voided_register v WHERE v.read_at < before;
 	DELETE FROM metering.lost l WHERE l.until < before;
 	IF regions THEN
 		DELETE FROM metering.region_hour r WHERE r.hour < before;

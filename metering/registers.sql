@@ -61,6 +61,12 @@ COMMENT ON COLUMN metering.late_register.read_at IS 'start of the bill window';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.late_register', '');
 
+CREATE TABLE metering.register_kept (LIKE metering.register_read, PRIMARY KEY (read_at, meter_id, series));
+
+COMMENT ON TABLE metering.register_kept IS 'registers that are kept while metering.forget() empties their partition; empty outside that transaction';
+
+SELECT pg_catalog.pg_extension_config_dump('metering.register_kept', '');
+
 CREATE TABLE metering.voided_register (
 	meter_id  text NOT NULL,
 	series    text NOT NULL,
