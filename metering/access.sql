@@ -67,6 +67,8 @@ BEGIN
 			'SELECT ON metering.bill', 'SELECT ON metering.account_bill', 'SELECT ON metering.register_bill',
 			'EXECUTE ON FUNCTION metering.register_amount(text, text, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz[], numeric[], @paillier@.paillier_ciphertext, @paillier@.paillier_ciphertext)',
 			'EXECUTE ON FUNCTION metering.register_stretch(text, text, timestamptz, timestamptz, timestamptz)',
+			'SELECT ON metering.interval_history', 'EXECUTE ON FUNCTION metering.shortest_interval(interval)',
+			'EXECUTE ON FUNCTION metering.interval_at(text, timestamptz, interval)',
 			'EXECUTE ON FUNCTION metering.price_curve(text, text, timestamptz, timestamptz)',
 			'EXECUTE ON FUNCTION metering.invoice(@paillier@.paillier_private_key, date)',
 			'EXECUTE ON FUNCTION metering.price(text, text, timestamp)',

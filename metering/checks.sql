@@ -60,7 +60,8 @@ CREATE VIEW metering.register_check AS
 	CROSS JOIN LATERAL (
 		SELECT @paillier@.sum(b.total) FILTER (WHERE b.key_id = r.key_id) AS energy,
 			COALESCE(sum(w.window_end - w.window_start), '0') AS covered,
-			sum(EXTRACT(epoch FROM w.window_end - w.window_start) / EXTRACT(epoch FROM w.reading_interval))::bigint AS expected,
+			sum(EXTRACT(epoch FROM w.window_end - w.window_start)
+				/ EXTRACT(epoch FROM metering.interval_at(r.meter_id, w.window_start, w.reading_interval)))::bigint AS expected,
 			COALESCE(sum(b.readings), 0) AS readings, COALESCE(sum(b.carried), 0) AS carried,
 			bool_and(w.key_id = r.key_id) AS one_key
 		FROM metering.sealed_window w

@@ -7,8 +7,13 @@ CREATE VIEW metering.gap_of_all AS
 	JOIN metering.window_grid w ON w.window_start = i.window_start
 	JOIN metering.meter m ON m.meter_id = i.meter_id
 	CROSS JOIN LATERAL (SELECT metering.missing_minutes(i.expected, i.received) AS missing) AS b
+	LEFT JOIN LATERAL (
+		SELECT h.reading_interval, true AS found FROM metering.interval_history h
+		WHERE h.meter_id = i.meter_id AND h.until > i.window_start ORDER BY h.until LIMIT 1) AS h ON true
+	CROSS JOIN LATERAL (
+		SELECT COALESCE(CASE WHEN h.found THEN h.reading_interval ELSE m.reading_interval END, w.reading_interval) AS step) AS x
 	CROSS JOIN LATERAL generate_series(w.window_start,
-		CASE WHEN w.bill_key_id IS NULL THEN w.window_end - w.reading_interval ELSE w.window_start END, w.reading_interval) AS t (read_at)
+		CASE WHEN w.bill_key_id IS NULL THEN w.window_end - x.step ELSE w.window_start END, x.step) AS t (read_at)
 	WHERE i.missing > 0
 		AND i.window_start >= now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision) - interval '48 hours'
 		AND t.read_at >= now() - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision)
@@ -58,15 +63,15 @@ CREATE VIEW metering.acknowledged WITH (security_barrier) AS
 COMMENT ON VIEW metering.acknowledged IS 'the time before which a meter may forget its readings, because totals on disk contain them, and backups of these';
 COMMENT ON COLUMN metering.acknowledged.until IS 'start of a bill window, at least backup_interval ago; the meter may forget readings that start before this';
 
-CREATE FUNCTION metering.expected_of_window(active tstzrange, w metering.sealed_window) RETURNS bigint[]
+CREATE FUNCTION metering.expected_of_window(active tstzrange, w metering.sealed_window, reading_interval interval) RETURNS bigint[]
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 		SELECT CASE WHEN w.bill_key_id IS NULL
-			THEN metering.expected_minutes(active, w.window_start, w.window_end, metering.minutes(w.reading_interval))
+			THEN metering.expected_minutes(active, w.window_start, w.window_end, metering.minutes(reading_interval))
 			WHEN metering.expects_register(active, w.window_start) THEN '{1}' ELSE '{}' END
 	$$;
 
-COMMENT ON FUNCTION metering.expected_of_window(tstzrange, metering.sealed_window) IS 'the readings that a meter with an active range should send in a bill window; with two keys the first minute stands for its register';
+COMMENT ON FUNCTION metering.expected_of_window(tstzrange, metering.sealed_window, interval) IS 'the readings that a meter with an active range and an interval should send in a bill window; with two keys the first minute stands for its register';
 
 -- Meters that come late, or whose active range changes, lack readings of windows that
 -- are sealed.  A meter that has no begin is not asked for readings from before it was
@@ -104,8 +109,9 @@ BEGIN
 		SELECT x.window_start, x.key_id, x.slot, x.bill_key_id, e.expected, metering.missing_minutes(e.expected, e.asked) AS added
 		FROM metering.sealed_window x
 		CROSS JOIN LATERAL (
-			SELECT metering.expected_of_window(present, x) AS expected, metering.expected_of_window(earlier, x) AS earlier,
-				metering.expected_of_window(asked, x) AS asked) AS e
+			SELECT metering.expected_of_window(present, x, o.step) AS expected, metering.expected_of_window(earlier, x, o.step) AS earlier,
+				metering.expected_of_window(asked, x, o.step) AS asked
+			FROM metering.interval_at(NEW.meter_id, x.window_start, x.reading_interval) AS o (step)) AS e
 		WHERE x.window_end > since AND (e.expected <> e.earlier OR e.expected <> e.asked)
 	LOOP
 		CONTINUE WHEN w.bill_key_id IS NOT NULL AND EXISTS (

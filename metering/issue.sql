@@ -23,7 +23,8 @@ BEGIN
 	RETURN QUERY
 	WITH price AS MATERIALIZED (
 		SELECT p.tariff, p.flow, p.window_start, p.standing, p.price * CASE p.flow WHEN 'export' THEN -unit ELSE unit END AS weight,
-			(EXTRACT(epoch FROM w.window_end - w.window_start) / EXTRACT(epoch FROM w.reading_interval))::int AS whole,
+			(EXTRACT(epoch FROM w.window_end - w.window_start)
+				/ EXTRACT(epoch FROM metering.shortest_interval(w.reading_interval)))::int AS whole,
 			dense_rank() OVER (ORDER BY p.tariff, p.flow) AS pair, dense_rank() OVER (ORDER BY p.tariff, p.flow, p.price) AS number
 		FROM metering.issued_price p JOIN metering.window_grid w ON w.window_start = p.window_start
 		WHERE p.run = issuing),

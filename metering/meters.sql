@@ -6,12 +6,14 @@ CREATE TABLE metering.meter (
 		CHECK (NOT isempty(active) AND (lower_inc(active) OR lower_inf(active)) AND NOT upper_inc(active)),
 	collector name,
 	account   text,
-	flow      text NOT NULL DEFAULT 'import' CHECK (flow IN ('import', 'export'))
+	flow      text NOT NULL DEFAULT 'import' CHECK (flow IN ('import', 'export')),
+	reading_interval interval CHECK (metering.is_reading_interval(reading_interval))
 );
 
 CREATE INDEX ON metering.meter (region, flow);
 CREATE INDEX ON metering.meter (collector);
 CREATE INDEX ON metering.meter (tariff, flow);
+CREATE INDEX ON metering.meter (reading_interval) WHERE reading_interval IS NOT NULL;
 
 COMMENT ON TABLE metering.meter IS 'the meters whose readings are accepted';
 COMMENT ON COLUMN metering.meter.region IS 'region whose hourly totals contain the meter; a change takes effect with the next hour';
@@ -19,6 +21,7 @@ COMMENT ON COLUMN metering.meter.tariff IS 'tariff that it is billed by; a chang
 COMMENT ON COLUMN metering.meter.active IS 'range of time in which readings are expected; if it has a begin, readings of bill windows that are sealed already are asked for';
 COMMENT ON COLUMN metering.meter.collector IS 'the only role that may send its readings and see its gaps; NULL: every collector';
 COMMENT ON COLUMN metering.meter.account IS 'account that is billed; NULL: an account with the name of the meter; a change takes effect with the next bill window';
+COMMENT ON COLUMN metering.meter.reading_interval IS 'time between two of its readings; NULL: that of the settings; a change takes effect with the next bill window';
 COMMENT ON COLUMN metering.meter.flow IS 'import (energy consumed) or export (energy fed in); a home with both has two meters, in separate regions';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.meter', '');
@@ -46,6 +49,53 @@ CREATE TABLE metering.contract_history (
 COMMENT ON TABLE metering.contract_history IS 'earlier values of tariff, account and flow of a meter, and the last ones of a deleted meter; each row held until its time';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.contract_history', '');
+
+CREATE TABLE metering.interval_history (
+	meter_id         text NOT NULL,
+	until            timestamptz NOT NULL,
+	reading_interval interval,
+	PRIMARY KEY (meter_id, until)
+);
+
+COMMENT ON TABLE metering.interval_history IS 'earlier values of the reading interval of a meter; each row held until its time';
+
+SELECT pg_catalog.pg_extension_config_dump('metering.interval_history', '');
+
+CREATE FUNCTION metering.own_intervals(t timestamptz) RETURNS TABLE (meter_id text, reading_interval interval)
+	LANGUAGE sql STABLE ROWS 100 SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT m.meter_id, m.reading_interval FROM metering.meter m
+		WHERE m.reading_interval IS NOT NULL
+			AND NOT EXISTS (SELECT FROM metering.interval_history h WHERE h.meter_id = m.meter_id AND h.until > t)
+		UNION ALL
+		SELECT x.meter_id, x.reading_interval
+		FROM (SELECT DISTINCT ON (h.meter_id) h.meter_id, h.reading_interval FROM metering.interval_history h
+			WHERE h.until > t ORDER BY h.meter_id, h.until) AS x
+		WHERE x.reading_interval IS NOT NULL
+	$$;
+
+COMMENT ON FUNCTION metering.own_intervals(timestamptz) IS 'the meters that had a reading interval of their own at a time';
+
+CREATE FUNCTION metering.interval_at(meter_id text, t timestamptz, general interval) RETURNS interval
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT COALESCE(CASE WHEN EXISTS (SELECT FROM metering.interval_history h WHERE h.meter_id = $1 AND h.until > t)
+			THEN (SELECT h.reading_interval FROM metering.interval_history h
+				WHERE h.meter_id = $1 AND h.until > t ORDER BY h.until LIMIT 1)
+			ELSE (SELECT m.reading_interval FROM metering.meter m WHERE m.meter_id = $1) END, general)
+	$$;
+
+COMMENT ON FUNCTION metering.interval_at(text, timestamptz, interval) IS 'reading interval of a meter at a time; general is that of its bill window';
+
+-- A meter that lacks no reading of a window has at most this many.
+CREATE FUNCTION metering.shortest_interval(general interval) RETURNS interval
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT least(general, (SELECT min(m.reading_interval) FROM metering.meter m WHERE m.reading_interval IS NOT NULL),
+			(SELECT min(h.reading_interval) FROM metering.interval_history h))
+	$$;
+
+COMMENT ON FUNCTION metering.shortest_interval(interval) IS 'the shortest reading interval of any meter; general is that of a bill window';
 
 -- Sessions that send readings remember meters.  Those that have changed since are listed
 -- here, in the order of commits: writers take turns.
@@ -115,11 +165,16 @@ BEGIN
 		VALUES (OLD.meter_id, metering.utc_hour(clock_timestamp()) + interval '1 hour', OLD.region)
 		ON CONFLICT DO NOTHING;
 	END IF;
+	IF NEW.reading_interval IS DISTINCT FROM OLD.reading_interval THEN
+		INSERT INTO metering.interval_history
+		SELECT OLD.meter_id, w.window_end, OLD.reading_interval FROM metering.window_of(clock_timestamp()) w
+		ON CONFLICT DO NOTHING;
+	END IF;
 	RETURN NEW;
 END
 $$;
 
-COMMENT ON FUNCTION metering.change_meter() IS 'keeps the earlier region until the hour ends, and the earlier tariff and account until the bill window ends';
+COMMENT ON FUNCTION metering.change_meter() IS 'keeps the earlier region until the hour ends, and the earlier tariff, account and reading interval until the bill window ends';
 
 CREATE TRIGGER change_meter BEFORE UPDATE OR DELETE ON metering.meter
 	FOR EACH ROW EXECUTE FUNCTION metering.change_meter();

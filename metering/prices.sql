@@ -25,7 +25,8 @@ COMMENT ON FUNCTION metering.price(text, text, timestamp) IS 'price of a tariff 
 
 CREATE VIEW metering.window_price AS
 	SELECT t.tariff, f.flow, w.window_start, w.slot, w.key_id,
-		(EXTRACT(epoch FROM w.window_end - w.window_start) / EXTRACT(epoch FROM w.reading_interval))::int AS whole, date_trunc('month', l.starts)::date AS period, p.price, p.standing, t.rounding,
+		(EXTRACT(epoch FROM w.window_end - w.window_start)
+			/ EXTRACT(epoch FROM metering.shortest_interval(w.reading_interval)))::int AS whole, date_trunc('month', l.starts)::date AS period, p.price, p.standing, t.rounding,
 		w.window_end, w.bill_key_id
 	FROM metering.sealed_window w
 	CROSS JOIN metering.tariff t
@@ -40,7 +41,7 @@ CREATE VIEW metering.window_price AS
 COMMENT ON VIEW metering.window_price IS 'price of a kWh in each sealed bill window: the price at the start of the window, in the local time of the tariff';
 COMMENT ON COLUMN metering.window_price.slot IS 'partition of metering.bill_window that holds its totals';
 COMMENT ON COLUMN metering.window_price.key_id IS 'key of the readings of the window';
-COMMENT ON COLUMN metering.window_price.whole IS 'readings of a meter that lacks none';
+COMMENT ON COLUMN metering.window_price.whole IS 'the most readings of a meter that lacks none';
 COMMENT ON COLUMN metering.window_price.flow IS 'import or export';
 COMMENT ON COLUMN metering.window_price.period IS 'first day of the month, in the tariff''s time zone';
 COMMENT ON COLUMN metering.window_price.price IS 'price of one kWh; NULL if no rate holds';

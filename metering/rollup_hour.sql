@@ -86,8 +86,9 @@ CREATE FUNCTION metering.meter_places(part text) RETURNS text
 	AS $$
 		SELECT format($query$
 			SELECT m.meter_id, COALESCE(x.region, m.region) AS region, metering.count_minutes(metering.expected_minutes(
-				m.active, $1, $1 + interval '1 hour', metering.minutes(w.reading_interval))) AS expected
+				m.active, $1, $1 + interval '1 hour', metering.minutes(COALESCE(o.reading_interval, w.reading_interval)))) AS expected
 			FROM metering.window_of($1) AS w CROSS JOIN metering.meter m
+			LEFT JOIN metering.own_intervals($1) AS o ON o.meter_id = m.meter_id
 			LEFT JOIN (
 				SELECT h.meter_id, (array_agg(h.region ORDER BY h.until))[1] AS region FROM metering.region_history h
 				WHERE h.until > $1 GROUP BY h.meter_id) AS x ON x.meter_id = m.meter_id

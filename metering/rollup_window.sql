@@ -32,7 +32,8 @@ BEGIN
 		SELECT DISTINCT p.meter_id, h.window_start, h.window_end, h.reading_interval, h.slot
 		FROM metering.partial p JOIN metering.partial_hours() AS h ON h.hour = p.hour WHERE p.hour < starts) AS c
 	WHERE (i.meter_id, i.window_start) = (c.meter_id, c.window_start)
-		AND i.received = metering.expected_minutes('(,)', c.window_start, c.window_end, metering.minutes(c.reading_interval))
+		AND i.received = metering.expected_minutes('(,)', c.window_start, c.window_end,
+			metering.minutes(metering.interval_at(c.meter_id, c.window_start, c.reading_interval)))
 		AND EXISTS (SELECT FROM metering.bill_window b
 			WHERE (b.slot, b.window_start, b.meter_id) = (c.slot, c.window_start, c.meter_id));
 END
@@ -45,8 +46,9 @@ CREATE FUNCTION metering.record_incomplete(starts timestamptz, ends timestamptz,
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET work_mem = '256MB'
 	AS $$
 DECLARE
-	whole bigint[] := metering.expected_minutes('(,)', starts, ends, metering.minutes(reading_interval));
+	complete bigint[] := metering.expected_minutes('(,)', starts, ends, metering.minutes(reading_interval));
 BEGIN
+	-- a meter with an interval of its own has a row if it is not complete by that
 	INSERT INTO metering.incomplete (meter_id, window_start, expected, received)
 	SELECT COALESCE(m.meter_id, t.meter_id), starts, metering.union_minutes(COALESCE(m.expected, '{}'), COALESCE(t.received, '{}')),
 		COALESCE(t.received, '{}')
@@ -58,9 +60,12 @@ BEGIN
 			WHERE (k.meter_id, k.key_id, k.hour) = (p.meter_id, p.key_id, p.hour) AND NOT k.destroyed)
 		GROUP BY p.meter_id) AS t
 	FULL JOIN (
-		SELECT x.meter_id, metering.expected_minutes(x.active, starts, ends, metering.minutes($3)) AS expected
-		FROM metering.meter x WHERE x.active && tstzrange(starts, ends)) AS m ON m.meter_id = t.meter_id
-	WHERE t.received IS DISTINCT FROM whole;
+		SELECT x.meter_id, metering.expected_minutes(x.active, starts, ends, metering.minutes(COALESCE(o.reading_interval, $3))) AS expected,
+			CASE WHEN o.reading_interval IS NOT NULL
+				THEN metering.expected_minutes('(,)', starts, ends, metering.minutes(o.reading_interval)) END AS whole
+		FROM metering.meter x LEFT JOIN metering.own_intervals(starts) AS o ON o.meter_id = x.meter_id
+		WHERE x.active && tstzrange(starts, ends)) AS m ON m.meter_id = t.meter_id
+	WHERE t.received IS DISTINCT FROM COALESCE(m.whole, complete);
 END
 $$;
 
@@ -72,38 +77,52 @@ CREATE FUNCTION metering.add_active_meters(starts timestamptz) RETURNS void
 	AS $$
 		INSERT INTO metering.bill_window (slot, window_start, meter_id, key_id, expected)
 		SELECT w.slot, w.window_start, m.meter_id, w.key_id, metering.count_minutes(
-			metering.expected_minutes(m.active, w.window_start, w.window_end, metering.minutes(w.reading_interval)))
+			metering.expected_minutes(m.active, w.window_start, w.window_end,
+				metering.minutes(COALESCE(o.reading_interval, w.reading_interval))))
 		FROM metering.window_grid w JOIN metering.meter m ON m.active && tstzrange(w.window_start, w.window_end)
+		LEFT JOIN metering.own_intervals(starts) AS o ON o.meter_id = m.meter_id
 		WHERE w.window_start = starts
 		ON CONFLICT DO NOTHING
 	$$;
 
 COMMENT ON FUNCTION metering.add_active_meters(timestamptz) IS 'writes a row without a total for each meter that sent too little in a bill window';
 
+CREATE FUNCTION metering.needed_readings(length interval, reading_interval interval, min_share numeric) RETURNS int
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT CASE WHEN x.whole = 1 THEN 1 ELSE greatest(2, ceil(x.whole * min_share))::int END
+		FROM (SELECT (EXTRACT(epoch FROM length) / EXTRACT(epoch FROM reading_interval))::int AS whole) AS x
+	$$;
+
+COMMENT ON FUNCTION metering.needed_readings(interval, interval, numeric) IS 'how many readings make a total of a meter and bill window of some length';
+
 -- Puts aside the partial totals of meters and keys with too few readings.  They wait for
 -- the next window, but not longer than backup_interval if it can bring none to join them:
 -- the meter has ended, or the key is not in use any more; and not longer than retention.
 -- The last window before a second key comes into use leaves nothing that waits.
-CREATE FUNCTION metering.keep_partials(window_key text, ends timestamptz, needed int, last_window boolean) RETURNS void
+CREATE FUNCTION metering.keep_partials(w metering.window_grid, last_window boolean) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET work_mem = '256MB'
 	AS $$
 BEGIN
 	INSERT INTO metering.partial_kept
-	SELECT p.*, p.hour < ends - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision)
-		OR (p.hour < ends - make_interval(secs => EXTRACT(epoch FROM s.backup_interval)::double precision)
-			AND (p.key_id NOT IN (window_key, s.key_id) OR last_window OR NOT EXISTS (
-				SELECT FROM metering.meter m WHERE m.meter_id = p.meter_id AND m.active && tstzrange(ends, NULL))))
+	SELECT p.*, p.hour < w.window_end - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision)
+		OR (p.hour < w.window_end - make_interval(secs => EXTRACT(epoch FROM s.backup_interval)::double precision)
+			AND (p.key_id NOT IN (w.key_id, s.key_id) OR last_window OR NOT EXISTS (
+				SELECT FROM metering.meter m WHERE m.meter_id = p.meter_id AND m.active && tstzrange(w.window_end, NULL))))
 	FROM metering.setting s CROSS JOIN metering.partial p
 	JOIN (
-		SELECT x.meter_id, x.key_id FROM metering.partial x GROUP BY x.meter_id, x.key_id
-		HAVING sum(x.readings) < needed) AS few ON (few.meter_id, few.key_id) = (p.meter_id, p.key_id);
+		SELECT x.meter_id, x.key_id
+		FROM metering.partial x LEFT JOIN metering.own_intervals(w.window_start) AS o ON o.meter_id = x.meter_id
+		GROUP BY x.meter_id, x.key_id, o.reading_interval
+		HAVING sum(x.readings) < metering.needed_readings(w.window_end - w.window_start, COALESCE(o.reading_interval, w.reading_interval),
+			(SELECT s.min_share FROM metering.setting s))) AS few ON (few.meter_id, few.key_id) = (p.meter_id, p.key_id);
 
 	INSERT INTO metering.uncounted (meter_id, hour, key_id, readings)
 	SELECT k.meter_id, k.hour, k.key_id, k.readings FROM metering.partial_kept k WHERE k.destroyed;
 END
 $$;
 
-COMMENT ON FUNCTION metering.keep_partials(text, timestamptz, int, boolean) IS 'puts aside partial totals that are too few readings for a total';
+COMMENT ON FUNCTION metering.keep_partials(metering.window_grid, boolean) IS 'puts aside partial totals that are too few readings for a total';
 
 -- The last window of one key stays open for late readings, because no later one can
 -- take them.
@@ -124,8 +143,7 @@ CREATE FUNCTION metering.seal_window(starts timestamptz) RETURNS boolean
 	AS $$
 DECLARE
 	began  timestamptz := clock_timestamp();
-	w      record;
-	whole  int;			-- readings of one meter if none is missing
+	w      metering.window_grid;
 	slices int;
 	added  record;
 	meters bigint := 0;
@@ -157,9 +175,7 @@ BEGIN
 		RAISE NOTICE 'bill window % is being read: it will be sealed by the next roll-up', starts;
 		RETURN false;
 	END IF;
-	whole := EXTRACT(epoch FROM w.window_end - starts) / EXTRACT(epoch FROM w.reading_interval);
-	PERFORM metering.keep_partials(w.key_id, w.window_end, CASE WHEN whole = 1 THEN 1
-		ELSE greatest(2, ceil(whole * (SELECT s.min_share FROM metering.setting s)))::int END, metering.two_keys_follow(w.window_end));
+	PERFORM metering.keep_partials(w, metering.two_keys_follow(w.window_end));
 
 	slices := metering.slices((SELECT count(*) FROM metering.meter), 'metering.partial');
 	FOR part IN 0 .. slices - 1 LOOP
@@ -169,7 +185,7 @@ BEGIN
 				INSERT INTO metering.bill_window AS b (slot, window_start, meter_id, key_id, total, readings, carried, expected)
 				SELECT $5, $1, t.meter_id, t.key_id, @paillier@.paillier_rerandomize(t.total), t.readings, t.carried,
 					CASE WHEN t.key_id = $2 THEN metering.count_minutes(
-						metering.expected_minutes(COALESCE(m.active, 'empty'), $1, $3, metering.minutes($4))) ELSE 0 END
+						metering.expected_minutes(COALESCE(m.active, 'empty'), $1, $3, metering.minutes(COALESCE(o.reading_interval, $4)))) ELSE 0 END
 				FROM (
 					SELECT p.meter_id, p.key_id, @paillier@.sum(p.total) AS total, sum(p.readings) AS readings,
 						COALESCE(sum(p.readings) FILTER (WHERE p.hour < $1), 0) AS carried
@@ -178,6 +194,7 @@ BEGIN
 						SELECT FROM metering.partial_kept k WHERE k.meter_id = p.meter_id AND k.key_id = p.key_id)
 					GROUP BY p.meter_id, p.key_id) AS t
 				LEFT JOIN metering.meter m ON m.meter_id = t.meter_id
+				LEFT JOIN metering.own_intervals($1) AS o ON o.meter_id = t.meter_id
 				RETURNING b.readings, b.carried
 			)
 			SELECT count(*) AS meters, COALESCE(sum(a.readings), 0) AS readings, COALESCE(sum(a.carried), 0) AS carried FROM added a

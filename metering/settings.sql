@@ -6,7 +6,7 @@ CREATE TABLE metering.setting (
 	key_id           text,
 	bill_key_id      text,
 	reading_interval interval NOT NULL DEFAULT '5 min'
-		CHECK (reading_interval IN ('1 min', '5 min', '10 min', '15 min', '30 min', '1 hour')),
+		CHECK (metering.is_reading_interval(reading_interval)),
 	bill_window      interval NOT NULL DEFAULT '2 hours'
 		CHECK (bill_window IN ('1 hour', '2 hours', '4 hours', '6 hours', '12 hours', '24 hours')),
 	zone             text NOT NULL DEFAULT 'UTC',

@@ -56,7 +56,12 @@ typedef struct MeteringMeter
 {
 	TimestampTz from;			/* active from … */
 	TimestampTz until;			/* … up to, exclusive */
+	TimestampTz interval_since; /* since when it has its present interval */
+	int32		minutes;		/* between readings; 0: those of the settings */
 } MeteringMeter;
+
+/* Microseconds between readings of a meter at a time; 0 if the settings say it. */
+extern int64 paillier_metering_interval(Oid function, text *id, const MeteringMeter *meter, TimestampTz read_at);
 
 /* Take an active range, a tstzrange, apart; false if it is empty. */
 extern bool paillier_metering_active(Datum active, MeteringMeter *meter);

@@ -39,20 +39,20 @@ static const char *const channel_name[] = {"reading", "register"};
 
 /* A reading is complete when its interval has ended, a register as soon as it is read. */
 static void
-check_time(const MeteringRules *rules, const MeteringPeriod *period, Channel channel, TimestampTz read_at)
+check_time(const MeteringRules *rules, int64 interval, Channel channel, TimestampTz read_at)
 {
 	TimestampTz now = GetCurrentStatementStartTimestamp();
 
 	/* hours are whole multiples of every interval, so the grid is that of the hour */
-	if ((read_at - paillier_utc_hour(read_at)) % period->interval != 0)
+	if ((read_at - paillier_utc_hour(read_at)) % interval != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("%s at %s is not on the grid of the reading interval", channel_name[channel],
 						timestamptz_to_str(read_at)),
 				 errdetail("The grid is one of UTC hours: an interval of %d minutes begins at each full hour of UTC.",
-						   (int) (period->interval / USECS_PER_MINUTE)),
+						   (int) (interval / USECS_PER_MINUTE)),
 				 errhint("A reading is dated by the start of its interval.")));
-	if (read_at + (channel == READING ? period->interval : 0) > now + rules->tolerance)
+	if (read_at + (channel == READING ? interval : 0) > now + rules->tolerance)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("%s at %s lies in the future", channel_name[channel], timestamptz_to_str(read_at)),
@@ -74,17 +74,15 @@ check_time(const MeteringRules *rules, const MeteringPeriod *period, Channel cha
  * does not belong to: the answer is the same.
  */
 static void
-check_meter(Oid function, text *id, Channel channel, TimestampTz read_at)
+check_meter(bool found, const MeteringMeter *meter, text *id, Channel channel, TimestampTz read_at)
 {
-	MeteringMeter meter;
-
-	if (!paillier_metering_find_meter(function, id, &meter))
+	if (!found)
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 				 errmsg("meter \"%s\" is not registered", text_to_cstring(id)),
 				 errdetail("There is no such meter for this collector."),
 				 errhint("Add it to metering.meter first.")));
-	if (read_at < meter.from || read_at >= meter.until + (channel == REGISTER && meter.until != DT_NOEND))
+	if (read_at < meter->from || read_at >= meter->until + (channel == REGISTER && meter->until != DT_NOEND))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("%s at %s lies outside the active range of its meter", channel_name[channel],
@@ -233,15 +231,25 @@ check_entry(FunctionCallInfo fcinfo, Channel channel)
 	TimestampTz read_at = PG_GETARG_TIMESTAMPTZ(1);
 	PaillierCiphertext *energy = PG_GETARG_CIPHERTEXT(2);
 	Oid			function = fcinfo->flinfo->fn_oid;
+	text	   *meter_id = PG_GETARG_TEXT_PP(0);
 	const MeteringRules *rules;
+	MeteringMeter meter;
+	bool		found;
+	int64		interval = 0;
 
 	note_transaction();
+	(void) paillier_metering_rules(function);	/* hears of changes, also of meters */
+	found = paillier_metering_find_meter(function, meter_id, &meter);
+	if (found)
+		interval = paillier_metering_interval(function, meter_id, &meter, read_at);
 	rules = paillier_metering_rules(function);
-	check_time(rules, period_at(rules, read_at), channel, read_at);
+	if (interval == 0)
+		interval = period_at(rules, read_at)->interval;
+	check_time(rules, interval, channel, read_at);
 	check_key(rules, channel, read_at, &energy->header);
 	check_header(rules, channel, &energy->header);
 	check_ciphertext(function, energy);
-	check_meter(function, PG_GETARG_TEXT_PP(0), channel, read_at);
+	check_meter(found, &meter, meter_id, channel, read_at);
 }
 
 PG_FUNCTION_INFO_V1(paillier_metering_accept);

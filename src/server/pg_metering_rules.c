@@ -59,7 +59,7 @@ typedef struct CachedMeter
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* Meters that are remembered; beyond it the cache starts afresh.  About 70 bytes each. */
+/* Meters that are remembered; beyond it the cache starts afresh.  About 85 bytes each. */
 #define MAX_METERS 2000000
 
 static MemoryContext rules_context = NULL;
@@ -281,11 +281,12 @@ column_interval(PaillierTableScan *scan, const char *column)
 {
 	bool		isnull;
 	Datum		value = paillier_table_column(scan, column, INTERVALOID, &isnull);
-	const Interval *interval = DatumGetIntervalP(value);
+	const Interval *interval;
 	int64		quarter_days;
 
 	if (isnull)
 		return 0;
+	interval = DatumGetIntervalP(value);
 	quarter_days = (int64) (4 * DAYS_PER_YEAR) * (interval->month / MONTHS_PER_YEAR) +
 		(int64) (4 * DAYS_PER_MONTH) * (interval->month % MONTHS_PER_YEAR) + (int64) 4 * interval->day;
 	return quarter_days * (USECS_PER_DAY / 4) + interval->time;
@@ -416,6 +417,52 @@ read_active(MeteringMeter *meter, PaillierTableScan *scan)
 		paillier_metering_active(value, meter);
 }
 
+/* An interval in minutes; 0 for NULL. */
+static int32
+column_minutes(PaillierTableScan *scan, const char *column)
+{
+	return (int32) (column_interval(scan, column) / USECS_PER_MINUTE);
+}
+
+/* Read since when a meter has its present interval. */
+static void
+read_interval_since(MeteringMeter *meter, Oid schema, const char *id)
+{
+	PaillierTableScan scan;
+
+	meter->interval_since = DT_NOBEGIN;
+	paillier_table_begin(&scan, schema, "interval_history", cstring_to_text(id));
+	while (paillier_table_next(&scan))
+		meter->interval_since = Max(meter->interval_since, column_time(&scan, "until", DT_NOBEGIN));
+	paillier_table_end(&scan);
+}
+
+int64
+paillier_metering_interval(Oid function, text *id, const MeteringMeter *meter, TimestampTz read_at)
+{
+	int32		minutes = meter->minutes;
+	TimestampTz holds_until = DT_NOEND;
+	PaillierTableScan scan;
+
+	if (read_at < meter->interval_since)
+	{
+		/* rare: an earlier interval, which nobody remembers */
+		paillier_table_begin(&scan, get_func_namespace(function), "interval_history", id);
+		while (paillier_table_next(&scan))
+		{
+			TimestampTz until = column_time(&scan, "until", DT_NOBEGIN);
+
+			if (read_at < until && until < holds_until)
+			{
+				holds_until = until;
+				minutes = column_minutes(&scan, "reading_interval");
+			}
+		}
+		paillier_table_end(&scan);
+	}
+	return minutes * USECS_PER_MINUTE;
+}
+
 static Collector *
 find_collector(Name name)
 {
@@ -497,8 +544,11 @@ load_meter(Oid function, const char *id)
 			if (restricted)
 				namestrcpy(&name, NameStr(*DatumGetName(collector)));
 			read_active(&meter, &scan);
+			meter.minutes = column_minutes(&scan, "reading_interval");
 		}
 		paillier_table_end(&scan);
+		if (found)
+			read_interval_since(&meter, get_func_namespace(function), id);
 		if (before != changes)
 			continue;
 		if (!found)

@@ -25,7 +25,7 @@ SELECT c.* FROM pg_class c JOIN member ON classid = 'pg_class'::regclass AND obj
 SELECT bag_eq($$ SELECT relname::text, relkind::text,
 	relpersistence::text FROM member_relation WHERE relkind <> 'v' AND relname !~ '^(reading|bill_window|register_read)_[0-9]' $$,
 	$$ VALUES ('setting', 'r', 'p'), ('setting_history', 'r', 'p'), ('tariff', 'r', 'p'), ('rate', 'r', 'p'),
-		('meter', 'r', 'p'), ('region_history', 'r', 'p'), ('contract_history', 'r', 'p'),
+		('meter', 'r', 'p'), ('region_history', 'r', 'p'), ('interval_history', 'r', 'p'), ('contract_history', 'r', 'p'),
 		('reading', 'p', 'p'), ('reading_kept', 'r', 'u'), ('partial', 'r', 'u'), ('partial_kept', 'r', 'u'),
 			('staging_since', 'r', 'u'), ('region_slice', 'r', 'u'), ('late_hour', 'r', 'u'),
 		('region_hour', 'r', 'p'), ('voided_region_hour', 'r', 'p'), ('window_grid', 'r', 'p'),
@@ -142,8 +142,8 @@ SELECT is((SELECT bool_or(prosecdef OR proconfig IS NOT NULL) FROM member_functi
 	WHERE proname IN ('rollup', 'forget')), false, 'which have neither and so may commit');
 SELECT is((SELECT array_agg(proname::text ORDER BY proname) FROM member_function WHERE provolatile = 'i'),
 	ARRAY['bits', 'calendar_regression', 'count_minutes', 'differ', 'differ', 'differ', 'digest', 'expected_minutes',
-		'expects_register', 'holt_winters', 'hour_minutes', 'meter_places', 'minute_bit', 'minutes', 'missing_minutes',
-		'month_slot', 'month_slots', 'moving_average', 'share', 'slice', 'slot', 'slots', 'union_minutes', 'union_minutes',
+		'expects_register', 'holt_winters', 'hour_minutes', 'is_reading_interval', 'meter_places', 'minute_bit', 'minutes', 'missing_minutes',
+		'month_slot', 'month_slots', 'moving_average', 'needed_readings', 'share', 'slice', 'slot', 'slots', 'union_minutes', 'union_minutes',
 		'utc_hour'], 'what depends on nothing but its arguments');
 
 -- ---- privileges ----
@@ -207,9 +207,9 @@ SELECT is((SELECT rights FROM granted WHERE role = 'surface_analyst'),
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_biller'),
 	'SELECT account_bill, SELECT bill, SELECT bill_window, SELECT contract, SELECT incomplete, EXECUTE invoice, '
 	'SELECT issue_run, SELECT issued_bill, EXECUTE issued_invoice, SELECT issued_price, SELECT issued_stretch, '
-	'EXECUTE known_charge, SELECT meter, EXECUTE price, EXECUTE price_curve, SELECT rate, SELECT reconciliation, '
+	'EXECUTE interval_at, SELECT interval_history, EXECUTE known_charge, SELECT meter, EXECUTE price, EXECUTE price_curve, SELECT rate, SELECT reconciliation, '
 	'EXECUTE register_amount, SELECT register_bill, SELECT register_check, EXECUTE register_stretch, USAGE schema, '
-	'SELECT sealed_window, SELECT tariff, SELECT unbilled, SELECT unissued_contract, SELECT window_price', 'a biller');
+	'SELECT sealed_window, EXECUTE shortest_interval, SELECT tariff, SELECT unbilled, SELECT unissued_contract, SELECT window_price', 'a biller');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_operator'),
 	'SELECT acknowledged, EXECUTE assign_tariff, EXECUTE confirm_issued, SELECT contract, EXECUTE forget, '
 	'EXECUTE forget_rows, EXECUTE forget_slot, SELECT gap, SELECT health, SELECT incomplete, EXECUTE issue_bills, '
