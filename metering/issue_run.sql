@@ -133,10 +133,16 @@ CREATE FUNCTION metering.confirm_issued(period date) RETURNS bigint
 	AS $$
 DECLARE
 	number bigint;
+	again  timestamptz;
 BEGIN
 	LOCK TABLE metering.issue_turn IN EXCLUSIVE MODE;
 	PERFORM metering.check_issuing(true);
 	IF $1 IS NOT NULL THEN
+		SELECT l.since INTO again FROM metering.lost l WHERE l.reason = 'other place' ORDER BY l.lost_id DESC LIMIT 1;
+		IF again < (metering.check_due(date_trunc('month', $1)::date)).ends_last THEN
+			RAISE WARNING 'readings from % on are sent again: those that were issued elsewhere would be billed twice', again
+				USING HINT = 'Have only readings sent again that are newer than the month.';
+		END IF;
 		number := metering.issue(date_trunc('month', $1)::date, true);
 	END IF;
 	IF number IS NULL THEN
