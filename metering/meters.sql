@@ -7,7 +7,8 @@ CREATE TABLE metering.meter (
 	collector name,
 	account   text,
 	flow      text NOT NULL DEFAULT 'import' CHECK (flow IN ('import', 'export')),
-	reading_interval interval CHECK (metering.is_reading_interval(reading_interval))
+	reading_interval interval CHECK (reading_interval IN ('1 min', '2 min', '3 min', '4 min', '5 min', '6 min', '10 min', '12 min',
+			'15 min', '20 min', '30 min', '1 hour'))
 );
 
 CREATE INDEX ON metering.meter (region, flow);

@@ -1,3 +1,6 @@
+-- Hours are whole multiples of every reading interval, so all meters send by one grid of
+-- hours.
+--
 -- The row that the install script makes has only_row = false, until it is changed.  A
 -- dump holds a row with true.  So a dump can be restored even where triggers are
 -- disabled: see metering.drop_initial_rows().
@@ -6,7 +9,8 @@ CREATE TABLE metering.setting (
 	key_id           text,
 	bill_key_id      text,
 	reading_interval interval NOT NULL DEFAULT '5 min'
-		CHECK (metering.is_reading_interval(reading_interval)),
+		CHECK (reading_interval IN ('1 min', '2 min', '3 min', '4 min', '5 min', '6 min', '10 min', '12 min',
+			'15 min', '20 min', '30 min', '1 hour')),
 	bill_window      interval NOT NULL DEFAULT '2 hours'
 		CHECK (bill_window IN ('1 hour', '2 hours', '4 hours', '6 hours', '12 hours', '24 hours')),
 	zone             text NOT NULL DEFAULT 'UTC',

@@ -75,13 +75,6 @@ CREATE FUNCTION metering.minutes(length interval) RETURNS int
 
 COMMENT ON FUNCTION metering.minutes(interval) IS 'an interval in minutes';
 
--- Hours are whole multiples of every interval, so all meters send by one grid of hours.
-CREATE FUNCTION metering.is_reading_interval(length interval) RETURNS boolean
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT length = ANY (ARRAY['1 min', '2 min', '3 min', '4 min', '5 min', '6 min', '10 min', '12 min', '15 min', '20 min', '30 min', '1 hour']::interval[]) $$;
-
-COMMENT ON FUNCTION metering.is_reading_interval(interval) IS 'true for 1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30 and 60 minutes';
-
 -- Hours with the same label, under the same settings, form a bill window.  The label
 -- is a local time in the zone of the settings.  A window over a change of daylight
 -- saving time has one hour more or less.
