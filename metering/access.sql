@@ -68,7 +68,7 @@ BEGIN
 			'EXECUTE ON FUNCTION metering.register_amount(text, text, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz[], numeric[], @paillier@.paillier_ciphertext, @paillier@.paillier_ciphertext)',
 			'EXECUTE ON FUNCTION metering.register_stretch(text, text, timestamptz, timestamptz, timestamptz)',
 			'EXECUTE ON FUNCTION metering.price_curve(text, text, timestamptz, timestamptz)',
-			'EXECUTE ON FUNCTION metering.invoice(@paillier@.paillier_private_key, date)',
+			'EXECUTE ON FUNCTION metering.draft_bills(date)', 'EXECUTE ON FUNCTION metering.invoice(@paillier@.paillier_private_key, date)',
 			'EXECUTE ON FUNCTION metering.price(text, text, timestamp)',
 			'EXECUTE ON FUNCTION metering.known_charge(numeric, text)',
 			'SELECT ON metering.bill_window', 'SELECT ON metering.incomplete', 'SELECT ON metering.sealed_window', 'SELECT ON metering.meter',
