@@ -128,6 +128,7 @@ def queries(p):
         'acknowledged, a collector of one meter': 'SELECT * FROM metering.acknowledged',
         'bill, one meter and month': f"SELECT * FROM metering.bill WHERE meter_id = 'm7' AND period = {month}",
         'account_bill, all, one month': f'SELECT count(amount) FROM metering.account_bill WHERE period = {month}',
+        'draft_bills, all, one month': f'SELECT count(amount) FROM metering.draft_bills({month})',
         'the plain sum of that month': 'SELECT count(t) FROM (SELECT meter_id, sum(total) AS t FROM '
             'metering.bill_window'
                                        f' WHERE window_start >= {month} GROUP BY meter_id) x',

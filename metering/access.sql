@@ -70,7 +70,7 @@ BEGIN
 			'SELECT ON metering.interval_history', 'EXECUTE ON FUNCTION metering.shortest_interval(interval)',
 			'EXECUTE ON FUNCTION metering.interval_at(text, timestamptz, interval)',
 			'EXECUTE ON FUNCTION metering.price_curve(text, text, timestamptz, timestamptz)',
-			'EXECUTE ON FUNCTION metering.invoice(@paillier@.paillier_private_key, date)',
+			'EXECUTE ON FUNCTION metering.draft_bills(date)', 'EXECUTE ON FUNCTION metering.invoice(@paillier@.paillier_private_key, date)',
 			'EXECUTE ON FUNCTION metering.price(text, text, timestamp)',
 			'EXECUTE ON FUNCTION metering.known_charge(numeric, text)',
 			'SELECT ON metering.bill_window', 'SELECT ON metering.incomplete', 'SELECT ON metering.sealed_window', 'SELECT ON metering.meter',

@@ -6,35 +6,39 @@ CREATE FUNCTION metering.known_charge(charge numeric, key_id text) RETURNS @pail
 
 COMMENT ON FUNCTION metering.known_charge(numeric, text) IS 'encrypts a charge that is not secret, so that it can be added to encrypted amounts';
 
--- Each window of a tariff is priced once for all meters.  Windows with the same price
--- are added up before they are multiplied, because a product costs more than a sum.
+-- Each window of a tariff is priced once for all meters: a set in its list keeps the query
+-- for the prices apart, but conditions on the month reach it.  Windows with the same price
+-- are added up before they are multiplied, because a product costs more than a sum.  What
+-- windows from before the start lacked is forgotten: what they lacked when they were
+-- sealed takes its place.
 CREATE VIEW metering.window_bill AS
-	WITH price AS MATERIALIZED (SELECT * FROM metering.window_price)
 	SELECT x.meter_id, x.period, x.tariff,
 		CASE WHEN x.unpriced = 0
 			THEN COALESCE(x.cost OPERATOR(@paillier@.+) x.standing, x.cost, metering.known_charge(x.standing, x.key_id)) END AS amount,
 		x.energy, x.key_id, x.readings, x.carried, x.missing, x.account, x.flow, x.unpriced, x.days, x.standing, x.rounding,
 		x.unit_kwh
 	FROM (
-		SELECT y.meter_id, y.period, y.tariff, y.key_id, y.account, y.flow, y.rounding, y.unit_kwh,
-			@paillier@.sum(y.energy, y.price * CASE y.flow WHEN 'export' THEN -y.unit_kwh ELSE y.unit_kwh END) AS cost,
+		SELECT y.meter_id, y.period, y.tariff, y.key_id, y.account, y.flow, y.rounding, s.unit_kwh,
+			@paillier@.sum(y.energy, y.price * CASE y.flow WHEN 'export' THEN -s.unit_kwh ELSE s.unit_kwh END) AS cost,
 			@paillier@.sum(y.energy) AS energy, sum(y.readings)::bigint AS readings, sum(y.carried)::bigint AS carried,
 			sum(y.missing)::bigint AS missing, COALESCE(sum(y.windows) FILTER (WHERE y.price IS NULL), 0)::bigint AS unpriced,
 			sum(y.days)::bigint AS days, sum(y.standing) AS standing
 		FROM (
-			SELECT b.meter_id, p.period, c.tariff, b.key_id, c.account, c.flow, p.rounding, s.unit_kwh, p.price,
+			SELECT b.meter_id, p.period, c.tariff, b.key_id, c.account, c.flow, p.rounding, p.price,
 				@paillier@.sum(b.total) AS energy, count(b.total) AS windows,
-				sum(b.readings) AS readings, sum(b.carried) AS carried, sum(CASE WHEN b.key_id = p.key_id AND b.readings - b.carried < p.whole THEN COALESCE((
-					SELECT i.missing FROM metering.incomplete i
-					WHERE i.meter_id = b.meter_id AND i.window_start = b.window_start), 0) ELSE 0 END) AS missing,
+				sum(b.readings) AS readings, sum(b.carried) AS carried, sum(CASE WHEN b.key_id <> p.key_id OR b.readings - b.carried >= p.whole THEN 0
+					WHEN b.window_start < (SELECT x.starts_at FROM metering.setting x) THEN greatest(b.expected - b.readings + b.carried, 0)
+					ELSE COALESCE((SELECT i.missing FROM metering.incomplete i
+						WHERE i.meter_id = b.meter_id AND i.window_start = b.window_start), 0) END) AS missing,
 				count(p.standing) FILTER (WHERE b.expected > 0) AS days,
 				sum(p.standing) FILTER (WHERE b.expected > 0) AS standing
 			FROM metering.bill_window b
-			CROSS JOIN (SELECT * FROM metering.setting LIMIT 1) AS s
 			JOIN metering.contract c ON c.meter_id = b.meter_id AND b.window_start >= c.since AND b.window_start < c.until
-			JOIN price p ON p.slot = b.slot AND p.window_start = b.window_start AND p.tariff = c.tariff AND p.flow = c.flow
-			GROUP BY b.meter_id, p.period, c.tariff, b.key_id, c.account, c.flow, p.rounding, s.unit_kwh, p.price) AS y
-		GROUP BY y.meter_id, y.period, y.tariff, y.key_id, y.account, y.flow, y.rounding, y.unit_kwh) AS x;
+			JOIN (SELECT w.*, generate_series(1, 1) FROM metering.window_price w) AS p
+				ON p.slot = b.slot AND p.window_start = b.window_start AND p.tariff = c.tariff AND p.flow = c.flow
+			GROUP BY b.meter_id, p.period, c.tariff, b.key_id, c.account, c.flow, p.rounding, p.price) AS y
+		CROSS JOIN (SELECT * FROM metering.setting LIMIT 1) AS s
+		GROUP BY y.meter_id, y.period, y.tariff, y.key_id, y.account, y.flow, y.rounding, s.unit_kwh) AS x;
 
 COMMENT ON VIEW metering.window_bill IS 'with one key, one row for each meter, month, tariff and account: what metering.bill shows of it';
 
@@ -87,12 +91,79 @@ COMMENT ON COLUMN metering.account_bill.tariffs IS 'tariffs that were applied';
 COMMENT ON COLUMN metering.account_bill.unit_kwh IS 'kWh in one unit of energy';
 COMMENT ON COLUMN metering.account_bill.interpolated IS 'times of a change of price or contract at which a register is missing';
 
+-- One pass over the windows of a month, however many meters there are.  The planner cannot
+-- know that: it would look up the windows of each meter.
+CREATE FUNCTION metering.draft_bills(month date) RETURNS SETOF metering.account_bill
+	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+		SET jit = off SET enable_nestloop = off SET enable_sort = off SET work_mem = '256MB'
+	AS $$
+DECLARE
+	s      metering.setting;
+	opens  timestamptz;
+	closes timestamptz;
+	slots  int[];
+BEGIN
+	SELECT * INTO s FROM metering.setting;
+	SELECT min(month::timestamp AT TIME ZONE t.zone), max((month + interval '1 month') AT TIME ZONE t.zone) INTO opens, closes FROM metering.tariff t;
+	slots := ARRAY(SELECT DISTINCT w.slot FROM metering.window_grid w WHERE w.window_start >= opens AND w.window_start < closes);
+	RETURN QUERY
+	WITH price AS MATERIALIZED (
+		SELECT w.tariff, w.flow, w.window_start, w.key_id, w.whole, w.standing, w.rounding,
+			w.price * CASE w.flow WHEN 'export' THEN -s.unit_kwh ELSE s.unit_kwh END AS weight,
+			dense_rank() OVER (ORDER BY w.tariff, w.flow) AS pair, dense_rank() OVER (ORDER BY w.tariff, w.flow, w.price) AS number
+		FROM metering.window_price w WHERE w.period = month),
+	contract AS MATERIALIZED (
+		SELECT row_number() OVER () AS number, c.meter_id, c.account, c.tariff, c.flow, c.since, c.until, x.pair, x.rounding
+		FROM metering.contract c
+		JOIN (SELECT DISTINCT p.tariff, p.flow, p.pair, p.rounding FROM price p) AS x ON (x.tariff, x.flow) = (c.tariff, c.flow)
+		WHERE c.since < closes AND c.until > opens),
+	same_price AS (
+		SELECT c.number, b.key_id, p.number AS price, @paillier@.sum(b.total) AS energy, count(b.total) AS windows,
+			sum(b.readings) AS readings, sum(b.carried) AS carried,
+			sum(CASE WHEN b.key_id <> p.key_id OR b.readings - b.carried >= p.whole THEN 0
+				WHEN b.window_start < s.starts_at THEN greatest(b.expected - b.readings + b.carried, 0)
+				ELSE COALESCE((SELECT i.missing FROM metering.incomplete i
+					WHERE i.meter_id = b.meter_id AND i.window_start = b.window_start), 0) END) AS missing,
+			count(p.standing) FILTER (WHERE b.expected > 0) AS days, sum(p.standing) FILTER (WHERE b.expected > 0) AS standing
+		FROM metering.bill_window b
+		JOIN contract c ON c.meter_id = b.meter_id AND b.window_start >= c.since AND b.window_start < c.until
+		JOIN price p ON p.pair = c.pair AND p.window_start = b.window_start
+		WHERE b.slot = ANY (slots) AND b.window_start >= opens AND b.window_start < closes
+		GROUP BY 1, 2, 3),
+	bill AS (
+		SELECT c.account, c.tariff, c.flow, y.key_id, c.rounding, y.unpriced, y.readings, y.carried, y.missing, y.standing, 0::bigint AS interpolated, y.energy,
+			CASE WHEN y.unpriced = 0
+				THEN COALESCE(y.cost OPERATOR(@paillier@.+) y.standing, y.cost, metering.known_charge(y.standing, y.key_id)) END AS amount
+		FROM (
+			SELECT z.number, z.key_id, @paillier@.sum(z.energy, x.weight) AS cost, @paillier@.sum(z.energy) AS energy,
+				sum(z.readings)::bigint AS readings, sum(z.carried)::bigint AS carried, sum(z.missing)::bigint AS missing,
+				COALESCE(sum(z.windows) FILTER (WHERE x.weight IS NULL), 0)::bigint AS unpriced, sum(z.standing) AS standing
+			FROM same_price z JOIN (SELECT DISTINCT p.number, p.weight FROM price p) AS x ON x.number = z.price
+			GROUP BY z.number, z.key_id) AS y
+		JOIN contract c ON c.number = y.number
+		UNION ALL
+		SELECT r.account, r.tariff, r.flow, r.key_id, r.rounding, r.unpriced, NULL, NULL, r.missing, r.standing, r.interpolated, r.energy, r.amount
+		FROM metering.register_bill r WHERE r.period = month)
+	SELECT a.account, month, a.amount, a.imported, a.exported, a.key_id, a.rounding, a.readings, a.carried, a.missing, a.unpriced,
+		a.standing, ARRAY(SELECT DISTINCT t.tariff FROM unnest(a.tariffs) AS t (tariff) ORDER BY t.tariff), s.unit_kwh, a.interpolated
+	FROM (
+		SELECT b.account, b.key_id, CASE WHEN sum(b.unpriced) = 0 THEN @paillier@.sum(b.amount) END AS amount,
+			@paillier@.sum(b.energy) FILTER (WHERE b.flow = 'import') AS imported, @paillier@.sum(b.energy) FILTER (WHERE b.flow = 'export') AS exported,
+			max(b.rounding) AS rounding, sum(b.readings)::bigint AS readings, sum(b.carried)::bigint AS carried,
+			sum(b.missing)::bigint AS missing, sum(b.unpriced)::bigint AS unpriced, sum(b.standing) AS standing,
+			array_agg(b.tariff) AS tariffs, sum(b.interpolated)::bigint AS interpolated
+		FROM bill b GROUP BY b.account, b.key_id) AS a;
+END
+$$;
+
+COMMENT ON FUNCTION metering.draft_bills(date) IS 'metering.account_bill of all accounts for a month, given by its first day; faster than the view';
+
 -- Decrypts many amounts at once, which is faster.  Generic plans do not contain the
 -- key, so a logged plan does not show it.
 CREATE FUNCTION metering.invoice(key @paillier@.paillier_private_key, period date)
 	RETURNS TABLE (account text, amount_due numeric, imported_kwh numeric, exported_kwh numeric, standing numeric,
 		readings bigint, carried bigint, missing bigint, unpriced bigint, tariffs text[], key_id text, damaged boolean)
-	LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
+	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
 	AS $$
 		SELECT u.account, round(u.amount_due, u.rounding), u.units_in * u.unit_kwh, u.units_out * u.unit_kwh, u.standing,
 			u.readings, u.carried, u.missing, u.unpriced, u.tariffs, u.key_id,
@@ -106,7 +177,7 @@ CREATE FUNCTION metering.invoice(key @paillier@.paillier_private_key, period dat
 			FROM (
 				SELECT b AS bill, b.account, b.key_id = (SELECT @paillier@.paillier_key_id($1)) AS mine,
 					row_number() OVER (ORDER BY b.key_id, b.account) / 500 AS batch
-				FROM metering.account_bill b WHERE b.period = date_trunc('month', $2)::date) AS n
+				FROM metering.draft_bills(date_trunc('month', $2)::date) b) AS n
 			GROUP BY n.mine, n.batch) AS x
 		CROSS JOIN LATERAL ROWS FROM (unnest(x.bills), unnest(x.amounts), unnest(x.imports), unnest(x.exports))
 			AS u (account, period, amount, imported, exported, key_id, rounding, readings, carried, missing, unpriced, standing,

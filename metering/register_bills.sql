@@ -106,15 +106,9 @@ CREATE FUNCTION metering.register_amount(meter_id text, series text, opens times
 
 COMMENT ON FUNCTION metering.register_amount(text, text, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz[], numeric[], @paillier@.paillier_ciphertext, @paillier@.paillier_ciphertext) IS 'encrypted amount and energy of a part of a stretch between two registers of a series; times and prices are those of price_curve(), opening and closing replace the registers at opens and closes; interpolated: times at which a register is missing; unpriced: stretches without a price';
 
+-- As in metering.window_bill, a set in a list keeps the query for the prices apart, but
+-- conditions on the month reach it.
 CREATE VIEW metering.register_bill AS
-	WITH curve AS MATERIALIZED (
-		SELECT x.tariff, x.flow, x.period, x.rounding, x.starts, x.ends, c.*
-		FROM (
-			SELECT p.tariff, p.flow, p.period, p.rounding, min(p.window_start) AS starts, max(p.window_end) AS ends
-			FROM metering.window_price p WHERE p.bill_key_id IS NOT NULL
-			GROUP BY p.tariff, p.flow, p.period, p.rounding) AS x
-		CROSS JOIN LATERAL metering.price_curve(x.tariff, x.flow, x.starts, x.ends) AS c
-	)
 	SELECT b.meter_id, b.period, b.tariff, CASE WHEN b.unpriced = 0 THEN COALESCE(b.cost OPERATOR(@paillier@.+) b.standing, b.cost) END AS amount,
 		b.energy, b.key_id, b.missing, b.account, b.flow, b.unpriced, b.days, b.standing, b.rounding, b.unit_kwh, b.interpolated,
 		b.series, b.since, b.until
@@ -126,7 +120,13 @@ CREATE VIEW metering.register_bill AS
 		FROM metering.register_series s
 		JOIN metering.key_use k ON k.key_id = s.key_id AND k.channel = 'register'
 		JOIN metering.contract c ON c.meter_id = s.meter_id
-		JOIN curve u ON u.tariff = c.tariff AND u.flow = c.flow AND u.ends > s.since
+		JOIN (
+			SELECT x.*, e.*, generate_series(1, 1)
+			FROM (
+				SELECT p.tariff, p.flow, p.period, p.rounding, min(p.window_start) AS starts, max(p.window_end) AS ends
+				FROM metering.window_price p WHERE p.bill_key_id IS NOT NULL
+				GROUP BY p.tariff, p.flow, p.period, p.rounding) AS x
+			CROSS JOIN LATERAL metering.price_curve(x.tariff, x.flow, x.starts, x.ends) AS e) AS u ON u.tariff = c.tariff AND u.flow = c.flow AND u.ends > s.since
 		CROSS JOIN (SELECT * FROM metering.setting LIMIT 1) AS t
 		CROSS JOIN LATERAL metering.register_stretch(s.meter_id, s.series, s.since, u.starts, u.ends) AS x
 		CROSS JOIN LATERAL (SELECT greatest(x.opens, c.since) AS since, least(x.closes, c.until) AS until) AS y

@@ -296,6 +296,18 @@ SELECT is(metering.confirm_issued(NULL), 9::bigint, 'after another restore nothi
 CALL metering.issue_bills('2025-07-01');
 SELECT is(runs(), 9::bigint, 'and nothing is issued twice');
 
+-- ---- drafts of a month that is forgotten in part ----
+
+SELECT sum(missing) AS lacking FROM plain WHERE meter_id = 'j' AND starts >= ends('2025-06-01')
+	AND starts < ends('2025-07-01') \gset
+CREATE VIEW lacking AS SELECT (SELECT sum(missing) FROM metering.bill WHERE (meter_id, period) = ('j', '2025-07-01')) AS bill,
+	(SELECT sum(i.missing) FROM pipeline_key, metering.invoice(private, '2025-07-01') i
+		WHERE name = 'second' AND account = 'smith') AS invoice;
+SELECT is((SELECT lacking::text FROM lacking), format('(%s,%s)', :lacking, :lacking), 'drafts tell what is missing');
+UPDATE metering.setting SET starts_at = '2025-07-20 00:00 Europe/Berlin';
+DELETE FROM metering.incomplete WHERE window_start < '2025-07-20 00:00 Europe/Berlin';
+SELECT is((SELECT lacking::text FROM lacking), format('(%s,%s)', :lacking, :lacking), 'also of windows that are forgotten');
+
 -- ---- who may do what ----
 
 CREATE ROLE issue_biller;

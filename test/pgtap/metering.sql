@@ -205,7 +205,7 @@ SELECT is((SELECT rights FROM granted WHERE role = 'surface_analyst'),
 	'SELECT region_week, '
 	'SELECT region_week_profile, USAGE schema, SELECT voided_region_hour', 'an analyst');
 SELECT is((SELECT rights FROM granted WHERE role = 'surface_biller'),
-	'SELECT account_bill, SELECT bill, SELECT bill_window, SELECT contract, SELECT incomplete, '
+	'SELECT account_bill, SELECT bill, SELECT bill_window, SELECT contract, EXECUTE draft_bills, SELECT incomplete, '
 	'EXECUTE interval_at, SELECT interval_history, EXECUTE invoice, '
 	'SELECT issue_run, SELECT issued_bill, EXECUTE issued_invoice, SELECT issued_price, SELECT issued_stretch, '
 	'EXECUTE known_charge, SELECT meter, EXECUTE price, EXECUTE price_curve, SELECT rate, SELECT reconciliation, '

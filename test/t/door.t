@@ -441,7 +441,7 @@ may_call['operator'] = everybody | {'rollup', 'next_step', 'late_slots', 'sweep'
     'staged_bytes', 'own_roles', 'restored', 'forget', 'move_start', 'month_slots', 'forget_slot', 'forget_rows',
     'issue_bills', 'confirm_issued', 'assign_tariff'}
 may_call['monitor'] = everybody | {'staging_relations', 'staging_is_published', 'staged_bytes', 'price'}
-may_call['biller'] = everybody | {'price', 'invoice', 'known_charge', 'issued_invoice'}
+may_call['biller'] = everybody | {'price', 'invoice', 'known_charge', 'draft_bills', 'issued_invoice'}
 may_call['nobody'] = set()
 may_call['analyst'] = everybody | {'moving_average', 'calendar_regression', 'holt_winters', 'forecast',
     'decrypted_load', 'region_statistics', 'region_quantiles', 'backtest'}
