@@ -354,8 +354,10 @@ COMMENT ON FUNCTION paillier_sum_final(paillier_sum) IS 'sum(paillier_ciphertext
 -- SSPACE is the state of a group of few rows under a key of 2048 bits, of which a
 -- hash table may hold millions.  A state that has taken 1024 rows takes 9 kB, and
 -- stands for 500 kB of rows, so that it still is the cheapest plan by far to hash
--- them; weights add up to 32 products, 20 kB.  What all states really take is
--- counted by the executor, which spills rows of further groups when it is too much.
+-- them; weights add up to 32 products, 20 kB, and in groups of 1024 rows up to 1024
+-- products, 0.7 MB, as far as half of work_mem goes for all groups.  What all states
+-- really take is counted by the executor, which spills rows of further groups when
+-- it is too much.
 -- MSSPACE is the queue of a window's frame of 16 rows.
 
 CREATE AGGREGATE sum(paillier_ciphertext) (

@@ -216,10 +216,21 @@ def windows():
 
 
 def weights():
-    return table(["weighted sum, weights 1 to 1000", "rows/s", "`sum(ct, weight)` is × faster"],
+    rows = [("no weights: `sum(ct)`", "plain", "plain"), ("`sum(ct, 3)`", "constant", "plain"),
+            ("4 weights", "few", "plain"), ("4 weights, each a quotient of `numeric`, `cents / 100`", "cents", "plain"),
+            ("1000 weights", "ours", "plain"), ("weights of 16 bits", "many", "plain"),
+            ("… as quotients of `numeric`, `cents / 100.0`", "many_cents", "plain"),
+            ("… with signs", "signed", "plain"), ("… with `work_mem = '64kB'`", "little_memory", "plain"),
+            ("no weights, generic kernel", "plain_generic", "plain_generic"),
+            ("4 weights, generic kernel", "few_generic", "plain_generic"),
+            ("weights of 16 bits, generic kernel", "many_generic", "plain_generic")]
+    cost = table(["weighted sum", "rows/s", "time beside no weights"],
+                 [[what, rate(f"weight/{name}"), times(f"weight/{peer}", f"weight/{name}")] for what, name, peer in rows])
+    peers = table(["weighted sum, weights 1 to 1000", "rows/s", "`sum(ct, weight)` is × faster"],
                  [["`sum(ct, weight)`", rate("weight/ours"), "1"],
                   ["`sum(ct * weight)`", rate("weight/product"), times("weight/ours", "weight/product")],
                   ["pgmp, `a * powm(c, w, n²) % n²`", rate("weight/pgmp"), times("weight/ours", "weight/pgmp")]])
+    return cost + "\n\n" + peers
 
 
 def programs():

@@ -177,11 +177,26 @@ part_weights() {
 }
 
 measure_weights() {
-	local n=$((rows / 8))
-	sql_rate weight/ours $n "SELECT sum(ct, i % 1000 + 1) FROM cipher_2048 WHERE i < $n;" "$alone"
-	sql_rate weight/product $n "SELECT sum(ct * (i % 1000 + 1)) FROM cipher_2048 WHERE i < $n;" "$alone"
+	local n=$((rows / 8)) few="i % 4 + 1" many="(i::bigint * 40503 % 65536)" touched
+	touched=$(touched cipher_2048)
+	weighted plain "sum(ct)"
+	weighted constant "sum(ct, 3)"
+	weighted few "sum(ct, $few)"
+	weighted cents "sum(ct, ($few)::numeric / 100)"
+	weighted ours "sum(ct, i % 1000 + 1)"
+	weighted many "sum(ct, $many)"
+	weighted many_cents "sum(ct, $many / 100.0)"
+	weighted signed "sum(ct, $many - 32768)"
+	weighted little_memory "sum(ct, $many)" "SET work_mem = '64kB';"
+	weighted plain_generic "sum(ct)" "SET paillier.kernel = generic;"
+	weighted few_generic "sum(ct, $few)" "SET paillier.kernel = generic;"
+	weighted many_generic "sum(ct, $many)" "SET paillier.kernel = generic;"
+	weighted product "sum(ct * (i % 1000 + 1))"
 	sql_rate weight/pgmp $n "SELECT mpz_weighted_2048(c, (i % 1000 + 1)::mpz) FROM mpz_2048 WHERE i < $n;" "$alone"
 }
+
+# Rows a second of an aggregate over $n rows: weighted NAME AGGREGATE [SETTINGS]
+weighted() { sql_rate "weight/$1" "$n" "SELECT $2 FROM cipher_2048 WHERE i < $n;" "$touched ${3:-}"; }
 
 measure_decryption() {
 	local n=1000

@@ -194,6 +194,13 @@ typedef struct PaillierInteger
  */
 extern void paillier_integer_from_numeric(PaillierInteger *out, Numeric value, int scale, int limbs);
 
+/*
+ * A public factor of at most so many limbs without the zeros at the end of its
+ * fraction, nor leading zero limbs: value = ±mag·10^-scale, and value has as many
+ * digits after the point as `scale` and *zeros together.
+ */
+extern void paillier_factor_from_numeric(PaillierInteger *out, int *zeros, Numeric value, int limbs);
+
 /* Destroys in->mag. */
 extern Numeric paillier_integer_to_numeric(PaillierInteger *in);
 

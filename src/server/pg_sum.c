@@ -9,98 +9,12 @@
  * Eight rows at once take half the time: those of a large group (pg_sum_wide.c) or
  * of many small ones (pg_sum_batch.c).
  *
- * Rows with weights are multiplied by weight; the final function raises the
- * products to them.  What is taken away has a negative weight, and the final
+ * Rows with weights are multiplied by weight, eight at once in a large group
+ * (pg_sum_buckets.c); the final function raises the products to them.  What is taken away has a negative weight, and the final
  * function divides: no row ever costs an inversion or, unless its weight is
  * very long, a power.
  */
 #include "pg_sum.h"
-
-/* ---- rows ---- */
-
-/* What stands before the number of a ciphertext in a heap page, about: headers, and a column or two. */
-#define ROW_HEADER_SIZE 64
-
-/*
- * What a row brings, or takes away when it leaves: a ciphertext and the factor to
- * raise it by, NULL for 1.  The bound of a row that comes is rounded up at every
- * step, that of one that leaves is rounded down: no less may stay than is there.
- */
-typedef struct Row
-{
-	PaillierKey *key;
-	const PaillierCiphertext *ct;
-	bool		leaves;
-	int			scale;
-	paillier_bound bound;
-	const PaillierInteger *factor;
-	PaillierInteger weight;
-} Row;
-
-static bool
-is_one(const PaillierInteger *factor)
-{
-	return factor->mag[0] == 1 && (factor->limbs == 1 || mpn_zero_p(factor->mag + 1, factor->limbs - 1));
-}
-
-static void
-row_init(Row *row, FunctionCallInfo fcinfo, const PaillierCiphertext *ct, bool leaves)
-{
-	row->key = paillier_key_of_ciphertext(fcinfo, ct);
-	row->ct = ct;
-	row->leaves = leaves;
-	row->scale = ct->header.scale;
-	row->bound = paillier_ciphertext_bound(ct);
-	row->factor = NULL;
-	row->weight.negative = false;
-}
-
-/* The bound of the row times a factor. */
-static void
-row_bound_times(Row *row, const PaillierInteger *factor)
-{
-	if (row->leaves)
-		row->bound = paillier_bound_mul_down(row->bound, paillier_bound_from_limbs_down(factor->mag, factor->limbs));
-	else
-		row->bound = paillier_bound_mul(row->bound, paillier_bound_from_limbs(factor->mag, factor->limbs));
-}
-
-/* Take the weight's magnitude and scale; its sign stays in row->weight. */
-static void
-row_weigh(Row *row, Numeric weight)
-{
-	paillier_integer_from_numeric(&row->weight, weight, -1, row->key->pub.limbs);
-	row->scale = paillier_check_scale(row->scale + row->weight.scale);
-	row_bound_times(row, &row->weight);
-	row->factor = is_one(&row->weight) ? NULL : &row->weight;
-}
-
-/* Bring the row to the larger scale of the sum it goes into. */
-static void
-row_rescale(Row *row, int scale)
-{
-	PaillierInteger ten;
-
-	paillier_power_of_ten(&ten, scale - row->scale);
-	row_bound_times(row, &ten);
-	paillier_check_bound(row->key, row->bound);
-	if (row->factor == NULL)
-	{
-		bool		negative = row->weight.negative;
-
-		row->weight = ten;
-		row->weight.negative = negative;
-		row->factor = &row->weight;
-	}
-	else
-	{
-		/* the product stays within the limbs of n: its bound has been checked */
-		for (int i = row->scale; i < scale; i++)
-			if (mpn_mul_1(row->weight.mag, row->weight.mag, row->weight.limbs, 10) != 0)
-				paillier_raise(PAILLIER_ERR_RANGE, THING_WEIGHT);
-	}
-	row->scale = scale;
-}
 
 /* ---- adding and taking away ---- */
 
@@ -118,56 +32,62 @@ sum_writable(FunctionCallInfo fcinfo, int arg)
 
 /* An empty sum of the row's key, scale and slots. */
 static PaillierSum *
-sum_start(const Row *row, bool moving)
+sum_start(const SumRow *row, bool moving)
 {
 	PaillierSum *sum = moving ? paillier_sum_queue(row->key)
 		: paillier_sum_alloc(row->key, TERM_WORDS(row->key->pub.n2.words));
 
-	sum->scale = row->scale;
+	paillier_sum_set_scale(sum, row->scale, row->digits);
 	sum->slot_bits = row->ct->header.slot_bits;
 	sum->slots = row->ct->header.slots;
 	return sum;
 }
 
-/* out = c^factor */
-static void
-row_power(const Row *row, mp_limb_t *out)
-{
-	const paillier_mont *n2 = &row->key->pub.n2;
-	mp_limb_t  *scratch = paillier_scratch(row->key);
-
-	paillier_mont_load(n2, out, row->ct->c, scratch);
-	if (row->factor == NULL)
-		return;
-	paillier_mont_enter(n2, out, out, scratch);
-	paillier_mont_pow(n2, out, out, row->factor->mag, row->factor->limbs, scratch);
-	paillier_mont_leave(n2, out, out, scratch);
-}
-
 /* Multiply the row into a narrow sum, or divide it by the row. */
 static PaillierSum *
-sum_multiply(PaillierSum *sum, const Row *row, bool divide)
+sum_multiply(PaillierSum *sum, const SumRow *row, bool divide)
 {
-	int64		weight = 1;
 	mp_limb_t	residue[PAILLIER_MAX_WORDS];
+	int64		weight;
 
-	if (row->factor == NULL)
-		paillier_mont_load(&row->key->pub.n2, residue, row->ct->c, paillier_scratch(row->key));
-	else if (row->factor->mag[0] <= PG_INT64_MAX && mpn_zero_p(row->factor->mag + 1, row->factor->limbs - 1))
+	if (paillier_sum_row_weight(row, &weight))
 	{
-		weight = row->factor->mag[0];
 		if (weight == 0)
 			return sum;
 		paillier_mont_load(&row->key->pub.n2, residue, row->ct->c, paillier_scratch(row->key));
 	}
 	else
-		row_power(row, residue);
-	return paillier_sum_multiply(row->key, sum, row->weight.negative != divide ? -weight : weight, residue, 0);
+	{
+		weight = row->factor.negative ? -1 : 1;
+		paillier_sum_row_power(row, residue);
+	}
+	return paillier_sum_multiply(row->key, sum, divide ? -weight : weight, residue, 0);
+}
+
+/* Multiply the row into a sum with buckets; where these become too many it is narrow again. */
+static PaillierSum *
+sum_pour(PaillierSum *sum, const SumRow *row, MemoryContext memory)
+{
+	int64		weight;
+
+	if (!paillier_sum_row_weight(row, &weight))
+	{
+		mp_limb_t	residue[PAILLIER_MAX_WORDS];
+		mp_limb_t	c[PAILLIER_MAX_LIMBS];
+
+		paillier_sum_row_power(row, residue);
+		paillier_mont_store_var(&row->key->pub.n2, c, residue, paillier_scratch(row->key));
+		if (paillier_sum_buckets_multiply(row->key, &sum, row->factor.negative ? -1 : 1, c, memory))
+			return sum;
+	}
+	else if (weight == 0 || paillier_sum_buckets_multiply(row->key, &sum, weight, row->ct->c, memory))
+		return sum;
+	return paillier_sum_narrow(row->key, sum);
 }
 
 /* An error for a row that cannot be in one sum with those before it. */
 static inline void
-check_row(const PaillierSum *sum, const Row *row)
+check_row(const PaillierSum *sum, const SumRow *row)
 {
 	paillier_check_same_key(sum->key_id, row->key->id);
 	paillier_check_same_slots(sum->slot_bits, sum->slots, row->ct->header.slot_bits, row->ct->header.slots);
@@ -180,6 +100,9 @@ can_wait(const PaillierKey *key, PaillierSum *sum)
 	return sum->form == SUM_NARROW && sum->rows < MANY_ROWS - 1 && paillier_sum_native(key, sum) &&
 		paillier_sum_is_product(sum) && paillier_sum_term(sum, 0)->lost < MANY_ROWS;
 }
+
+/* What stands before the number of a ciphertext in a heap page, about: headers, and a column or two. */
+#define ROW_HEADER_SIZE 64
 
 /*
  * Prefetch the rows to come: a sum takes a row faster than memory brings it, and no
@@ -195,7 +118,7 @@ can_wait(const PaillierKey *key, PaillierSum *sum)
  * it takes 5 % less.
  */
 static inline void
-fetch_ahead(const Row *row)
+fetch_ahead(const SumRow *row)
 {
 	const Size	size = row->key->pub.n2.limbs * sizeof(mp_limb_t) + ROW_HEADER_SIZE;
 	const uintptr_t start = (uintptr_t) row->ct->c - ROW_HEADER_SIZE;
@@ -207,22 +130,98 @@ fetch_ahead(const Row *row)
 	}
 }
 
+/* Bring sum and row to the same digits; a sum that is not narrow has as many as the row. */
+static void
+align_digits(PaillierSum *sum, SumRow *row)
+{
+	if (row->digits > paillier_sum_digits(sum))
+		paillier_sum_rescale(row->key, sum, row->digits);
+	else if (row->digits < paillier_sum_digits(sum))
+		paillier_sum_row_rescale(row, paillier_sum_digits(sum));
+}
+
+/* Whether a state can take a row as it is. */
+static bool
+can_take(const PaillierSum *sum, const SumRow *row)
+{
+	if (!paillier_sum_native(row->key, sum) || row->digits > paillier_sum_digits(sum))
+		return false;
+	switch ((SumForm) sum->form)
+	{
+		case SUM_WIDE:
+			return paillier_sum_row_is_plain(row) && row->digits == paillier_sum_digits(sum);
+		case SUM_QUEUE:
+			return !row->factor.negative && sum->rows < MAX_QUEUE;
+		default:
+			return true;
+	}
+}
+
+/* Multiply the row into a sum that can take it. */
+static PaillierSum *
+sum_take(PaillierSum *sum, const SumRow *row, MemoryContext memory)
+{
+	mp_limb_t	residue[PAILLIER_MAX_WORDS];
+
+	switch ((SumForm) sum->form)
+	{
+		case SUM_WIDE:
+			paillier_sum_wide_multiply(row->key, sum, row->ct->c);
+			return sum;
+		case SUM_QUEUE:
+			paillier_sum_row_power(row, residue);
+			return paillier_sum_push(row->key, sum, residue);
+		case SUM_BUCKETS:
+			return sum_pour(sum, row, memory);
+		default:
+			return sum_multiply(sum, row, false);
+	}
+}
+
+/*
+ * Give a sum of many rows, whenever these have doubled or `again`, the form that
+ * takes further ones fastest.  Only where the aggregate has a memory for its states
+ * is that one with buckets: it takes long to be looked at, which a window does for
+ * each row.
+ */
+static PaillierSum *
+sum_grow(PaillierKey *key, PaillierSum *sum, bool again, MemoryContext memory)
+{
+	if (sum->rows < MANY_ROWS || (!again && (sum->rows & (sum->rows - 1)) != 0))
+		return sum;
+	if (sum->form == SUM_BUCKETS)
+		return paillier_sum_buckets_grow(key, sum, memory);
+	if (sum->form != SUM_NARROW)
+		return sum;
+	if (paillier_sum_is_product(sum))
+		return paillier_sum_widen(key, sum);
+	return memory != NULL ? paillier_sum_buckets(key, sum, memory) : sum;
+}
+
+static void
+check_rows(uint64 rows)
+{
+	if (rows > PG_INT64_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("sums claim to have too many rows")));
+}
+
 /* sum + row, in place where there is room; `moving` where the row will be taken out again */
 static PaillierSum *
-sum_add(FunctionCallInfo fcinfo, PaillierSum *sum, Row *row, bool moving, SumBatch *batch)
+sum_add(FunctionCallInfo fcinfo, PaillierSum *sum, SumRow *row, bool moving, SumBatch *batch, MemoryContext memory)
 {
 	PaillierKey *key = row->key;
-	bool		plain = row->factor == NULL && !row->weight.negative;
 	bool		ours = sum != NULL && sum->rows > 0;	/* its place in memory is final */
-	bool		waits;
+	bool		again = false;
 
 	if (!moving)				/* the rows of a window come from the executor's own memory */
 		fetch_ahead(row);
 	if (sum == NULL || sum->rows == 0)
 		sum = sum_start(row, moving);
 	check_row(sum, row);
-	waits = batch != NULL && ours && plain && row->scale == sum->scale && can_wait(key, sum);
-	if (waits)
+	check_rows(sum->rows + 1);
+	if (batch != NULL && ours && row->scale == sum->scale && sum->zeros == 0 && can_wait(key, sum))
 	{
 		paillier_sum_set_bound(sum, key, paillier_bound_add(paillier_sum_bound(sum), row->bound));
 		sum->rows_at_scale++;
@@ -231,32 +230,20 @@ sum_add(FunctionCallInfo fcinfo, PaillierSum *sum, Row *row, bool moving, SumBat
 		return sum;
 	}
 	paillier_sum_settle(key, sum);
-	if (sum->form == SUM_NARROW || row->scale > sum->scale || !paillier_sum_native(key, sum) ||
-		(sum->form == SUM_WIDE && (!plain || row->scale != sum->scale)) ||
-		(sum->form == SUM_QUEUE && (row->weight.negative || sum->rows == MAX_QUEUE)))
+	if (!can_take(sum, row))
+	{
+		again = sum->form != SUM_NARROW && paillier_sum_native(key, sum);
 		sum = paillier_sum_narrow(key, sum);
-	if (row->scale > sum->scale)
-		paillier_sum_rescale(key, sum, row->scale);
+	}
+	align_digits(sum, row);
+	paillier_sum_set_scale(sum, Max(sum->scale, row->scale), paillier_sum_digits(sum));
 	if (row->scale == sum->scale)
 		sum->rows_at_scale++;
-	else
-		row_rescale(row, sum->scale);
 
-	if (sum->form == SUM_WIDE)
-		paillier_sum_wide_multiply(key, sum, row->ct->c);
-	else if (sum->form == SUM_QUEUE)
-	{
-		mp_limb_t	residue[PAILLIER_MAX_WORDS];
-
-		row_power(row, residue);
-		sum = paillier_sum_push(key, sum, residue);
-	}
-	else
-		sum = sum_multiply(sum, row, false);
+	sum = sum_take(sum, row, memory);
 	paillier_sum_set_bound(sum, key, paillier_bound_add(paillier_sum_bound(sum), row->bound));
-	if (++sum->rows == MANY_ROWS && sum->form == SUM_NARROW && paillier_sum_is_product(sum) && !moving)
-		sum = paillier_sum_widen(key, sum);
-	return sum;
+	sum->rows++;
+	return moving ? sum : sum_grow(key, sum, again, memory);
 }
 
 /*
@@ -264,19 +251,20 @@ sum_add(FunctionCallInfo fcinfo, PaillierSum *sum, Row *row, bool moving, SumBat
  * remains is not known any more: the caller then adds it up again.
  */
 static PaillierSum *
-sum_subtract(PaillierSum *sum, Row *row)
+sum_subtract(PaillierSum *sum, SumRow *row)
 {
-	if (sum->rows == 0 || row->scale > sum->scale)
+	bool		at_scale = row->scale == sum->scale;
+
+	if (sum->rows == 0 || row->scale > sum->scale || sum->rows_at_scale == (at_scale ? 0 : sum->rows))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("cannot remove from a sum what was not added")));
 	check_row(sum, row);
-	if (sum->form != SUM_QUEUE || !paillier_sum_native(row->key, sum))
-		sum = paillier_sum_narrow(row->key, sum);
-	if (row->scale < sum->scale)
-		row_rescale(row, sum->scale);
-	else if (--sum->rows_at_scale == 0 && sum->rows > 1)
+	if (at_scale && --sum->rows_at_scale == 0 && sum->rows > 1)
 		return NULL;
+	if (sum->form != SUM_QUEUE || !can_take(sum, row))
+		sum = paillier_sum_narrow(row->key, sum);
+	align_digits(sum, row);
 	sum->rows--;
 	if (sum->form == SUM_QUEUE)
 		paillier_sum_pop(row->key, sum);
@@ -314,9 +302,11 @@ transition(FunctionCallInfo fcinfo, bool weighted, Motion motion)
 {
 	bool		skip = PG_ARGISNULL(1) || (weighted && PG_ARGISNULL(2));
 	PaillierSum *sum = PG_ARGISNULL(0) ? NULL : sum_writable(fcinfo, 0);
-	bool		moving = motion == ENTERS && AggCheckCallContext(fcinfo, NULL) == AGG_CONTEXT_WINDOW;
+	MemoryContext memory = NULL;
+	int			context = AggCheckCallContext(fcinfo, &memory);
+	bool		moving = motion == ENTERS && context == AGG_CONTEXT_WINDOW;
 	SumBatch   *batch = motion == STAYS && !weighted && !skip ? paillier_sum_batch(fcinfo, paillier_sum_final) : NULL;
-	Row			row;
+	SumRow		row;
 
 	if (!skip)
 	{
@@ -324,11 +314,15 @@ transition(FunctionCallInfo fcinfo, bool weighted, Motion motion)
 
 		if (batch != NULL)
 			settle_other_key(fcinfo, batch, ct->header.key_id);
-		row_init(&row, fcinfo, ct, motion == LEAVES);
+		paillier_sum_row_init(&row, paillier_key_of_ciphertext(fcinfo, ct), ct, motion == LEAVES);
 		if (weighted)
-			row_weigh(&row, PG_GETARG_NUMERIC(2));
+			paillier_sum_row_weigh(&row, paillier_sum_weights(fcinfo), PG_GETARG_VARLENA_PP(2));
+
+		/* a queue takes a row to the power of its factor, and must not lose that form for want of digits */
+		if (motion != STAYS && row.digits < row.scale)
+			paillier_sum_row_rescale(&row, row.scale);
 		if (motion != LEAVES)
-			sum = sum_add(fcinfo, sum, &row, moving, batch);
+			sum = sum_add(fcinfo, sum, &row, moving, batch, context == AGG_CONTEXT_AGGREGATE ? memory : NULL);
 		else if (sum != NULL)
 			sum = sum_subtract(sum, &row);
 	}
@@ -396,15 +390,17 @@ paillier_sum_accum_weighted_inv(PG_FUNCTION_ARGS)
 static PaillierSum *
 sum_combine(PaillierKey *key, PaillierSum *a, PaillierSum *b)
 {
-	if (a->scale < b->scale)
-		paillier_sum_rescale(key, a, b->scale);
-	else if (a->scale > b->scale)
-		paillier_sum_rescale(key, b, a->scale);
+	int			scale = Max(a->scale, b->scale);
+	int			digits = Max(paillier_sum_digits(a), paillier_sum_digits(b));
+
+	if (paillier_sum_digits(a) < digits)
+		paillier_sum_rescale(key, a, digits);
+	if (paillier_sum_digits(b) < digits)
+		paillier_sum_rescale(key, b, digits);
+	paillier_sum_set_scale(a, scale, digits);
+	paillier_sum_set_scale(b, scale, digits);
 	a->rows += b->rows;
-	if (a->rows > PG_INT64_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("sums claim to have too many rows")));
+	check_rows(a->rows);
 	a->rows_at_scale += b->rows_at_scale;
 	for (int i = 0; i < b->count; i++)
 	{
@@ -451,6 +447,7 @@ paillier_sum_final(PG_FUNCTION_ARGS)
 	PaillierSum *sum;
 	PaillierKey *key;
 	PaillierCiphertext *out;
+	PaillierInteger zeros;
 	paillier_result result;
 
 	if (PG_ARGISNULL(0))
@@ -461,10 +458,15 @@ paillier_sum_final(PG_FUNCTION_ARGS)
 	key = paillier_key_lookup(fcinfo, sum->key_id);
 	paillier_sum_settle(key, sum);
 	sum = paillier_sum_narrow(key, sum);
-	out = paillier_ciphertext_make(key, sum->scale, paillier_sum_bound(sum));
+	paillier_power_of_ten(&zeros, sum->zeros);
+	out = paillier_ciphertext_make(key, sum->scale, paillier_bound_mul(paillier_sum_bound(sum),
+																	   paillier_bound_from_limbs(zeros.mag, zeros.limbs)));
 	out->header.slot_bits = sum->slot_bits;
 	out->header.slots = sum->slots;
 	paillier_sum_total(key, out->c, sum);
+	if (sum->zeros > 0)
+		paillier_require(paillier_mul_plain_var(&key->pub, out->c, out->c, false, zeros.mag, zeros.limbs,
+												paillier_scratch(key)), THING_SUMMAND);
 
 	/* 1 mod n is a sum of nothing but zero weights; 0 mod n is the work of a forged summand */
 	result = paillier_check(&key->pub, out->c, paillier_scratch(key));

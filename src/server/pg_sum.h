@@ -3,7 +3,8 @@
  *		sum(paillier_ciphertext) in layers.  Each calls only those above it here:
  *
  *		pg_sum_state.c		what all forms of a state have in common
- *		pg_sum_terms.c, pg_sum_wide.c, pg_sum_window.c	the forms
+ *		pg_sum_row.c		a row that a state takes
+ *		pg_sum_terms.c, pg_sum_wide.c, pg_sum_window.c, pg_sum_buckets.c	the forms
  *		pg_sum_convert.c	from one form, or one kernel, to another
  *		pg_sum_batch.c		many groups at once
  *		pg_sum_io.c			input and output of states
@@ -15,6 +16,51 @@
 #define PG_SUM_H
 
 #include "pg_sum_state.h"
+
+/* ---- rows (pg_sum_row.c) ---- */
+
+/*
+ * What a row brings, or takes away when it leaves: a ciphertext times a factor.
+ * The bound of a row that comes is rounded up at every step, that of one that
+ * leaves is rounded down: no less may stay than is there.
+ */
+typedef struct SumRow
+{
+	PaillierKey *key;
+	const PaillierCiphertext *ct;
+	bool		leaves;
+	int			scale;			/* of the product as numeric has it … */
+	int			digits;			/* … and with this factor */
+	paillier_bound bound;
+	PaillierInteger factor;		/* its scale counts for nothing */
+} SumRow;
+
+/* A row with the factor 1. */
+extern void paillier_sum_row_init(SumRow *row, PaillierKey *key, const PaillierCiphertext *ct, bool leaves);
+
+/* What one aggregate of one query remembers of weights. */
+typedef struct SumWeights SumWeights;
+
+extern SumWeights *paillier_sum_weights(FunctionCallInfo fcinfo);
+
+/* Make a weight the factor, without the zeros at its end: a numeric, which may have a short header. */
+extern void paillier_sum_row_weigh(SumRow *row, SumWeights *weights, struct varlena *weight);
+
+/* Bring the row to more digits: the factor grows. */
+extern void paillier_sum_row_rescale(SumRow *row, int digits);
+
+/* The factor where it can be the weight of a term; false for larger ones. */
+extern bool paillier_sum_row_weight(const SumRow *row, int64 *weight);
+
+/* out = the ciphertext to the power of the factor's magnitude. */
+extern void paillier_sum_row_power(const SumRow *row, mp_limb_t *out);
+
+/* Whether the row is a ciphertext times 1. */
+static inline bool
+paillier_sum_row_is_plain(const SumRow *row)
+{
+	return row->factor.limbs == 1 && row->factor.mag[0] == 1 && !row->factor.negative;
+}
 
 /* ---- narrow states (pg_sum_terms.c) ---- */
 
@@ -55,8 +101,19 @@ paillier_sum_is_product(PaillierSum *sum)
 extern PaillierSum *paillier_sum_multiply(PaillierKey *key, PaillierSum *sum, int64 weight, const mp_limb_t *residue,
 										  uint64 lost);
 
-/* Bring a narrow state to a larger scale. */
-extern void paillier_sum_rescale(PaillierKey *key, PaillierSum *sum, int scale);
+/* Bring a narrow state to more digits, and a larger scale where it has fewer. */
+extern void paillier_sum_rescale(PaillierKey *key, PaillierSum *sum, int digits);
+
+/* Multiply residue·R^lost into a term, whose weight stays. */
+extern void paillier_sum_term_multiply(PaillierKey *key, SumTerm *term, const mp_limb_t *residue, uint64 lost);
+
+/*
+ * Make one term, which is returned, of `count` terms of one sign, and set the
+ * weights of the others to 0; NULL where there are none.  The array is destroyed.
+ * The more terms there are, the fewer multiplications each of them takes: weights
+ * of b bits about b/log2(count).
+ */
+extern SumTerm *paillier_sum_join(PaillierKey *key, SumTerm **terms, int count);
 
 /* limbs = what a narrow state stands for, below n² */
 extern void paillier_sum_total(PaillierKey *key, mp_limb_t *limbs, const PaillierSum *sum);
@@ -99,6 +156,35 @@ extern void paillier_sum_pop(PaillierKey *key, PaillierSum *sum);
  * of them, 0 for no rows.
  */
 extern int	paillier_sum_parts(PaillierSum *sum, const mp_limb_t *part[2], uint64 *lost);
+
+/* ---- buckets (pg_sum_buckets.c) ---- */
+
+/*
+ * A copy of a narrow state of the key's kernel that has buckets, or the state where
+ * it has too many terms for the first of them and there may be no more; `memory` is
+ * where the aggregate keeps its states.
+ */
+extern PaillierSum *paillier_sum_buckets(const PaillierKey *key, PaillierSum *sum, MemoryContext memory);
+
+/*
+ * Multiply a state with buckets, of the key's kernel, by ciphertext^weight, in place
+ * where there is room; the weight is neither 0 nor the least of all.  False where the
+ * weights need more room than there may be: the state is right, but MUST NOT be
+ * multiplied again.
+ */
+extern bool paillier_sum_buckets_multiply(PaillierKey *key, PaillierSum **sum, int64 weight, const mp_limb_t *c,
+										  MemoryContext memory);
+
+/* Give a state with buckets more of them, now that it has more rows, where that saves multiplications. */
+extern PaillierSum *paillier_sum_buckets_grow(const PaillierKey *key, PaillierSum *sum, MemoryContext memory);
+
+/*
+ * A state with buckets stands for the product of `paillier_sum_buckets_count` terms
+ * and of sum->count ciphertexts with weights, which may be 0.
+ */
+extern int	paillier_sum_buckets_count(const PaillierSum *sum);
+extern const SumTerm *paillier_sum_bucket(const PaillierSum *sum, int i);
+extern const mp_limb_t *paillier_sum_buckets_waiting(const PaillierSum *sum, int i, int limbs, int64 *weight);
 
 /* ---- from one form to another (pg_sum_convert.c) ---- */
 

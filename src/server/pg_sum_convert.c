@@ -5,6 +5,8 @@
  */
 #include "pg_sum.h"
 
+#include "miscadmin.h"
+
 /* A kernel that reads the residues of the state. */
 static const paillier_kernel *
 maker_of(const PaillierSum *sum)
@@ -93,6 +95,66 @@ take_queue(PaillierKey *key, PaillierSum *copy, PaillierSum *sum)
 	return copy;
 }
 
+/* Join the terms of one sign, which stand one behind the other, and multiply the narrow state by them. */
+static PaillierSum *
+take_joined(PaillierKey *key, PaillierSum *copy, mp_limb_t *terms, int count, bool negative)
+{
+	SumTerm   **heap = palloc(count * sizeof(SumTerm *));
+	SumTerm    *joined;
+	int			size = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		SumTerm    *term = (SumTerm *) (terms + i * TERM_WORDS(copy->words));
+
+		if (term->weight != 0 && (term->weight < 0) == negative)
+			heap[size++] = term;
+	}
+	joined = paillier_sum_join(key, heap, size);
+	if (joined != NULL)
+		copy = paillier_sum_multiply(key, copy, joined->weight, joined->product, joined->lost);
+	pfree(heap);
+	return copy;
+}
+
+/* The buckets, and the ciphertexts that wait. */
+static PaillierSum *
+take_buckets(PaillierKey *key, PaillierSum *copy, const PaillierSum *sum)
+{
+	const paillier_mont *n2 = &key->pub.n2;
+	bool		native = paillier_sum_native(key, sum);
+	int			used = paillier_sum_buckets_count(sum);
+	int			count = used + sum->count;
+	mp_limb_t  *terms = palloc(count * TERM_WORDS(n2->words) * sizeof(mp_limb_t));
+
+	for (int i = 0; i < count; i++)
+	{
+		SumTerm    *term = (SumTerm *) (terms + i * TERM_WORDS(n2->words));
+		const SumTerm *from = i < used ? paillier_sum_bucket(sum, i) : NULL;
+
+		CHECK_FOR_INTERRUPTS();
+		if (from == NULL)
+		{
+			const mp_limb_t *c = paillier_sum_buckets_waiting(sum, i - used, n2->limbs, &term->weight);
+
+			term->lost = 0;
+			paillier_mont_load(n2, term->product, c, paillier_scratch(key));
+		}
+		else if (native)
+			memcpy(term, from, TERM_WORDS(n2->words) * sizeof(mp_limb_t));
+		else
+		{
+			term->weight = from->weight;
+			term->lost = 0;
+			convert_residue(key, term->product, sum, from->product, from->lost);
+		}
+	}
+	copy = take_joined(key, copy, terms, count, false);
+	copy = take_joined(key, copy, terms, count, true);
+	pfree(terms);
+	return copy;
+}
+
 PaillierSum *
 paillier_sum_narrow(PaillierKey *key, PaillierSum *sum)
 {
@@ -112,6 +174,8 @@ paillier_sum_narrow(PaillierKey *key, PaillierSum *sum)
 		return take_wide(key, copy, sum);
 	if (sum->form == SUM_QUEUE)
 		return take_queue(key, copy, sum);
+	if (sum->form == SUM_BUCKETS)
+		return take_buckets(key, copy, sum);
 	return take_terms(key, copy, sum);
 }
 

@@ -2,16 +2,16 @@
  * pg_sum_io.c
  *		I/O of paillier_sum.
  *
- * The wire form: version, scale, bits of a slot, slots, number of terms, two times
- * rows, the bound, the key id, then the terms: weight, and product in limbs of n²
- * with nothing lost; all big-endian.  A sum of no rows, or of nothing but zeros,
- * has no terms.
+ * The wire form: version, scale, digits of it that the terms leave out, bits of a
+ * slot, slots, number of terms, two times rows, the bound, the key id, then the
+ * terms: weight, and product in limbs of n² with nothing lost; all big-endian.  A
+ * sum of no rows, or of nothing but zeros, has no terms.
  */
 #include "pg_sum.h"
 
 #include "libpq/pqformat.h"
 
-#define SUM_WIRE_HEADER (1 + 1 + 2 + 2 + 1 + 8 + 8 + 8 + 4 + PAILLIER_KEY_ID_LENGTH)
+#define SUM_WIRE_HEADER (1 + 1 + 1 + 2 + 2 + 1 + 8 + 8 + 8 + 4 + PAILLIER_KEY_ID_LENGTH)
 
 static void
 send_term(StringInfo buf, PaillierKey *key, const SumTerm *term)
@@ -45,6 +45,7 @@ sum_serialize(FunctionCallInfo fcinfo)
 	pq_begintypsend(&buf);
 	pq_sendbyte(&buf, sum->version);
 	pq_sendbyte(&buf, sum->scale);
+	pq_sendbyte(&buf, sum->zeros);
 	pq_sendint16(&buf, sum->slot_bits);
 	pq_sendint16(&buf, sum->slots);
 	pq_sendbyte(&buf, count);
@@ -66,6 +67,7 @@ static bool
 read_header(PaillierSum *header, StringInfo buf)
 {
 	header->scale = pq_getmsgbyte(buf);
+	header->zeros = pq_getmsgbyte(buf);
 	header->slot_bits = pq_getmsgint(buf, 2);
 	header->slots = pq_getmsgint(buf, 2);
 	header->count = pq_getmsgbyte(buf);
@@ -76,7 +78,7 @@ read_header(PaillierSum *header, StringInfo buf)
 	memcpy(header->key_id, pq_getmsgbytes(buf, PAILLIER_KEY_ID_LENGTH), PAILLIER_KEY_ID_LENGTH);
 	return header->slot_bits == 0 && header->slots == 0 &&
 		header->count <= MAX_TERMS && (header->rows > 0 || header->count == 0) && header->rows <= PG_INT64_MAX &&
-		header->rows_at_scale <= header->rows &&
+		header->rows_at_scale <= header->rows && header->zeros <= header->scale &&
 		header->bound_exponent <= PAILLIER_BOUND_MAX_EXPONENT &&
 		(header->bound_exponent == 0 || header->bound_mantissa >> 63 != 0);
 }

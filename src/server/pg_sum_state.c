@@ -41,6 +41,15 @@ paillier_sum_resize(const PaillierSum *sum, Size body_words)
 }
 
 void
+paillier_sum_set_scale(PaillierSum *sum, int scale, int digits)
+{
+	if (scale > sum->scale)
+		sum->rows_at_scale = 0;
+	sum->scale = scale;
+	sum->zeros = scale - digits;
+}
+
+void
 paillier_sum_set_bound(PaillierSum *sum, const PaillierKey *key, paillier_bound bound)
 {
 	paillier_check_bound(key, bound);

@@ -9,6 +9,7 @@
 #include "pg_sum.h"
 
 #include "common/int.h"
+#include "miscadmin.h"
 
 /* ---- one term ---- */
 
@@ -31,9 +32,8 @@ power_of_term(PaillierKey *key, mp_limb_t *out, const SumTerm *term, const mp_li
 		paillier_mont_pow(&key->pub.n2, out, out, k, limbs, paillier_scratch(key));
 }
 
-/* Multiply residue·R^lost into a term, whose weight stays. */
-static void
-multiply_term(PaillierKey *key, SumTerm *term, const mp_limb_t *residue, uint64 lost)
+void
+paillier_sum_term_multiply(PaillierKey *key, SumTerm *term, const mp_limb_t *residue, uint64 lost)
 {
 	const paillier_mont *n2 = &key->pub.n2;
 
@@ -60,41 +60,37 @@ remove_term(PaillierSum *sum, SumTerm *term)
 	memmove(term, paillier_sum_term(sum, --sum->count), TERM_WORDS(sum->words) * sizeof(mp_limb_t));
 }
 
-/*
- * Lower the largest weight of one sign: by a^v·b^w = a^(v - k·w)·(b·a^k)^w for
- * the two largest weights v >= w and k = v/w, as Bos and Coster do.  Among many
- * terms k is nearly always 1.  Where the rest is 0, or the weight of another
- * term, there is a term less.  False where there are no two terms.
- */
-static bool
-lower_largest(PaillierKey *key, PaillierSum *sum, bool negative)
+/* ---- many terms into one ---- */
+
+/* Move term i down the heap, in which none is larger than the one above it. */
+static void
+sift(SumTerm **heap, int count, int i)
 {
-	SumTerm    *largest = NULL;
-	SumTerm    *second = NULL;
-	SumTerm    *same;
-	mp_limb_t	k;
-	int64		rest;
+	SumTerm    *term = heap[i];
 
-	for (int i = 0; i < sum->count; i++)
+	for (int child; (child = 2 * i + 1) < count; i = child)
 	{
-		SumTerm    *term = paillier_sum_term(sum, i);
-
-		if ((term->weight < 0) != negative)
-			continue;
-		if (largest == NULL || magnitude(term) > magnitude(largest))
-		{
-			second = largest;
-			largest = term;
-		}
-		else if (second == NULL || magnitude(term) > magnitude(second))
-			second = term;
+		if (child + 1 < count && magnitude(heap[child + 1]) > magnitude(heap[child]))
+			child++;
+		if (magnitude(heap[child]) <= magnitude(term))
+			break;
+		heap[i] = heap[child];
 	}
-	if (second == NULL)
-		return false;
+	heap[i] = term;
+}
 
-	k = magnitude(largest) / magnitude(second);
+/*
+ * Lower the largest weight: by a^v·b^w = a^(v - k·w)·(b·a^k)^w for the two largest
+ * weights v >= w and k = v/w, as Bos and Coster do.  Among many terms k is nearly
+ * always 1.
+ */
+static void
+lower_largest(PaillierKey *key, SumTerm *largest, SumTerm *second)
+{
+	mp_limb_t	k = magnitude(largest) / magnitude(second);
+
 	if (k == 1)
-		multiply_term(key, second, largest->product, largest->lost);
+		paillier_sum_term_multiply(key, second, largest->product, largest->lost);
 	else
 	{
 		mp_limb_t	power[PAILLIER_MAX_WORDS];
@@ -102,27 +98,41 @@ lower_largest(PaillierKey *key, PaillierSum *sum, bool negative)
 		power_of_term(key, power, largest, &k, 1);
 		paillier_mont_mul(&key->pub.n2, second->product, second->product, power, paillier_scratch(key));
 	}
-	rest = largest->weight - (int64) k * second->weight;
-	largest->weight = 0;
-	same = rest == 0 ? NULL : find_term(sum, rest);
-	if (same != NULL)
-		multiply_term(key, same, largest->product, largest->lost);
-	if (same != NULL || rest == 0)
-		remove_term(sum, largest);
-	else
-		largest->weight = rest;
-	return true;
+	largest->weight -= (int64) k * second->weight;
 }
 
-/*
- * Make one term of all that have one sign.  The more there are, the fewer
- * multiplications each of them takes: weights of b bits about b/log2(terms).
- */
+SumTerm *
+paillier_sum_join(PaillierKey *key, SumTerm **terms, int count)
+{
+	for (int i = count / 2; i-- > 0;)
+		sift(terms, count, i);
+	while (count > 1)
+	{
+		int			second = count > 2 && magnitude(terms[2]) > magnitude(terms[1]) ? 2 : 1;
+
+		CHECK_FOR_INTERRUPTS();
+		lower_largest(key, terms[0], terms[second]);
+		if (terms[0]->weight == 0)
+			terms[0] = terms[--count];
+		sift(terms, count, 0);
+	}
+	return count == 0 ? NULL : terms[0];
+}
+
+/* Make one term of all that have one sign. */
 static void
 join_terms(PaillierKey *key, PaillierSum *sum, bool negative)
 {
-	while (lower_largest(key, sum, negative))
-		continue;
+	SumTerm    *terms[MAX_TERMS];
+	int			count = 0;
+
+	for (int i = 0; i < sum->count; i++)
+		if ((paillier_sum_term(sum, i)->weight < 0) == negative)
+			terms[count++] = paillier_sum_term(sum, i);
+	(void) paillier_sum_join(key, terms, count);
+	for (int i = sum->count; i-- > 0;)
+		if (paillier_sum_term(sum, i)->weight == 0)
+			remove_term(sum, paillier_sum_term(sum, i));
 }
 
 PaillierSum *
@@ -132,7 +142,7 @@ paillier_sum_multiply(PaillierKey *key, PaillierSum *sum, int64 weight, const mp
 
 	if (term != NULL)
 	{
-		multiply_term(key, term, residue, lost);
+		paillier_sum_term_multiply(key, term, residue, lost);
 		return sum;
 	}
 	if (sum->count >= (sum->rows < MANY_ROWS ? FEW_TERMS : MAX_TERMS))
@@ -156,12 +166,12 @@ paillier_sum_multiply(PaillierKey *key, PaillierSum *sum, int64 weight, const mp
 
 /* The weights grow; a term whose weight would grow too large is powered instead. */
 void
-paillier_sum_rescale(PaillierKey *key, PaillierSum *sum, int scale)
+paillier_sum_rescale(PaillierKey *key, PaillierSum *sum, int digits)
 {
 	PaillierInteger factor;
 	bool		short_factor;
 
-	paillier_power_of_ten(&factor, scale - sum->scale);
+	paillier_power_of_ten(&factor, digits - paillier_sum_digits(sum));
 	paillier_sum_set_bound(sum, key, paillier_bound_mul(paillier_sum_bound(sum),
 														paillier_bound_from_limbs(factor.mag, factor.limbs)));
 	short_factor = factor.mag[0] <= PG_INT64_MAX && (factor.limbs == 1 || mpn_zero_p(factor.mag + 1, factor.limbs - 1));
@@ -179,8 +189,7 @@ paillier_sum_rescale(PaillierKey *key, PaillierSum *sum, int scale)
 		paillier_mont_leave(&key->pub.n2, term->product, term->product, paillier_scratch(key));
 		term->lost = 0;
 	}
-	sum->scale = scale;
-	sum->rows_at_scale = 0;
+	paillier_sum_set_scale(sum, Max(sum->scale, digits), digits);
 }
 
 /* ---- the total ---- */

@@ -72,9 +72,9 @@ def rows():
             yield bytes([1, piece]) + text
 
 
-def sum_state(rows, weights, limbs, exponent=0, slots=bytes(4)):
+def sum_state(rows, weights, limbs, exponent=0, slots=bytes(4), zeros=0):
     bound = (1 << 63).to_bytes(8, "big") + exponent.to_bytes(4, "big")
-    head = bytes([1, 3]) + slots + bytes([len(weights)]) + rows.to_bytes(8, "big") + rows.to_bytes(8,
+    head = bytes([2, 3, zeros]) + slots + bytes([len(weights)]) + rows.to_bytes(8, "big") + rows.to_bytes(8,
         "big") + bound + bytes(range(16))
     return head + b"".join(w.to_bytes(8, "big", signed=True) + bytes(range(1, 9)) * limbs for w in weights)
 
@@ -82,6 +82,7 @@ def sum_state(rows, weights, limbs, exponent=0, slots=bytes(4)):
 def sum_():
     for wire in (sum_state(0, (), 0), sum_state(1, (1,), 4), sum_state(9, (1, -1), 8, 20),
                  sum_state(2**63 - 1, tuple(range(1, 33)), 2), sum_state(3, (), 0), sum_state(5, (0,), 1),
+                 sum_state(4, (125, -3), 4, zeros=2), sum_state(4, (1,), 4, zeros=4),
                  sum_state(1, (1,), 4, slots=bytes([0, 64, 0, 2]))):
         yield b"\0" + wire
         yield b"\1" + base64url(wire)

@@ -235,7 +235,7 @@ call(Datum (*function) (FunctionCallInfo), Datum argument)
 static void
 check_sum(PaillierSum *sum)
 {
-	REQUIRE(sum->version == SUM_VERSION && sum->form == SUM_NARROW && !sum->pending && sum->reserved == 0);
+	REQUIRE(sum->version == SUM_VERSION && sum->form == SUM_NARROW && !sum->pending && sum->zeros <= sum->scale);
 	REQUIRE(sum->format == PAILLIER_FORMAT_LIMBS && sum->slot_bits == 0 && sum->slots == 0);
 	REQUIRE(sum->count <= MAX_TERMS && sum->rows <= PG_INT64_MAX && sum->rows_at_scale <= sum->rows);
 	REQUIRE(sum->rows > 0 || sum->count == 0);
