@@ -31,6 +31,7 @@ measure_program() {
 	command_rate program/$1/encrypt $number encrypt $1 $number 1
 	command_rate program/$1/encrypt_jobs $number encrypt $1 $number
 	gmp $1 textbook fixedbase decrypt
+	record_lines kernel/$1/ < <($output/kernel $1 $seconds scheme)
 	command_rate program/$1/decrypt $((number / 3)) decrypt $1 1 $((number / 3))
 	command_rate program/$1/decrypt_jobs $((number / 3)) decrypt $1 "$(nproc)" $((number / 3))
 }

@@ -93,6 +93,9 @@ paillier_mont_init(paillier_mont *ctx, const paillier_kernel *kernel, const mp_l
 	mpn_sec_sqr(ctx->m, n, limbs, scratch);
 	ctx->limbs = 2 * limbs - (ctx->m[2 * limbs - 1] == 0);
 	kernel->init(ctx, scratch);
+	mpn_zero(scratch, ctx->limbs);
+	scratch[0] = 1;
+	paillier_mont_load(ctx, ctx->unit, scratch, scratch + ctx->limbs);
 	power_of_two(ctx, ctx->one, ctx->radix_bits, scratch);
 	power_of_two(ctx, ctx->r2, 2 * ctx->radix_bits, scratch);
 }
@@ -213,9 +216,7 @@ paillier_mont_enter(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a
 void
 paillier_mont_leave(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch)
 {
-	mp_limb_t	unit[PAILLIER_MAX_WORDS] = {1};
-
-	ctx->kernel->mul(ctx, out, a, unit, scratch);
+	ctx->kernel->mul(ctx, out, a, ctx->unit, scratch);
 }
 
 /* ---- powers ---- */

@@ -6,8 +6,9 @@
  * The modulus is m = n² for an odd root n >= 3.  Residues modulo m are arrays of
  * `words` 64-bit words in the format of the kernel in use: one number x, or two
  * numbers, half of the words each, for x0 + x1·n.  A number has `count` digits,
- * one a word, the lowest first, and R = 2^(count·digit_bits).  A number x is in
- * Montgomery form when the residue stands for x·R.
+ * one a word, the lowest first, and R = 2^(count·digit_bits).  (The residues of a
+ * kernel for powers may be others.)  A number x is in Montgomery form when the
+ * residue stands for x·R.
  *
  * A residue may exceed m (by less than R allows); paillier_mont_store_var() and
  * paillier_mont_store_sec() give the unique number below m.  Everything that is
@@ -18,7 +19,8 @@
  * indexes memory by, the value of a residue; the time of paillier_mont_pow()
  * depends on its exponent, which is public wherever it is used.  (GMP's
  * multiplication, in the generic kernel, may choose between a few operation
- * orders inside Toom-Cook steps by the sign of a difference.)
+ * orders inside Toom-Cook steps by the sign of a difference.  Its kernel for
+ * powers does not, and this is the one that sees secrets.)
  */
 #ifndef PAILLIER_MONT_H
 #define PAILLIER_MONT_H
@@ -39,7 +41,7 @@
 #define PAILLIER_ENTRY_SCRATCH8(name, words, own, scratch, scratch8, rest)	PAILLIER_LARGER(scratch8, rest)
 
 /* Words of a residue, for a modulus m of so many limbs: what to reserve. */
-#define PAILLIER_MONT_WORDS(limbs)	PAILLIER_KERNELS(PAILLIER_ENTRY_WORDS, limbs, 0)
+#define PAILLIER_MONT_WORDS(limbs)	PAILLIER_ALL_KERNELS(PAILLIER_ENTRY_WORDS, limbs, 0)
 
 /* n² of the largest key, 8192 bits, in limbs; a residue modulo it; what a kernel keeps of it */
 #define PAILLIER_MAX_LIMBS	256
@@ -47,9 +49,9 @@
 enum
 {
 	PAILLIER_MAX_WORDS = PAILLIER_MONT_WORDS(PAILLIER_MAX_LIMBS),
-	PAILLIER_MONT_OWN = PAILLIER_KERNELS(PAILLIER_ENTRY_OWN, PAILLIER_MAX_LIMBS, 0),
-	PAILLIER_SCRATCH_RESIDUES = PAILLIER_KERNELS(PAILLIER_ENTRY_SCRATCH, PAILLIER_MAX_LIMBS, 0),
-	PAILLIER_SCRATCH8_RESIDUES = PAILLIER_KERNELS(PAILLIER_ENTRY_SCRATCH8, PAILLIER_MAX_LIMBS, 0)
+	PAILLIER_MONT_OWN = PAILLIER_ALL_KERNELS(PAILLIER_ENTRY_OWN, PAILLIER_MAX_LIMBS, 0),
+	PAILLIER_SCRATCH_RESIDUES = PAILLIER_ALL_KERNELS(PAILLIER_ENTRY_SCRATCH, PAILLIER_MAX_LIMBS, 0),
+	PAILLIER_SCRATCH8_RESIDUES = PAILLIER_ALL_KERNELS(PAILLIER_ENTRY_SCRATCH8, PAILLIER_MAX_LIMBS, 0)
 };
 
 /*
@@ -76,6 +78,7 @@ typedef struct paillier_mont
 	mp_limb_t	neg_inv;		/* -1/n or -1/m modulo the base of the digits */
 	mp_limb_t	m[PAILLIER_MAX_LIMBS];	/* limbs */
 	mp_limb_t	root[PAILLIER_MAX_LIMBS / 2];	/* n, root_limbs */
+	mp_limb_t	unit[PAILLIER_MAX_WORDS];	/* 1 */
 	mp_limb_t	one[PAILLIER_MAX_WORDS];	/* R mod m: 1 in Montgomery form */
 	mp_limb_t	r2[PAILLIER_MAX_WORDS]; /* R² mod m */
 	mp_limb_t	own[PAILLIER_MONT_OWN]; /* the kernel's */
@@ -100,7 +103,8 @@ struct paillier_kernel
 	int			digit_bits;		/* even */
 	int			numbers;		/* in a residue: 1 or 2 */
 	bool		nearly_reduced; /* join() gives a few times m at most */
-	bool		fast_powers;	/* powers take less time than those of GMP's mpn_sec_powm() */
+	int			enough_for_eight;	/* so many residues take longer one by one than eight at once */
+	const paillier_kernel *powers;	/* the fastest where products are factors again, as in powers; or this one */
 	bool		(*available) (void);
 	void		(*init) (paillier_mont *ctx, mp_limb_t *scratch);	/* words, radix_bits, neg_inv, own */
 	void		(*load) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs, mp_limb_t *scratch);
@@ -127,7 +131,7 @@ struct paillier_kernel
 #define PAILLIER_ENTRY_DECLARATION(name, words, own, scratch, scratch8, rest) \
 	extern const paillier_kernel paillier_kernel_##name; rest
 
-PAILLIER_KERNELS(PAILLIER_ENTRY_DECLARATION, PAILLIER_MAX_LIMBS,)
+PAILLIER_ALL_KERNELS(PAILLIER_ENTRY_DECLARATION, PAILLIER_MAX_LIMBS,)
 
 /* The kernels of the table by index, from 0 on; NULL behind the last. */
 extern const paillier_kernel *paillier_kernel_at(int index);

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "mont_limbs.h"
 #include "paillier.h"
 
 /* ---- public keys ---- */
@@ -105,6 +106,8 @@ paillier_public_init(paillier_public *pk, const paillier_kernel *kernel, const m
 	one[0] = 1;
 	reduce_mod_n_var(pk, pk->reduced_one, one);
 	paillier_mont_init(&pk->n2, kernel, n, limbs, scratch);
+	if (kernel->powers != kernel)
+		paillier_mont_init(&pk->n2_powers, kernel->powers, n, limbs, scratch);
 }
 
 /* ---- ciphertexts ---- */
@@ -238,7 +241,7 @@ paillier_encode(const paillier_public *pk, mp_limb_t *out, bool negative, const 
 	mpn_sub_n(k, pk->n, mag, limbs);
 	for (int i = 0; i < limbs; i++)
 		k[i] ^= (k[i] ^ mag[i]) & ((mp_limb_t) negative - 1);
-	mpn_mul_n(product, k, pk->n, limbs);
+	paillier_limbs_mul(product, k, pk->n, limbs, k + limbs);
 	mpn_add_1(product, product, 2 * limbs, 1);
 
 	/* -0 gives 1 + n², which fits (n² is 1 mod 8) and is reduced later */
@@ -260,7 +263,7 @@ paillier_result
 paillier_mul_plain_var(const paillier_public *pk, mp_limb_t *out, const mp_limb_t *c, bool negative,
 					   const mp_limb_t *mag, int limbs, mp_limb_t *scratch)
 {
-	const paillier_mont *n2 = &pk->n2;
+	const paillier_mont *n2 = paillier_powers(pk);
 	mp_limb_t  *inverse = scratch;
 	mp_limb_t  *base = inverse + n2->limbs;
 	mp_limb_t  *rest = base + n2->words;

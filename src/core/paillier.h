@@ -51,8 +51,16 @@ typedef struct paillier_public
 	paillier_bound limit;		/* a bound below n/2, and close to it */
 	mp_limb_t	neg_inv;		/* -1/n mod 2^64 */
 	mp_limb_t	reduced_one[PAILLIER_MAX_N_LIMBS];	/* 2^(-64·limbs) mod n */
-	paillier_mont n2;
+	paillier_mont n2;			/* for sums, and whatever is one product */
+	paillier_mont n2_powers;	/* for powers where the kernel has another for them: paillier_powers() */
 } paillier_public;
+
+/* The modulus n² for powers, and for blinding. */
+static inline const paillier_mont *
+paillier_powers(const paillier_public *pk)
+{
+	return pk->n2.kernel->powers == pk->n2.kernel ? &pk->n2 : &pk->n2_powers;
+}
 
 /*
  * Whether n, whose highest limb is not zero, can be a modulus of min_bits to
@@ -177,10 +185,10 @@ typedef struct paillier_stock
 {
 	const paillier_blinder *blinder;
 	int			left;
-	mp_limb_t  *factors;		/* PAILLIER_STOCK(n2.words) limbs of the caller's */
+	mp_limb_t  *factors;		/* PAILLIER_STOCK(n2.limbs) limbs of the caller's */
 } paillier_stock;
 
-#define PAILLIER_STOCK(words)	(8 * (words))
+#define PAILLIER_STOCK(n2_limbs)	(8 * PAILLIER_MONT_WORDS(n2_limbs))
 
 /* c := another ciphertext of the same plaintext; set to zero when there are no random numbers. */
 extern paillier_result paillier_rerandomize_from(paillier_stock *stock, mp_limb_t *c, paillier_random random,

@@ -26,14 +26,15 @@ paillier_random_below(mp_limb_t *out, const mp_limb_t *n, int limbs, paillier_ra
 static paillier_result
 random_residue(const paillier_public *pk, mp_limb_t *out, paillier_random random, void *state, mp_limb_t *scratch)
 {
+	const paillier_mont *n2 = paillier_powers(pk);
 	mp_limb_t  *r = scratch;	/* limbs of n² */
 	paillier_result result = paillier_random_below(r, pk->n, pk->limbs, random, state);
 
 	if (result != PAILLIER_OK)
 		return result;
-	mpn_zero(r + pk->limbs, pk->n2.limbs - pk->limbs);
-	paillier_mont_load(&pk->n2, out, r, r + pk->n2.limbs);
-	paillier_mont_enter(&pk->n2, out, out, r + pk->n2.limbs);
+	mpn_zero(r + pk->limbs, n2->limbs - pk->limbs);
+	paillier_mont_load(n2, out, r, r + n2->limbs);
+	paillier_mont_enter(n2, out, out, r + n2->limbs);
 	return PAILLIER_OK;
 }
 
@@ -60,16 +61,17 @@ comb_columns(const paillier_public *pk, const paillier_comb *comb)
 size_t
 paillier_blinder_table(const paillier_public *pk, const paillier_comb *comb)
 {
-	return pk->djn ? ((size_t) comb->blocks << comb->teeth) * pk->n2.words : 0;
+	return pk->djn ? ((size_t) comb->blocks << comb->teeth) * paillier_powers(pk)->words : 0;
 }
 
 /* out = h_s·R for h = -x² mod n and a random x */
 static paillier_result
 comb_base(const paillier_public *pk, mp_limb_t *out, paillier_random random, void *state, mp_limb_t *scratch)
 {
+	const paillier_mont *n2 = paillier_powers(pk);
 	int			limbs = pk->limbs;
 	mp_limb_t  *h = scratch;	/* limbs of n² */
-	mp_limb_t  *square = h + pk->n2.limbs;	/* 2·limbs */
+	mp_limb_t  *square = h + n2->limbs; /* 2·limbs */
 	mp_limb_t  *quotient = square + 2 * limbs;	/* limbs + 1 */
 	paillier_result result = paillier_random_below(h, pk->n, limbs, random, state);
 
@@ -78,24 +80,24 @@ comb_base(const paillier_public *pk, mp_limb_t *out, paillier_random random, voi
 	mpn_sqr(square, h, limbs);
 	mpn_tdiv_qr(quotient, h, 0, square, 2 * limbs, pk->n, limbs);
 	mpn_sub_n(h, pk->n, h, limbs);
-	mpn_zero(h + limbs, pk->n2.limbs - limbs);
-	paillier_mont_load(&pk->n2, out, h, h + pk->n2.limbs);
-	paillier_mont_enter(&pk->n2, out, out, scratch);
-	paillier_mont_pow(&pk->n2, out, out, pk->n, limbs, scratch);
+	mpn_zero(h + limbs, n2->limbs - limbs);
+	paillier_mont_load(n2, out, h, h + n2->limbs);
+	paillier_mont_enter(n2, out, out, scratch);
+	paillier_mont_pow(n2, out, out, pk->n, limbs, scratch);
 	return PAILLIER_OK;
 }
 
 static mp_limb_t *
 comb_entry(const paillier_blinder *blinder, mp_limb_t *table, int block, int e)
 {
-	return table + (((size_t) block << blinder->comb.teeth) + e) * blinder->pk->n2.words;
+	return table + (((size_t) block << blinder->comb.teeth) + e) * paillier_powers(blinder->pk)->words;
 }
 
 paillier_result
 paillier_blinder_init(paillier_blinder *blinder, const paillier_public *pk, const paillier_comb *comb, mp_limb_t *table,
 					  paillier_random random, void *state, mp_limb_t *scratch)
 {
-	const paillier_mont *n2 = &pk->n2;
+	const paillier_mont *n2 = paillier_powers(pk);
 	mp_limb_t  *power = scratch;	/* h_s^(2^s) for a growing s */
 	mp_limb_t  *rest = scratch + n2->words;
 	paillier_result result;
@@ -161,7 +163,7 @@ comb_select(const paillier_blinder *blinder, const exponent *a, int column, int 
 static paillier_result
 short_factor(const paillier_blinder *blinder, mp_limb_t *out, paillier_random random, void *state, mp_limb_t *scratch)
 {
-	const paillier_mont *n2 = &blinder->pk->n2;
+	const paillier_mont *n2 = paillier_powers(blinder->pk);
 	exponent	a;
 
 	if (random_exponents(blinder->pk, &a, 1, random, state) != PAILLIER_OK)
@@ -185,7 +187,7 @@ static paillier_result
 short_factors8(const paillier_blinder *blinder, mp_limb_t *out8, paillier_random random, void *state,
 			   mp_limb_t *scratch)
 {
-	const paillier_mont *n2 = &blinder->pk->n2;
+	const paillier_mont *n2 = paillier_powers(blinder->pk);
 	const paillier_kernel *kernel = n2->kernel;
 	mp_limb_t  *entries8 = scratch;
 	mp_limb_t  *rest = entries8 + LANES * n2->words;
@@ -226,7 +228,7 @@ uniform_factor(const paillier_blinder *blinder, mp_limb_t *out, paillier_random 
 	paillier_result result = random_residue(pk, out, random, state, scratch);
 
 	if (result == PAILLIER_OK)
-		paillier_mont_pow(&pk->n2, out, out, pk->n, pk->limbs, scratch);
+		paillier_mont_pow(paillier_powers(pk), out, out, pk->n, pk->limbs, scratch);
 	return result;
 }
 
@@ -235,19 +237,20 @@ uniform_factors8(const paillier_blinder *blinder, mp_limb_t *out8, paillier_rand
 				 mp_limb_t *scratch)
 {
 	const paillier_public *pk = blinder->pk;
+	const paillier_mont *n2 = paillier_powers(pk);
 	const mp_limb_t *residues[LANES];
-	mp_limb_t  *rest = scratch + LANES * pk->n2.words;
+	mp_limb_t  *rest = scratch + LANES * n2->words;
 
 	for (int i = 0; i < LANES; i++)
 	{
-		mp_limb_t  *r = scratch + i * pk->n2.words;
+		mp_limb_t  *r = scratch + i * n2->words;
 
 		if (random_residue(pk, r, random, state, rest) != PAILLIER_OK)
 			return PAILLIER_ERR_RANDOM;
 		residues[i] = r;
 	}
-	pk->n2.kernel->gather8(&pk->n2, out8, residues);
-	paillier_mont_pow8_sec(&pk->n2, out8, out8, pk->n, pk->bits, rest);
+	n2->kernel->gather8(n2, out8, residues);
+	paillier_mont_pow8_sec(n2, out8, out8, pk->n, pk->bits, rest);
 	return PAILLIER_OK;
 }
 
@@ -268,7 +271,7 @@ apply(const paillier_mont *n2, mp_limb_t *c, const mp_limb_t *factor, mp_limb_t 
 static paillier_result
 blind(const paillier_blinder *blinder, mp_limb_t *c, paillier_random random, void *state, mp_limb_t *scratch)
 {
-	const paillier_mont *n2 = &blinder->pk->n2;
+	const paillier_mont *n2 = paillier_powers(blinder->pk);
 	mp_limb_t  *factor = scratch;
 	mp_limb_t  *rest = factor + n2->words;
 	paillier_result result = blinder->table != NULL ? short_factor(blinder, factor, random, state, rest)
@@ -290,7 +293,7 @@ factors8(const paillier_blinder *blinder, mp_limb_t *out8, paillier_random rando
 static paillier_result
 blind8(const paillier_blinder *blinder, mp_limb_t *const *c, paillier_random random, void *state, mp_limb_t *scratch)
 {
-	const paillier_mont *n2 = &blinder->pk->n2;
+	const paillier_mont *n2 = paillier_powers(blinder->pk);
 	mp_limb_t  *factors = scratch;
 	mp_limb_t  *x8 = factors + LANES * n2->words;
 	mp_limb_t  *x = x8 + LANES * n2->words;
@@ -362,7 +365,7 @@ paillier_encrypt(const paillier_blinder *blinder, mp_limb_t *const *out, const p
 static paillier_result
 fill_stock(paillier_stock *stock, paillier_random random, void *state, mp_limb_t *scratch)
 {
-	const paillier_mont *n2 = &stock->blinder->pk->n2;
+	const paillier_mont *n2 = paillier_powers(stock->blinder->pk);
 	mp_limb_t  *factor8 = scratch;
 	mp_limb_t  *factor[LANES];
 	paillier_result result = factors8(stock->blinder, factor8, random, state, factor8 + LANES * n2->words);
@@ -379,7 +382,7 @@ fill_stock(paillier_stock *stock, paillier_random random, void *state, mp_limb_t
 paillier_result
 paillier_rerandomize_from(paillier_stock *stock, mp_limb_t *c, paillier_random random, void *state, mp_limb_t *scratch)
 {
-	const paillier_mont *n2 = &stock->blinder->pk->n2;
+	const paillier_mont *n2 = paillier_powers(stock->blinder->pk);
 	size_t		used = PAILLIER_SCRATCH(n2->limbs);
 	paillier_result result = PAILLIER_OK;
 	mp_limb_t  *factor;
@@ -413,6 +416,6 @@ paillier_encrypt_from(paillier_stock *stock, mp_limb_t *out, const paillier_plai
 void
 paillier_stock_wipe(paillier_stock *stock)
 {
-	paillier_wipe(stock->factors, PAILLIER_STOCK(stock->blinder->pk->n2.words) * sizeof(mp_limb_t));
+	paillier_wipe(stock->factors, PAILLIER_STOCK(stock->blinder->pk->n2.limbs) * sizeof(mp_limb_t));
 	stock->left = 0;
 }

@@ -6,34 +6,24 @@
 
 #define LANES 8
 
-/* So many ciphertexts take longer one by one than eight at once. */
-#define ENOUGH_FOR_EIGHT 3
-
 /* ---- powers: x = c^(p-1) mod p², in 2·limbs limbs of p ---- */
 
 static void
 power(const paillier_private *key, const paillier_prime *prime, mp_limb_t *x, const mp_limb_t *c, mp_limb_t *scratch)
 {
+	const paillier_mont *square = &prime->mont;
 	int			limbs2 = key->pub.n2.limbs;
-	mp_bitcnt_t bits = mpn_sizeinbase(prime->p, prime->limbs, 2);
+	mp_limb_t  *base = scratch;
+	mp_limb_t  *rest = base + square->words;
 
+	mpn_copyi(rest, c, limbs2);
+	mpn_sec_div_r(rest, limbs2, square->m, square->limbs, rest + limbs2);
+	paillier_mont_load(square, base, rest, rest + square->limbs);
+	paillier_mont_enter(square, base, base, rest);
+	paillier_mont_pow_sec(square, base, base, prime->exponent, mpn_sizeinbase(prime->p, prime->limbs, 2), rest);
+	paillier_mont_leave(square, base, base, rest);
 	x[2 * prime->limbs - 1] = 0;
-	if (key->pub.n2.kernel->fast_powers)
-	{
-		const paillier_mont *square = &prime->mont;
-		mp_limb_t  *base = scratch;
-		mp_limb_t  *rest = base + square->words;
-
-		mpn_copyi(rest, c, limbs2);
-		mpn_sec_div_r(rest, limbs2, prime->square, prime->square_limbs, rest + limbs2);
-		paillier_mont_load(square, base, rest, rest + square->limbs);
-		paillier_mont_enter(square, base, base, rest);
-		paillier_mont_pow_sec(square, base, base, prime->exponent, bits, rest);
-		paillier_mont_leave(square, base, base, rest);
-		paillier_mont_store_sec(square, x, base, rest);
-	}
-	else
-		mpn_sec_powm(x, c, limbs2, prime->exponent, bits, prime->square, prime->square_limbs, scratch);
+	paillier_mont_store_sec(square, x, base, rest);
 }
 
 static void
@@ -45,8 +35,7 @@ power8(const paillier_private *key, const paillier_prime *prime, mp_limb_t *cons
 	int			limbs2 = key->pub.n2.limbs;
 	mp_limb_t  *base8 = scratch;
 	mp_limb_t  *other8 = base8 + LANES * square->words;
-	mp_limb_t  *unit = other8 + LANES * square->words;
-	mp_limb_t  *rest = unit + square->words;
+	mp_limb_t  *rest = other8 + LANES * square->words;
 	mp_limb_t  *residues[LANES];
 	mp_limb_t  *reduced[LANES];
 	const mp_limb_t *same[LANES];
@@ -55,7 +44,7 @@ power8(const paillier_private *key, const paillier_prime *prime, mp_limb_t *cons
 	{
 		reduced[i] = other8 + i * square->words;
 		mpn_copyi(rest, c[i], limbs2);
-		mpn_sec_div_r(rest, limbs2, prime->square, prime->square_limbs, rest + limbs2);
+		mpn_sec_div_r(rest, limbs2, square->m, square->limbs, rest + limbs2);
 		mpn_copyi(reduced[i], rest, square->limbs);
 		same[i] = square->r2;
 	}
@@ -64,12 +53,10 @@ power8(const paillier_private *key, const paillier_prime *prime, mp_limb_t *cons
 	kernel->mul8(square, base8, base8, other8, rest);
 	paillier_mont_pow8_sec(square, base8, base8, prime->exponent, mpn_sizeinbase(prime->p, prime->limbs, 2), rest);
 
-	mpn_zero(unit, square->words);
-	unit[0] = 1;
 	for (int i = 0; i < LANES; i++)
 	{
 		residues[i] = other8 + i * square->words;
-		same[i] = unit;
+		same[i] = square->unit;
 	}
 	kernel->gather8(square, other8, same);
 	kernel->mul8(square, base8, base8, other8, rest);
@@ -191,7 +178,7 @@ decrypt_lanes(const paillier_private *key, paillier_decrypted *const *out, const
 		x_q[i] = x_p[i] + 2 * key->p.limbs;
 		rest = x_q[i] + 2 * key->q.limbs;
 	}
-	if (key->pub.n2.kernel->fast_powers && count >= ENOUGH_FOR_EIGHT)
+	if (count >= key->p.mont.kernel->enough_for_eight)
 	{
 		for (int i = count; i < LANES; i++)
 			c[i] = c[0];

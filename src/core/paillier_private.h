@@ -21,9 +21,7 @@ typedef struct paillier_prime
 	mp_limb_t	p[PAILLIER_MAX_N_LIMBS];
 	mp_limb_t	exponent[PAILLIER_MAX_N_LIMBS]; /* p - 1 */
 	mp_limb_t	h[PAILLIER_MAX_N_LIMBS];	/* (-n/p)^-1 mod p */
-	int			square_limbs;
-	mp_limb_t	square[2 * PAILLIER_MAX_N_LIMBS];
-	paillier_mont mont;			/* modulo the square, for a kernel with fast powers */
+	paillier_mont mont;			/* modulo the square */
 } paillier_prime;
 
 typedef struct paillier_private

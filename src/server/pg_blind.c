@@ -139,7 +139,7 @@ key_stock(PaillierKey *key, struct PaillierBlinding *blinding)
 	if (blinding->made_now++ < FACTORS_ONE_BY_ONE)
 		return NULL;
 	if (stock->factors == NULL)
-		stock->factors = MemoryContextAlloc(key->memory, PAILLIER_STOCK(key->pub.n2.words) * sizeof(mp_limb_t));
+		stock->factors = MemoryContextAlloc(key->memory, PAILLIER_STOCK(key->pub.n2.limbs) * sizeof(mp_limb_t));
 	stock->blinder = &blinding->blinder;
 	return stock;
 }

@@ -11,10 +11,10 @@
  * is 1 for all of them), and, while a key is prepared, n and whether the factors
  * have inverses.
  *
- * All of this is with the generic kernel: Valgrind does not know the
- * instructions of the other, which constant_time_ifma.c looks at.  What is
- * common to both, powers with secret exponents and decryption of one and of eight
- * ciphertexts by them, runs here on top of the generic one.
+ * All of this is with the generic kernel and its kernel for powers: Valgrind does
+ * not know the instructions of the other, which constant_time_ifma.c looks at.
+ * Decryption of eight ciphertexts at once, which pays with vectors only, runs here
+ * on top of it too.
  *
  * One function depends on how it is compiled, mpn_sub_1: as gcc inlines it
  * from gmp.h (-O1 and above) it is silent for odd numbers.  Valgrind before 3.20
@@ -157,52 +157,55 @@ mark_modulus(paillier_mont *ctx)
 	SECRET(ctx->root, ctx->root_limbs);
 	SECRET(&ctx->neg_inv, 1);
 	SECRET(ctx->own, PAILLIER_MONT_OWN);
+	SECRET(ctx->unit, ctx->words);
 	SECRET(ctx->one, ctx->words);
 	SECRET(ctx->r2, ctx->words);
 }
 
 static void
-mark_prime(paillier_prime *prime, const paillier_kernel *kernel)
+mark_prime(paillier_prime *prime)
 {
 	SECRET(prime->p, prime->limbs);
 	SECRET(prime->exponent, prime->limbs);
 	SECRET(prime->h, prime->limbs);
-	SECRET(prime->square, prime->square_limbs);
-	if (kernel->fast_powers)
-		mark_modulus(&prime->mont);
+	mark_modulus(&prime->mont);
 }
 
-/*
- * Whose powers: GMP's, or those of the functions for vector kernels.  The kernel
- * below them is the generic one by another name; its residues must be too short
- * for GMP's Toom-Cook steps.  The size of the square of a prime may be known.
- */
-typedef enum powers
+/* How many ciphertexts are decrypted at once, where there are eight. */
+typedef enum step
 {
-	GMP_POWERS,
-	OWN_POWERS
-} powers;
+	BY_ONE,
+	BY_EIGHT
+} step;
 
-static const char *const power_names[] = {"GMP's powers", "own powers"};
+static const char *const step_names[] = {"one by one", "eight at once"};
 
-#define MAX_OWN_BITS 480
+/* Longer ones take a while, and differ in nothing. */
+#define MAX_BITS_BY_EIGHT 480
 
+/* The size of the square of a prime may be known. */
 static void
 init_with_public_size(paillier_mont *ctx, mp_limb_t *scratch)
 {
 	PUBLIC_VALUE(ctx->limbs);
-	paillier_kernel_generic.init(ctx, scratch);
+	paillier_kernel_pairs.init(ctx, scratch);
 }
 
+/* The generic kernel. */
 static const paillier_kernel *
-kernel_for(powers whose)
+kernel_for(step by)
 {
-	static paillier_kernel other;
+	static paillier_kernel generic;
+	static paillier_kernel pairs;
 
-	other = paillier_kernel_generic;
-	other.init = init_with_public_size;
-	other.fast_powers = true;
-	return whose == GMP_POWERS ? &paillier_kernel_generic : &other;
+	pairs = paillier_kernel_pairs;
+	pairs.init = init_with_public_size;
+	pairs.powers = &pairs;
+	if (by == BY_EIGHT)
+		pairs.enough_for_eight = 8;
+	generic = paillier_kernel_generic;
+	generic.powers = &pairs;
+	return &generic;
 }
 
 static void
@@ -260,8 +263,8 @@ check_decrypt(paillier_private *key, const ciphertexts *some, mp_limb_t *scratch
 		c[i] = some->c[i];
 		out[i].mag = mag[i];
 	}
-	mark_prime(&key->p, key->pub.n2.kernel);
-	mark_prime(&key->q, key->pub.n2.kernel);
+	mark_prime(&key->p);
+	mark_prime(&key->q);
 	paillier_decrypt(key, out, c, CIPHERTEXTS, scratch);
 	check_no_errors(before, "decrypt");
 
@@ -276,15 +279,15 @@ check_decrypt(paillier_private *key, const ciphertexts *some, mp_limb_t *scratch
 }
 
 static void
-test_decrypt(int p_bits, int q_bits, powers whose)
+test_decrypt(int p_bits, int q_bits, step by)
 {
 	factors		f = choose_factors(p_bits, q_bits);
 	mp_limb_t  *scratch = new_limbs(paillier_private_scratch(f.bits));
 	paillier_private *key = allocate(sizeof(paillier_private));
 	ciphertexts *some = allocate(sizeof(ciphertexts));
 
-	group_begin("decryption with primes of %d and %d bits, %s", p_bits, q_bits, power_names[whose]);
-	check_int(paillier_private_init(key, kernel_for(whose), f.p, f.p_limbs, f.q, f.q_limbs, false, scratch),
+	group_begin("decryption with primes of %d and %d bits, %s", p_bits, q_bits, step_names[by]);
+	check_int(paillier_private_init(key, kernel_for(by), f.p, f.p_limbs, f.q, f.q_limbs, false, scratch),
 			  PAILLIER_OK, "private_init");
 	encrypt_some(&key->pub, some);
 	check_decrypt(key, some, scratch);
@@ -317,7 +320,7 @@ mark_factors(const factors *f)
 }
 
 static void
-test_private_init(int p_bits, int q_bits, powers whose)
+test_private_init(int p_bits, int q_bits)
 {
 	factors		f = choose_factors(p_bits, q_bits);
 	mp_limb_t  *scratch = new_limbs(paillier_private_scratch(f.bits));
@@ -325,10 +328,10 @@ test_private_init(int p_bits, int q_bits, powers whose)
 	paillier_result result;
 	unsigned	before = VALGRIND_COUNT_ERRORS;
 
-	group_begin("preparing a key with primes of %d and %d bits, %s", p_bits, q_bits, power_names[whose]);
+	group_begin("preparing a key with primes of %d and %d bits", p_bits, q_bits);
 	mark_factors(&f);
 	preparing_key = true;
-	result = paillier_private_init(key, kernel_for(whose), f.p, f.p_limbs, f.q, f.q_limbs, false, scratch);
+	result = paillier_private_init(key, kernel_for(BY_ONE), f.p, f.p_limbs, f.q, f.q_limbs, false, scratch);
 	preparing_key = false;
 	check_no_errors(before, "private_init");
 	PUBLIC_VALUE(result);
@@ -342,41 +345,45 @@ test_private_init(int p_bits, int q_bits, powers whose)
 
 /* ---- Montgomery arithmetic: secret residues, and exponents ---- */
 
-/* Too few for GMP's Toom-Cook steps, and no multiple of 4. */
-#define ROOT_LIMBS 7
-#define MONT_LIMBS (2 * ROOT_LIMBS)
+/*
+ * Too few for GMP's Toom-Cook steps, in the generic kernel; and enough for halves
+ * of numbers, and for reduction by products, in that for powers.  No multiples of 4.
+ */
+#define FEW_LIMBS	7
+#define MANY_LIMBS	58
+#define MANY_WORDS	(2 * MANY_LIMBS)
 
 static paillier_mont *
-random_modulus(mp_limb_t *scratch)
+random_modulus(const paillier_kernel *kernel, int limbs, mp_limb_t *scratch)
 {
-	mp_limb_t	root[ROOT_LIMBS];
+	mp_limb_t	root[MANY_LIMBS];
 	paillier_mont *ctx = allocate(sizeof(paillier_mont));
 
-	random_limbs(root, ROOT_LIMBS);
+	random_limbs(root, limbs);
 	root[0] |= 1;
-	root[ROOT_LIMBS - 1] |= (mp_limb_t) 1 << 63;
-	paillier_mont_init(ctx, &paillier_kernel_generic, root, ROOT_LIMBS, scratch);
+	root[limbs - 1] |= (mp_limb_t) 1 << 63;
+	paillier_mont_init(ctx, kernel, root, limbs, scratch);
 	return ctx;
 }
 
 static void
-test_mont(void)
+test_mont(const paillier_kernel *kernel, int limbs)
 {
-	mp_limb_t	scratch[PAILLIER_MONT_POW_SCRATCH(MONT_LIMBS)];
-	mp_limb_t	a[MONT_LIMBS];
-	mp_limb_t	b[MONT_LIMBS];
-	mp_limb_t	x[MONT_LIMBS];
+	static mp_limb_t scratch[PAILLIER_MONT_POW_SCRATCH(MANY_WORDS)];
+	mp_limb_t	a[MANY_WORDS];
+	mp_limb_t	b[MANY_WORDS];
+	mp_limb_t	x[MANY_WORDS];
 	mp_limb_t	e[4];
-	paillier_mont *ctx = random_modulus(scratch);
+	paillier_mont *ctx = random_modulus(kernel, limbs, scratch);
 	unsigned	before;
 
-	group_begin("Montgomery arithmetic on secret residues");
-	random_limbs(a, MONT_LIMBS);
-	random_limbs(b, MONT_LIMBS);
+	group_begin("Montgomery arithmetic on secret residues: %s, %d limbs", kernel->name, 2 * limbs);
+	random_limbs(a, 2 * limbs);
+	random_limbs(b, 2 * limbs);
 	random_limbs(e, 4);
 	before = VALGRIND_COUNT_ERRORS;
-	SECRET(a, MONT_LIMBS);
-	SECRET(b, MONT_LIMBS);
+	SECRET(a, 2 * limbs);
+	SECRET(b, 2 * limbs);
 	paillier_mont_load(ctx, x, a, scratch);
 	paillier_mont_enter(ctx, x, x, scratch);
 	paillier_mont_mul(ctx, b, x, b, scratch);
@@ -392,23 +399,23 @@ test_mont(void)
 }
 
 static void
-test_mont8(void)
+test_mont8(const paillier_kernel *kernel)
 {
-	mp_limb_t	scratch[PAILLIER_MONT_POW8_SCRATCH(MONT_LIMBS)];
-	mp_limb_t	a[8 * MONT_LIMBS];
-	mp_limb_t	a8[8 * MONT_LIMBS];
+	static mp_limb_t scratch[PAILLIER_MONT_POW8_SCRATCH(2 * FEW_LIMBS)];
+	mp_limb_t	a[8 * 2 * FEW_LIMBS];
+	mp_limb_t	a8[8 * 2 * FEW_LIMBS];
 	mp_limb_t	e[4];
 	const mp_limb_t *numbers[8];
-	paillier_mont *ctx = random_modulus(scratch);
+	paillier_mont *ctx = random_modulus(kernel, FEW_LIMBS, scratch);
 	unsigned	before = VALGRIND_COUNT_ERRORS;
 
-	group_begin("eight powers of secret residues with a secret exponent");
-	random_limbs(a, 8 * MONT_LIMBS);
+	group_begin("eight powers of secret residues with a secret exponent: %s", kernel->name);
+	random_limbs(a, 8 * 2 * FEW_LIMBS);
 	random_limbs(e, 4);
-	SECRET(a, 8 * MONT_LIMBS);
+	SECRET(a, 8 * 2 * FEW_LIMBS);
 	SECRET(e, 4);
 	for (int i = 0; i < 8; i++)
-		numbers[i] = a + i * MONT_LIMBS;
+		numbers[i] = a + i * 2 * FEW_LIMBS;
 	ctx->kernel->load8(ctx, a8, numbers, scratch);
 	paillier_mont_pow8_sec(ctx, a8, a8, e, 250, scratch);
 	check_no_errors(before, "pow8_sec");
@@ -471,14 +478,17 @@ main(int argc, char **argv)
 		test_leaks();
 		return tap_done();
 	}
-	for (powers whose = GMP_POWERS; whose <= OWN_POWERS; whose++)
-		for (int i = 0; i < LENGTH(sizes); i++)
-			if (whose == GMP_POWERS || sizes[i][0] <= MAX_OWN_BITS)
-			{
-				test_decrypt(sizes[i][0], sizes[i][1], whose);
-				test_private_init(sizes[i][0], sizes[i][1], whose);
-			}
-	test_mont();
-	test_mont8();
+	for (int i = 0; i < LENGTH(sizes); i++)
+	{
+		test_decrypt(sizes[i][0], sizes[i][1], BY_ONE);
+		if (sizes[i][0] <= MAX_BITS_BY_EIGHT)
+			test_decrypt(sizes[i][0], sizes[i][1], BY_EIGHT);
+		test_private_init(sizes[i][0], sizes[i][1]);
+	}
+	test_mont(&paillier_kernel_generic, FEW_LIMBS);
+	test_mont(&paillier_kernel_pairs, FEW_LIMBS);
+	test_mont(&paillier_kernel_pairs, MANY_LIMBS);
+	test_mont8(&paillier_kernel_generic);
+	test_mont8(&paillier_kernel_pairs);
 	return tap_done();
 }

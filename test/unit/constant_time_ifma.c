@@ -326,6 +326,7 @@ mark_modulus(paillier_mont *ctx)
 	SECRET(ctx->root, ctx->root_limbs);
 	SECRET(&ctx->neg_inv, 1);
 	SECRET(ctx->own, PAILLIER_MONT_OWN);
+	SECRET(ctx->unit, ctx->words);
 	SECRET(ctx->one, ctx->words);
 	SECRET(ctx->r2, ctx->words);
 }
@@ -456,7 +457,6 @@ mark_prime(paillier_prime *prime)
 	SECRET(prime->p, prime->limbs);
 	SECRET(prime->exponent, prime->limbs);
 	SECRET(prime->h, prime->limbs);
-	SECRET(prime->square, prime->square_limbs);
 	mark_modulus(&prime->mont);
 }
 

@@ -8,15 +8,15 @@
 
 #include "mont_checks.h"
 
-/* ---- multiples of R ---- */
+/* ---- multiples of S ---- */
 
 /*
- * One number of x times one of y is k·R, for k = base - 1, base and base + 1, or a
+ * One number of x times one of y is k·S, for k = base - 1, base and base + 1, or a
  * little more than that; the other numbers are 0.  Zeros in the places that are
- * not multiples of R in range.
+ * not multiples of S in range.
  */
 static inline void
-choose_multiples_of_r(const field *f, residue *x, residue *y, const mpz_t base, int number_x, int number_y)
+choose_multiples_of_s(const field *f, residue *x, residue *y, const mpz_t base, int number_x, int number_y)
 {
 	const mpz_t *limit = f->limit[OPERAND];
 	int			shift = mpz_sizeinbase(limit[number_y], 2) - 2;
@@ -29,7 +29,7 @@ choose_multiples_of_r(const field *f, residue *x, residue *y, const mpz_t base, 
 		mpz_add_ui(y[i].number[number_y], y[i].number[number_y], i / 3);
 		mpz_add_ui(x[i].number[number_x], base, i % 3);
 		mpz_sub_ui(x[i].number[number_x], x[i].number[number_x], 1);
-		mpz_mul(x[i].number[number_x], x[i].number[number_x], f->r);
+		mpz_mul(x[i].number[number_x], x[i].number[number_x], f->s);
 		mpz_fdiv_q_2exp(x[i].number[number_x], x[i].number[number_x], shift);
 		if (mpz_cmp(x[i].number[number_x], limit[number_x]) >= 0)
 			mpz_set_ui(x[i].number[number_x], 0);
@@ -39,11 +39,11 @@ choose_multiples_of_r(const field *f, residue *x, residue *y, const mpz_t base, 
 }
 
 /*
- * Products that are multiples of R before the reduction, for which the quotient is
+ * Products that are multiples of S before the reduction, for which the quotient is
  * 0, by all numbers that are one digit and zeros, or ones and nothing else.
  */
 static inline void
-check_multiples_of_r(const field *f)
+check_multiples_of_s(const field *f)
 {
 	mpz_t		base;
 
@@ -58,7 +58,7 @@ check_multiples_of_r(const field *f)
 
 			mpz_set_ui(base, 0);
 			mpz_setbit(base, i * f->kernel->digit_bits);
-			choose_multiples_of_r(f, x, y, base, number == 1, number == 2);
+			choose_multiples_of_s(f, x, y, base, number == 1, number == 2);
 			for (int j = 0; j < LANES; j++)
 			{
 				all_x[j] = &x[j];

@@ -247,7 +247,7 @@ check_chain_step(chain *chains, int count, const mpz_t *numbers, mp_limb_t *cons
 static inline void
 test_many_products(int root_bits, int steps)
 {
-	chain	   *chains = allocate(kernel_count() * sizeof(chain));
+	chain	   *chains = allocate((kernel_count() + 1) * sizeof(chain));
 	const paillier_kernel *kernel;
 	mpz_t		numbers[LANES];
 	mp_limb_t  *factors[LANES];
@@ -271,7 +271,8 @@ test_many_products(int root_bits, int steps)
 			chain_init(&chains[count++], kernel, root, (const mpz_t *) numbers);
 			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", count > 1 ? ", " : "", kernel->name);
 		}
-	group_begin("%s: %d random loads, products and squares modulo %d bits, one by one and by eight", names,
+	chain_init(&chains[count++], &paillier_kernel_pairs, root, (const mpz_t *) numbers);
+	group_begin("%s, pairs: %d random loads, products and squares modulo %d bits, one by one and by eight", names,
 				LANES * steps, (int) mpz_sizeinbase(limit, 2));
 
 	/* 4·m, or as much as its limbs hold */

@@ -4,7 +4,8 @@
  *		its residues without asking the kernel, and operands of all kinds.
  *
  * A residue is one number, or a pair x0 + x1·n with x0 and x1 in H digits of 52
- * bits each.
+ * bits each, or, of the kernel `pairs`, x0·S + x1·n with x0 and x1 below S, in the
+ * limbs of n.
  */
 #ifndef MONT_FIELD_H
 #define MONT_FIELD_H
@@ -17,7 +18,7 @@
 typedef struct residue
 {
 	mpz_t		number[2];		/* the second is 0 where there is but one */
-	mpz_t		value;			/* number[0] + number[1]·n, not reduced */
+	mpz_t		value;			/* what they stand for, not reduced */
 } residue;
 
 /* What may be given to functions, and what loading gives; what products and powers give. */
@@ -33,12 +34,14 @@ typedef struct field
 {
 	const paillier_kernel *kernel;
 	paillier_mont *ctx;			/* NULL: only described */
+	bool		shifted;		/* x0 counts S */
 	int			numbers;		/* in a residue */
 	int			digits;			/* of each */
 	int			words;			/* of a residue */
 	mpz_t		root;			/* n */
 	mpz_t		m;				/* n² */
-	mpz_t		r;				/* R */
+	mpz_t		s;				/* S = 2^(digits·digit_bits), by which products are divided */
+	mpz_t		r;				/* R: S, or S² */
 	mpz_t		r_inverse;		/* 1/R mod m */
 	mpz_t		limit[2][2];	/* numbers are below these */
 	residue		operands[OPERANDS];
@@ -61,19 +64,34 @@ residue_clear(residue *x)
 static inline void
 residue_join(const field *f, residue *x)
 {
-	mpz_set(x->value, x->number[0]);
+	if (f->shifted)
+		mpz_mul(x->value, x->number[0], f->s);
+	else
+		mpz_set(x->value, x->number[0]);
 	mpz_addmul(x->value, x->number[1], f->root);
 }
 
-/* The residue of a value whose first number is as small as it gets. */
+/* The residue of a value modulo m whose numbers are as small as they get. */
 static inline void
 residue_set(const field *f, residue *x, const mpz_t value)
 {
 	if (f->numbers == 1)
 		mpz_set(x->number[0], value);
-	else
+	else if (!f->shifted)
 		mpz_fdiv_qr(x->number[1], x->number[0], value, f->root);
-	mpz_set(x->value, value);
+	else
+	{
+		/* x0 = value/S mod n, and x1 = (value - x0·S)/n mod n */
+		if (!mpz_invert(x->number[0], f->s, f->root))
+			abort();
+		mpz_mul(x->number[0], x->number[0], value);
+		mpz_mod(x->number[0], x->number[0], f->root);
+		mpz_set(x->number[1], value);
+		mpz_submul(x->number[1], x->number[0], f->s);
+		mpz_divexact(x->number[1], x->number[1], f->root);
+		mpz_mod(x->number[1], x->number[1], f->root);
+	}
+	residue_join(f, x);
 }
 
 /* A number from digits, the unused bits of which are not looked at. */
@@ -302,34 +320,55 @@ pair_digits(int root_bits)
 	return digits;
 }
 
+/* Numbers are below these. */
+static inline void
+choose_limits(field *f)
+{
+	mpz_t		four_n;
+
+	mpz_init(four_n);
+	mpz_mul_2exp(four_n, f->root, 2);
+	for (residue_range range = OPERAND; range <= RESULT; range++)
+	{
+		mpz_inits(f->limit[range][0], f->limit[range][1], NULL);
+		mpz_set(f->limit[range][0], f->s);
+		if (f->numbers == 1)
+			mpz_set_ui(f->limit[range][1], 1);
+		else if (f->shifted)
+		{
+			if (mpz_cmp(four_n, f->s) <= 0)
+				mpz_mul_ui(f->limit[range][0], f->root, 2);
+			mpz_set(f->limit[range][1], f->s);
+		}
+		else
+		{
+			mpz_mul_ui(f->limit[range][0], f->root, range == RESULT ? 2 : 2 * f->digits + 4);
+			mpz_mul_ui(f->limit[range][1], f->root, range == RESULT ? 3 : 5);
+		}
+	}
+	mpz_clear(four_n);
+}
+
 /* All that is known, without the kernel at work. */
 static inline void
 field_describe(field *f, const paillier_kernel *kernel, const mpz_t root)
 {
-	mpz_inits(f->m, f->r, f->r_inverse, NULL);
+	mpz_inits(f->m, f->s, f->r, f->r_inverse, NULL);
 	mpz_init_set(f->root, root);
 	mpz_mul(f->m, root, root);
 	f->kernel = kernel;
 	f->ctx = NULL;
+	f->shifted = kernel == &paillier_kernel_pairs;
 	f->numbers = kernel->format == PAILLIER_FORMAT_LIMBS ? 1 : 2;
-	f->digits = f->numbers == 1 ? (int) mpz_size(f->m) : pair_digits(mpz_sizeinbase(root, 2));
+	f->digits = f->numbers == 1 ? (int) mpz_size(f->m) : f->shifted ? (int) mpz_size(root)
+		: pair_digits(mpz_sizeinbase(root, 2));
 	f->words = f->numbers * f->digits;
-	mpz_setbit(f->r, f->digits * kernel->digit_bits);
+	mpz_setbit(f->s, f->digits * kernel->digit_bits);
+	mpz_pow_ui(f->r, f->s, f->shifted ? 2 : 1);
 	if (!mpz_invert(f->r_inverse, f->r, f->m))
 		abort();
 
-	for (residue_range range = OPERAND; range <= RESULT; range++)
-	{
-		mpz_inits(f->limit[range][0], f->limit[range][1], NULL);
-		if (f->numbers == 1)
-		{
-			mpz_set(f->limit[range][0], f->r);
-			mpz_set_ui(f->limit[range][1], 1);
-			continue;
-		}
-		mpz_mul_ui(f->limit[range][0], root, range == RESULT ? 2 : 2 * f->digits + 4);
-		mpz_mul_ui(f->limit[range][1], root, range == RESULT ? 3 : 5);
-	}
+	choose_limits(f);
 	choose_operands(f);
 }
 
@@ -347,7 +386,7 @@ check_context(const field *f)
 	check_int(ctx->limbs, mpz_size(f->m), "limbs");
 	check_int(ctx->root_limbs, mpz_size(f->root), "root_limbs");
 	check_int(ctx->words, f->words, "words");
-	check_int(ctx->radix_bits, f->digits * f->kernel->digit_bits, "radix_bits");
+	check_int(ctx->radix_bits, mpz_sizeinbase(f->r, 2) - 1, "radix_bits");
 	check_limbs(ctx->m, ctx->limbs, f->m, "m");
 	check_limbs(ctx->root, ctx->root_limbs, f->root, "root");
 
@@ -355,6 +394,10 @@ check_context(const field *f)
 	mpz_add_ui(x, x, 1);
 	check(mpz_divisible_2exp_p(x, f->kernel->digit_bits), "neg_inv");
 
+	residue_read(f, &got, ctx->unit);
+	check(in_range(f, &got, OPERAND), "1 is too large for a residue");
+	mpz_mod(got.value, got.value, f->m);
+	check(mpz_cmp_ui(got.value, 1) == 0, "unit");
 	mpz_mod(x, f->r, f->m);
 	residue_read(f, &got, ctx->one);
 	check(in_range(f, &got, OPERAND), "1 in Montgomery form is too large for a residue");
@@ -395,7 +438,7 @@ field_clear(field *f)
 		residue_clear(&f->operands[i]);
 	for (residue_range range = OPERAND; range <= RESULT; range++)
 		mpz_clears(f->limit[range][0], f->limit[range][1], NULL);
-	mpz_clears(f->root, f->m, f->r, f->r_inverse, NULL);
+	mpz_clears(f->root, f->m, f->s, f->r, f->r_inverse, NULL);
 	if (f->ctx != NULL)
 		free_unaligned(f->ctx);
 }

@@ -132,7 +132,7 @@ init_blinder(fixture *f, blinding kind)
 	size_t		table_limbs = paillier_blinder_table(f->pk, comb);
 	mp_limb_t  *table;
 
-	check_int(table_limbs, (kind == TEXTBOOK ? 0 : kind == SHORT_LARGE ? 16384 : 4096) * f->pk->n2.words,
+	check_int(table_limbs, (kind == TEXTBOOK ? 0 : kind == SHORT_LARGE ? 16384 : 4096) * paillier_powers(f->pk)->words,
 			  "limbs of the table");
 	f->table = guarded_new(table_limbs);
 	table = kind == SHORT_WITHOUT_TABLE ? NULL : f->table.a;

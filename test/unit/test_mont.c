@@ -120,7 +120,7 @@ check_root(const paillier_kernel *kernel, const mpz_t root, bool powers)
 
 	field_init(&f, kernel, root);
 	check_products(&f);
-	check_multiples_of_r(&f);
+	check_multiples_of_s(&f);
 	check_loads(&f);
 	check_imports(&f);
 	check_lanes(&f);
@@ -406,6 +406,55 @@ test_many_small_roots(const paillier_kernel *kernel)
 }
 
 /*
+ * Numbers of limbs have carries where n fills them but for a bit or two: roots
+ * around S, S/2, S/4 and S/8, and between them.
+ */
+static void
+test_headroom(const paillier_kernel *kernel, int limbs)
+{
+	mpz_t		root;
+
+	mpz_init(root);
+	group_begin("%s, square of %d limbs: roots next to powers of two", kernel->name, limbs);
+	for (int bits = 64 * limbs; bits > 64 * limbs - 4; bits--)
+		for (int i = 0; i < 6; i++)
+		{
+			field		f;
+
+			/* 2^bits - 1, - 3, the odd numbers around 3/4 of it, and 2/3; 2^bits/2 + 1 */
+			mpz_set_ui(root, 1);
+			mpz_mul_2exp(root, root, bits - (i >= 2));
+			if (i < 2)
+				mpz_sub_ui(root, root, 2 * i + 1);
+			else if (i < 4)
+				mpz_mul_ui(root, root, 3);
+			else if (i == 4)
+				mpz_mul_ui(root, root, 4);
+			if (i == 4)
+				mpz_fdiv_q_ui(root, root, 3);
+			else if (i == 2 || i == 3)
+				mpz_fdiv_q_2exp(root, root, 1);
+			if (i == 3)
+				mpz_sub_ui(root, root, 1);
+			else if (mpz_even_p(root))
+				mpz_add_ui(root, root, 1);
+			field_init(&f, kernel, root);
+			check_products(&f);
+			check_multiples_of_s(&f);
+			check_loads(&f);
+			for (int j = 0; j < OPERANDS; j++)
+			{
+				check_sqr(&f, &f.operands[j]);
+				check_store(&f, &f.operands[j]);
+				check_conversions(&f, &f.operands[j]);
+			}
+			field_clear(&f);
+		}
+	group_end();
+	mpz_clear(root);
+}
+
+/*
  * Where a digit of the result is zero, either nothing or 2^digit_bits was there
  * before the last carries, or one less and a carry came in: a run of zeros is
  * a carry that travels through all of it.
@@ -426,14 +475,15 @@ test_carries(const paillier_kernel *kernel)
 		wanted		eight = {0};
 		field		f;
 
-		random_odd(root, longest_root(digits[i]));
+		/* numbers of limbs are as they are wanted where n fills its limbs */
+		random_odd(root, kernel == &paillier_kernel_pairs ? 52 * digits[i] / 64 * 64 : longest_root(digits[i]));
 		field_init(&f, kernel, root);
 		group_begin("%s, %d digits: carries through runs of digits", kernel->name, f.digits);
 		for (int from = 0; from < f.digits; from += f.digits <= 12 ? 1 : 1 + random_int(f.digits / 8))
 			for (int to = from + 1; to <= f.digits; to += f.digits <= 12 ? 1 : 1 + random_int(f.digits / 8))
 			{
 				for (int j = 0; j < LANES; j++)
-					numbers_with_run(&f, &z[j], from, to, j & 1, j & 2);
+					numbers_with_run(&f, &z[j], from, to, j & 1, j & 2 && !f.shifted);
 				check_wanted_products(&f, z, &single, &eight);
 			}
 		check_exact(&f, &single, "mul");
@@ -522,6 +572,8 @@ test_choice(void)
 			  kernel->name);
 		check(kernel->format > 0 && kernel->format < 256, "format %d", kernel->format);
 		check_same_format(kernel, paillier_kernel_of_format(kernel->format));
+		check(kernel->powers != NULL && kernel->powers->powers == kernel->powers &&
+			  kernel->powers->available() == kernel->available(), "the kernel for powers of %s", kernel->name);
 		if (format < kernel->format)
 			format = kernel->format;
 	}
@@ -587,12 +639,15 @@ test_kernel(const paillier_kernel *kernel)
 
 	for (int i = 0; i < LENGTH(limbs); i++)
 		test_limbs(kernel, limbs[i]);
-	for (int digits = 8; digits <= 160 && kernel->format != PAILLIER_FORMAT_LIMBS; digits += 4)
+	for (int digits = 8; digits <= 160 && kernel->digit_bits == 52; digits += 4)
 		test_digits(kernel, digits);
 	test_lengths(kernel);
 	test_full_size_exponents(kernel);
 	test_exponent_lengths(kernel);
 	test_many_small_roots(kernel);
+	test_headroom(kernel, 1);
+	test_headroom(kernel, 3);
+	test_headroom(kernel, 56);
 	test_carries(kernel);
 	test_places(kernel);
 	test_load_bounds(kernel);
@@ -611,6 +666,7 @@ main(int argc, char **argv)
 	test_words();
 	test_scatter_anywhere();
 	with_each_kernel(test_kernel);
+	test_kernel(&paillier_kernel_pairs);
 	for (int i = 0; i < LENGTH(bits); i++)
 		test_many_products(bits[i], RANDOM_PRODUCTS / LANES * times);
 	return tap_done();

@@ -23,10 +23,9 @@ check_prime_fields(const fixture *f, const paillier_prime *prime, const mpz_t p,
 	mpz_invert(expected, expected, p);
 	check_limbs(prime->h, prime->limbs, expected, "h");
 	mpz_mul(expected, p, p);
-	check_int(prime->square_limbs, mpz_size(expected), "limbs of the square");
-	check_limbs(prime->square, prime->square_limbs, expected, "square of %d bits", bits_of(f->n));
-	if (kernel->fast_powers)
-		check_limbs(prime->mont.m, prime->mont.limbs, expected, "modulus of powers");
+	check_int(prime->mont.limbs, mpz_size(expected), "limbs of the square");
+	check_limbs(prime->mont.m, prime->mont.limbs, expected, "square of %d bits", bits_of(f->n));
+	check(prime->mont.kernel == kernel->powers, "the kernel of powers modulo the square");
 	mpz_clear(expected);
 }
 
@@ -47,6 +46,8 @@ check_key_fields(const fixture *f)
 	check_limbs(f->pk->half, f->pk->limbs, f->half, "half");
 	check_limbs(f->pk->n2.m, f->pk->n2.limbs, f->n2, "n²");
 	check_int(f->pk->n2.limbs, mpz_size(f->n2), "limbs of n²");
+	check(f->pk->n2.kernel == kernel && paillier_powers(f->pk)->kernel == kernel->powers, "kernels of n²");
+	check_limbs(paillier_powers(f->pk)->m, paillier_powers(f->pk)->limbs, f->n2, "n² for powers");
 	check_prime_fields(f, &f->key->p, f->p, f->q);
 	check_prime_fields(f, &f->key->q, f->q, f->p);
 }

@@ -108,8 +108,8 @@ static void
 check_stock(fixture *f)
 {
 	uint64_t	state = random_state;
-	int			words = f->pk->n2.words;
-	guarded		factors = guarded_new(PAILLIER_STOCK(words));
+	int			words = paillier_powers(f->pk)->words;
+	guarded		factors = guarded_new(PAILLIER_STOCK(f->pk->n2.limbs));
 	paillier_stock stock = {&f->blinder, 0, factors.a};
 	mp_limb_t  *out = new_limbs(f->pk->n2.limbs);
 	mp_limb_t  *mag = new_limbs(f->pk->limbs);
