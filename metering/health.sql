@@ -64,6 +64,10 @@ CREATE VIEW metering.health AS
 		CASE WHEN h.uncounted_last_day > 0 THEN format('%s readings of the last day were too few for a total: see metering.uncounted', h.uncounted_last_day) END,
 		CASE WHEN h.suppressed_last_day > 0
 			THEN format('%s regional hours of the last day have no total because too few meters contributed', h.suppressed_last_day) END,
+		CASE WHEN h.conflicts_last_day > 0
+			THEN format('%s readings of the last day were sent twice with different ciphertexts: the first one counts', h.conflicts_last_day) END,
+		CASE WHEN h.dropped_last_day > 0
+			THEN format('%s readings of the last day came too late for any total: a longer grace waits for them', h.dropped_last_day) END,
 		CASE WHEN h.tariff_problems > 0 THEN format('%s problems with tariffs: see metering.tariff_problem', h.tariff_problems) END,
 		CASE WHEN h.meters_without_tariff > 0 THEN format('%s meters have a tariff that does not exist', h.meters_without_tariff) END,
 		CASE WHEN h.unbilled_windows > 0 THEN format('nobody is billed for %s bill windows: see metering.unbilled', h.unbilled_windows) END,
@@ -88,6 +92,7 @@ CREATE VIEW metering.health AS
 				AS uncounted_last_day,
 			(SELECT COALESCE(sum(l.suppressed), 0)::bigint FROM (
 				SELECT x.suppressed FROM metering.rollup_log x WHERE x.step = 'hour' ORDER BY x.id DESC LIMIT 24) AS l) AS suppressed_last_day,
+			l.conflicts_last_day, l.dropped_last_day,
 			(SELECT max(l.until) FROM metering.lost l WHERE l.until > now() - interval '1 day') AS staging_lost_at,
 			(SELECT COALESCE(sum(m.meters), 0)::bigint
 				FROM (SELECT * FROM metering.tariff_in_use u
@@ -102,6 +107,10 @@ CREATE VIEW metering.health AS
 			(SELECT count(DISTINCT a.grantee) FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) AS a
 				WHERE n.nspname = 'metering' AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner) AS schema_exposed
 		FROM (SELECT * FROM metering.progress LIMIT 1) AS g
+		CROSS JOIN (
+			SELECT COALESCE(sum(x.conflicts), 0)::bigint AS conflicts_last_day, COALESCE(sum(x.dropped), 0)::bigint AS dropped_last_day
+			FROM (SELECT y.conflicts, y.dropped, y.finished_at FROM metering.rollup_log y ORDER BY y.id DESC LIMIT 200) AS x
+			WHERE x.finished_at > now() - interval '1 day') AS l
 		LEFT JOIN LATERAL (
 			-- a day more: months end at different times in different zones
 			SELECT r.unbilled_windows, CASE WHEN (r.covered_period + interval '2 months' + interval '1 day') AT TIME ZONE s.zone + s.bill_grace < now()
@@ -117,6 +126,8 @@ COMMENT ON COLUMN metering.health.staged_bytes IS 'size of staging on disk';
 COMMENT ON COLUMN metering.health.gaps IS 'missing readings of sealed bill windows, within the retention of readings';
 COMMENT ON COLUMN metering.health.uncounted_last_day IS 'readings that were destroyed within the last day because they were too few for a total';
 COMMENT ON COLUMN metering.health.suppressed_last_day IS 'totals that are missing among the regional hours of the last 24 sealed hours';
+COMMENT ON COLUMN metering.health.conflicts_last_day IS 'readings of which copies with different ciphertexts were staged, in the last day (of at most 200 steps of the roll-up)';
+COMMENT ON COLUMN metering.health.dropped_last_day IS 'readings that came too late for any total, in the last day (of at most 200 steps of the roll-up)';
 COMMENT ON COLUMN metering.health.staging_lost_at IS 'when a roll-up found staging lost, within the last day';
 COMMENT ON COLUMN metering.health.tariff_problems IS 'rows of metering.tariff_problem';
 COMMENT ON COLUMN metering.health.meters_without_tariff IS 'meters whose tariff is not in metering.tariff';

@@ -112,7 +112,8 @@ CREATE FUNCTION metering.registers_around(meter_id text, series text, t timestam
 
 COMMENT ON FUNCTION metering.registers_around(text, text, timestamptz) IS 'times of the last register of a series at or before a time, and of the first one at or after it';
 
--- A series lies before or after another one of its meter: they may touch.
+-- A series lies before or after another one of its meter: they may touch, but not begin at
+-- the same time.
 CREATE FUNCTION metering.take_series(meter_id text, series text, key_id text, read_at timestamptz) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -131,6 +132,7 @@ BEGIN
 	WHERE x.meter_id = $1 AND x.series <> $2 AND CASE
 		WHEN x.since < $4 THEN x.since > s.since OR (COALESCE($4 < s.since, true)
 			AND (metering.registers_around($1, x.series, $4 + interval '1 microsecond')).after IS NOT NULL)
+		WHEN s.since IS NULL THEN x.since = $4
 		ELSE x.since < s.since END
 	LIMIT 1;
 	IF FOUND THEN
