@@ -95,9 +95,10 @@ COMMENT ON FUNCTION metering.freeze_prices(bigint, date) IS 'writes down the pri
 
 -- Writes down the stretches of a run: the time up to the end of the month that is not
 -- issued yet, in parts of one key.  A stretch with a window that has no price is left to
--- a later run.
+-- a later run.  Without an index each meter would read what the statement has written for
+-- all others.
 CREATE FUNCTION metering.open_stretches(issuing bigint, month date, elsewhere boolean) RETURNS bigint
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
 	AS $$
 DECLARE
 	number bigint;
