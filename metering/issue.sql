@@ -95,9 +95,10 @@ COMMENT ON FUNCTION metering.freeze_prices(bigint, date) IS 'writes down the pri
 
 -- Writes down the stretches of a run: the time up to the end of the month that is not
 -- issued yet, in parts of one key.  A stretch with a window that has no price is left to
--- a later run.
+-- a later run.  All are found before one is written: otherwise each meter could read what
+-- the statement has written for all others.
 CREATE FUNCTION metering.open_stretches(issuing bigint, month date, elsewhere boolean) RETURNS bigint
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
 	AS $$
 DECLARE
 	number bigint;
@@ -111,7 +112,8 @@ BEGIN
 			FROM metering.window_grid w WHERE w.bill_key_id IS NULL) AS g
 		GROUP BY g.key_id, g.part),
 	unpriced AS MATERIALIZED (
-		SELECT p.tariff, p.flow, p.window_start FROM metering.issued_price p WHERE p.run = issuing AND p.price IS NULL)
+		SELECT p.tariff, p.flow, p.window_start FROM metering.issued_price p WHERE p.run = issuing AND p.price IS NULL),
+	stretch AS MATERIALIZED (
 	SELECT issuing, u.meter_id, k.key_id, greatest(u.since, k.since), least(u.until, k.until), u.account, u.tariff, u.flow
 	FROM (
 		SELECT c.meter_id, c.account, c.tariff, c.flow, c.since, least(c.until, (month + interval '1 month') AT TIME ZONE t.zone) AS until
@@ -120,7 +122,8 @@ BEGIN
 	WHERE elsewhere OR (
 		EXISTS (SELECT FROM metering.issued_price p WHERE p.run = issuing AND p.tariff = u.tariff AND p.flow = u.flow)
 		AND NOT EXISTS (SELECT FROM unpriced p WHERE p.tariff = u.tariff AND p.flow = u.flow
-			AND p.window_start >= greatest(u.since, k.since) AND p.window_start < least(u.until, k.until)));
+			AND p.window_start >= greatest(u.since, k.since) AND p.window_start < least(u.until, k.until))))
+	SELECT * FROM stretch;
 	GET DIAGNOSTICS number = ROW_COUNT;
 	RETURN number;
 END

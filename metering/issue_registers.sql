@@ -57,7 +57,7 @@ CREATE FUNCTION metering.register_value(meter_id text, series text, key_id text,
 COMMENT ON FUNCTION metering.register_value(text, text, text, timestamptz) IS 'register of a series at a time, for bills that are issued';
 
 CREATE FUNCTION metering.open_register_stretches(issuing bigint, month date, elsewhere boolean) RETURNS bigint
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 	AS $$
 DECLARE
 	number bigint;
