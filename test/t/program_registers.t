@@ -53,6 +53,38 @@ agree Australia/Adelaide '12 hours'
 agree Australia/Lord_Howe '2 hours'
 agree Pacific/Chatham '1 hour'
 
+# ---- local hours that are none of UTC ----
+
+# INTERVAL: the settings, which hold for all times before the first reading
+interval_is() {
+	sql "SELECT begin_metering(\$\$ reading_interval = '$1', retention = '30 years' \$\$);
+		INSERT INTO metering.meter (meter_id, region) VALUES ('m', 'r')" >/dev/null
+}
+# TIME: what the door says about the grid, or that it takes the reading
+detail() {
+	local answer
+	answer=$(sql "INSERT INTO metering.reading VALUES ('m', '$1', encrypted(1))" 2>&1) && echo taken ||
+		sed -n 's/^DETAIL: *//p' <<<"$answer"
+}
+from="Intervals are counted from full hours of UTC: one of"
+interval_is '1 hour'
+is "$(detail '2026-10-10 08:00+05:30')" "$from 60 min cannot begin at minute 30 of an hour, one of 30 min can." Kolkata
+is "$(detail '2026-10-10 08:00+05:45')" "$from 60 min cannot begin at minute 15 of an hour, one of 15 min can." Kathmandu
+is "$(detail '2026-10-10 08:00+10:30')" "$from 60 min cannot begin at minute 30 of an hour, one of 30 min can." Adelaide
+is "$(detail '2026-04-10 08:00+12:45')" "$from 60 min cannot begin at minute 15 of an hour, one of 15 min can." Chatham
+is "$(detail '2026-10-10 08:00+11')" taken "Lord Howe in summer"
+is "$(detail '2026-04-10 08:00+10:30')" "$from 60 min cannot begin at minute 30 of an hour, one of 30 min can." \
+	"and in winter"
+interval_is '30 min'
+is "$(detail '2026-10-10 08:00+05:30'; detail '2026-10-10 08:30+10:30')" $'taken\ntaken' "half hours of Kolkata and Adelaide"
+is "$(detail '2026-10-10 08:30+05:45')" "$from 30 min cannot begin at minute 45 of an hour, one of 15 min can." \
+	"not of Kathmandu"
+is "$(detail '2026-10-10 08:02Z')" "$from 30 min cannot begin at minute 2 of an hour, one of 1 min can." "two minutes"
+is "$(detail '2026-10-10 08:50Z')" "$from 30 min cannot begin at minute 50 of an hour, one of 10 min can." "ten"
+is "$(detail '2026-10-10 08:00:01Z')" "$from 30 min begins at a full minute." "a second"
+interval_is '15 min'
+is "$(detail '2026-10-10 08:00+05:45'; detail '2026-04-10 08:00+12:45')" $'taken\ntaken' "quarters of Kathmandu and Chatham"
+
 # ---- both streams, to a bill ----
 
 day=$(date -u -d '3 days ago' +%F)
