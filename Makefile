@@ -1,6 +1,6 @@
 # paillier: two PostgreSQL extensions, one shared library, one program
 #
-#	make demo			the whole story, from a bare Debian 12 or 13, in a private server
+#	make demo			the whole story, from a bare Debian 12 or 13, in a private server; KEYS=2: with two keys
 #	make test			everything that proves it works, likewise
 #	make test-assert	regression tests and properties in a PostgreSQL with assertions; test-ubsan, test-valgrind
 #	make test-arm64		core and program for 64-bit ARM, emulated

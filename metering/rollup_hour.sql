@@ -82,7 +82,7 @@ COMMENT ON FUNCTION metering.sum_hour(regclass, timestamptz, text, boolean) IS '
 -- A query for the region that each meter counts in during the hour $1, and the number of
 -- readings that it should send; part is a condition on meters m.
 CREATE FUNCTION metering.meter_places(part text) RETURNS text
-	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 		SELECT format($query$
 			SELECT m.meter_id, COALESCE(x.region, m.region) AS region, metering.count_minutes(metering.expected_minutes(

@@ -13,6 +13,9 @@
  *		cli_keygen	the commands keygen, public, id
  *		cli_reader	the bytes of the input
  *		cli_rows	rows of them: CSV and the text format of COPY
+ *		cli_time	times in them
+ *		cli_zone	time zones
+ *		cli_register	registers that their readings add up to
  *		cli_write	writing them
  *		cli_failed	lines that fail, and those that are left out for it
  *		cli_pool	worker threads
@@ -122,6 +125,23 @@ typedef struct cli_options
 	int			scale;
 	int			width;
 	int			jobs;
+
+	/* of CSV; 0: not named */
+	char		delimiter;
+	char		decimal;
+
+	/* with times in the rows */
+	bool		timed;
+	cli_column	time;
+	cli_column	meter;			/* neither number nor name: none */
+	const char *zone;			/* of times without an offset; NULL: there are none */
+	int			interval;		/* between two readings, in seconds */
+
+	/* with registers */
+	const char *bill_key;		/* NULL: none are made */
+	const char *registers;		/* where they are written */
+	const char *bill_zone;		/* of bill windows */
+	int			window;			/* a bill window, in hours */
 } cli_options;
 
 enum
@@ -165,10 +185,10 @@ extern void cli_output_create(cli_output *output, const char *path, mode_t mode)
 
 /*
  * A new file or one that is overwritten, but never one of those that the options
- * name as input, nor another output.
+ * name as input, nor one of the other outputs, up to a NULL.
  */
-extern void cli_output_open(cli_output *output, const char *path, const cli_options *options, const cli_output *other,
-							mode_t mode);
+extern void cli_output_open(cli_output *output, const char *path, const cli_options *options,
+							const cli_output *const *others, mode_t mode);
 
 /* These fail as cli_fail() does; without a word where a reader has gone away. */
 extern void cli_output_write(cli_output *output, const void *bytes, size_t len);
@@ -239,6 +259,7 @@ typedef struct cli_line
 	long		line;			/* on which it begins */
 	size_t		start;			/* as it came, in the batch's raw: with keep_going only */
 	size_t		len;
+	bool		empty;			/* no row, and no failure */
 	bool		failed;
 	cli_error	error;
 } cli_line;
@@ -254,6 +275,7 @@ typedef struct cli_batch
 	int			columns;
 	int			rows;
 	bool		certain[CLI_MAX_COLUMNS];	/* columns of ciphertexts, though nobody named them */
+	struct cli_batch *registers;	/* rows that these add up to, for another file; NULL: none ever */
 
 	/* the workers' */
 	bool		keep_going;		/* rows that fail are left out, and do not end the batch */
@@ -310,6 +332,8 @@ typedef struct cli_reader
 {
 	int			fd;
 	cli_format	format;
+	char		delimiter;		/* of CSV */
+	bool		guard;			/* refuse other characters that may be meant as delimiters */
 	bool		keep_going;		/* behind rows that cannot be read */
 	cli_buffer	buffer;
 	size_t		next;			/* of the bytes in buffer */
@@ -323,6 +347,7 @@ typedef struct cli_reader
 	long		max_row;		/* bytes */
 	int			max_columns;
 	bool		row_complete;	/* it was read to its end */
+	bool		empty;			/* it is an empty line of CSV */
 	cli_stop	stop;			/* where the current row failed */
 	cli_stop	ahead;			/* how far the next row was read, as part of one that failed */
 	int			columns;		/* of every row; 0 before the first */
@@ -342,7 +367,10 @@ extern bool cli_reader_fail(cli_reader *reader, const char *what);
 /* A line for the batch, with `len` of the bytes that are held where they may be wanted. */
 extern void cli_reader_add_line(const cli_reader *reader, cli_batch *batch, cli_line *line, size_t len);
 
-/* Append the next row to the batch: false at the end and, with reader->failed, on an error. */
+/*
+ * Append the next row to the batch, or pass over an empty line where rows have
+ * several columns: false at the end and, with reader->failed, on an error.
+ */
 extern bool cli_read_row(cli_reader *reader, cli_batch *batch);
 
 /* After an error: append the line to the batch's and go on behind it.  False where that cannot be. */
@@ -412,6 +440,9 @@ typedef struct cli_task
 	cli_format	output;
 	bool		last_column;	/* without --column: the last one, not all */
 	bool		copy_header;
+
+	/* in the order of the rows, before the workers; NULL where there is nothing to prepare */
+	void		(*prepare) (const void *context, cli_batch *batch);
 	cli_process process;
 
 	/* whether field i holds a ciphertext; NULL where columns need not be recognised */
@@ -426,6 +457,9 @@ typedef struct cli_selection
 	bool		column[CLI_MAX_COLUMNS];
 	bool		by_user;
 	int			count;
+	int			time;			/* columns from 1; 0: none */
+	int			meter;
+	int			energy;			/* the first one of `column` */
 	atomic_bool cancelled;
 } cli_selection;
 
@@ -434,7 +468,7 @@ extern void cli_crypt(const cli_task *task, cli_selection *selection);
 
 /* ---- cli_failed.c ---- */
 
-/* Before a worker begins: no row has failed, nothing is written. */
+/* Before anything is done with the rows: none has failed, nothing is written. */
 extern void cli_batch_begin(cli_batch *batch);
 
 /*
@@ -462,7 +496,7 @@ typedef struct cli_failures
 	long		count;
 } cli_failures;
 
-extern void cli_failures_open(cli_failures *failures, const cli_options *options, const cli_output *output);
+extern void cli_failures_open(cli_failures *failures, const cli_options *options, const cli_output *const *others);
 
 /* "standard input: line 3, column 2: what is wrong" */
 extern void cli_error_text(char *out, size_t room, const char *input, const cli_error *error);
@@ -470,6 +504,59 @@ extern void cli_error_text(char *out, size_t room, const char *input, const cli_
 /* All lines of the batch that failed, in their order. */
 extern void cli_failures_write(cli_failures *failures, const cli_batch *batch);
 extern void cli_failures_close(cli_failures *failures);
+
+/* ---- cli_time.c ---- */
+
+#define CLI_TIME_ROOM 32		/* bytes of a time, with the terminator */
+
+/* Times of other years are none of a meter. */
+#define CLI_FIRST_YEAR	1970
+#define CLI_END_YEAR	2100
+#define CLI_FIRST_TIME	INT64_C(0)
+#define CLI_END_TIME	INT64_C(4102444800)
+
+/*
+ * Read a time as seconds since 1970, or where it has no offset, those of the local
+ * clock: then *local is set.  False for any other text.
+ */
+extern bool cli_time_read(int64_t *t, bool *local, const char *text, size_t len);
+
+/* Write a time in UTC: 2026-01-31T23:30:00Z */
+extern void cli_time_write(char out[CLI_TIME_ROOM], int64_t t);
+
+/* ---- cli_zone.c ---- */
+
+typedef struct cli_zone cli_zone;
+
+/* The rules of a time zone for the years above; a usage error for one that the system does not know. */
+extern cli_zone *cli_zone_read(const char *name);
+
+/* Seconds that local time is ahead of UTC. */
+extern int	cli_zone_offset(cli_zone *zone, int64_t t);
+
+/* The times, in order, at which local clocks show `local`: none, one or two.  Returns their number. */
+extern int	cli_zone_utc(cli_zone *zone, int64_t local, int64_t utc[2]);
+
+/* ---- cli_register.c ---- */
+
+/* Fields of a register: its time, meter and series, and as the last one its value. */
+#define CLI_REGISTER_FIELDS 4
+
+/* What is kept of the meters. */
+typedef struct cli_ledger cli_ledger;
+
+/* The columns may be chosen later, before the first row. */
+extern cli_ledger *cli_ledger_new(const cli_options *options, const cli_selection *columns);
+
+/*
+ * Read the time of a row and write it in UTC; with registers, count its reading, and
+ * append the registers that it completes to batch->registers.  The row fails where
+ * that cannot be.  Only for the main thread, row by row.
+ */
+extern void cli_ledger_take_row(cli_ledger *ledger, cli_batch *batch, int row);
+
+/* How many readings are in no register, so far. */
+extern long cli_ledger_uncounted(const cli_ledger *ledger);
 
 /* ---- cli_encrypt.c, cli_decrypt.c ---- */
 

@@ -72,6 +72,7 @@ typedef struct run
 	const char *name;			/* of the input */
 	cli_reader	reader;
 	cli_output	output;
+	cli_output	registers;
 	cli_failures failures;
 	cli_pool	pool;
 	progress	progress;
@@ -136,6 +137,26 @@ find_column(run *r, const cli_column *column)
 	return found;
 }
 
+/* The columns of time and meter are none that is encrypted. */
+static void
+resolve_time(run *r)
+{
+	const cli_options *options = r->task->options;
+	cli_selection *s = r->selection;
+
+	s->time = find_column(r, &options->time);
+	if (options->meter.number > 0 || options->meter.name != NULL)
+		s->meter = find_column(r, &options->meter);
+	if (!s->by_user && r->reader.columns > 3)
+		cli_fail("%s: rows have %d columns: name the one to encrypt by --column", r->name, r->reader.columns);
+	if (s->column[s->time - 1])
+		cli_fail("%s: column %d is that of the time and cannot be encrypted: see --time", r->name, s->time);
+	if (s->meter == s->time || (s->meter > 0 && s->column[s->meter - 1]))
+		cli_fail("%s: column %d is that of the meter and cannot be another one too: see --meter", r->name, s->meter);
+	if (options->bill_key != NULL && s->count != 1)
+		cli_fail("%s: registers can be made of one column, and %d are encrypted", r->name, s->count);
+}
+
 /* With the first row at hand. */
 static void
 resolve_columns(run *r)
@@ -150,8 +171,14 @@ resolve_columns(run *r)
 	if (!s->by_user)
 		for (int i = r->task->last_column ? columns - 1 : 0; i < columns; i++)
 			s->column[i] = true;
-	for (int i = 0; i < columns; i++)
-		s->count += s->column[i];
+	for (int i = columns - 1; i >= 0; i--)
+		if (s->column[i])
+		{
+			s->count++;
+			s->energy = i + 1;
+		}
+	if (options->timed)
+		resolve_time(r);
 
 	r->batch_rows = BATCH_FIELDS / s->count;
 	if (r->batch_rows > CLI_BATCH_ROWS)
@@ -259,7 +286,21 @@ fill_batch(run *r, cli_batch *batch)
 	if (batch->lines.out_of_memory || batch->row_lines.out_of_memory || batch->raw.out_of_memory)
 		cli_fail("out of memory");
 	recognise_columns(r, batch);
+	cli_batch_begin(batch);
+	if (r->task->prepare != NULL)
+		r->task->prepare(r->task->context, batch);
 	return more;
+}
+
+static void
+write_registers(run *r, const cli_batch *registers)
+{
+	if (registers->out.out_of_memory)
+		cli_fail("out of memory");
+	cli_output_write(&r->registers, registers->out.data, registers->out.len);
+	for (int i = 0; i < cli_batch_lines(registers); i++)
+		if (cli_batch_line(registers, i)->failed)
+			cli_fail("%s", cli_batch_line(registers, i)->error.message);
 }
 
 /* A failure in a batch that was not to be gone on with behind it. */
@@ -281,6 +322,8 @@ write_batch(run *r)
 	if (batch->out.out_of_memory)
 		cli_fail("out of memory");
 	cli_output_write(&r->output, batch->out.data, batch->out.len);
+	if (batch->registers != NULL)
+		write_registers(r, batch->registers);
 	r->progress.rows += batch->rows_out;
 	check_stopped(r, batch);
 	cli_failures_write(&r->failures, batch);
@@ -313,6 +356,28 @@ run_rows(run *r)
 		fail_at(r, &r->reader.error);
 }
 
+static void
+open_files(run *r)
+{
+	const cli_options *options = r->task->options;
+	const cli_output *others[3] = {NULL};
+	int			count = 0;
+
+	cli_reader_init(&r->reader, cli_input_open(options->file), r->task->input, options->keep_going);
+	if (options->delimiter != '\0')
+		r->reader.delimiter = options->delimiter;
+	else
+		r->reader.guard = true;
+	cli_output_open(&r->output, options->out, options, others, r->task->output == CLI_CSV ? 0600 : 0666);
+	others[count++] = &r->output;
+	if (options->registers != NULL)
+	{
+		cli_output_open(&r->registers, options->registers, options, others, 0666);
+		others[count++] = &r->registers;
+	}
+	cli_failures_open(&r->failures, options, others);
+}
+
 void
 cli_crypt(const cli_task *task, cli_selection *selection)
 {
@@ -323,9 +388,7 @@ cli_crypt(const cli_task *task, cli_selection *selection)
 	r->selection = selection;
 	r->name = cli_input_name(options->file);
 	r->batch_rows = CLI_BATCH_ROWS;
-	cli_reader_init(&r->reader, cli_input_open(options->file), task->input, options->keep_going);
-	cli_output_open(&r->output, options->out, options, NULL, task->output == CLI_CSV ? 0600 : 0666);
-	cli_failures_open(&r->failures, options, &r->output);
+	open_files(r);
 	progress_begin(&r->progress, options, &r->output);
 	cli_pool_start(&r->pool, options->jobs, task->process, task->context, task->workers);
 	cli_before_exit(stop_workers, r);
@@ -333,6 +396,8 @@ cli_crypt(const cli_task *task, cli_selection *selection)
 		read_header(r);
 	run_rows(r);
 	cli_output_close(&r->output);
+	if (options->registers != NULL)
+		cli_output_close(&r->registers);
 	cli_failures_close(&r->failures);
 	progress_show(&r->progress, "\n");
 	if (r->failures.count > 0)

@@ -216,7 +216,6 @@ decrypt_batch(const void *context, void *own, cli_batch *batch)
 	int			next = 0;		/* field to write */
 	int			i = 0;			/* field to read */
 
-	cli_batch_begin(batch);
 	while (i < batch->end && !atomic_load(&d->selection.cancelled))
 	{
 		int			count = gather(d, w, batch, &i);

@@ -79,12 +79,12 @@ cli_batch_copy(cli_batch *batch, cli_format format, int *next, int end)
 /* ---- where they are told ---- */
 
 void
-cli_failures_open(cli_failures *failures, const cli_options *options, const cli_output *output)
+cli_failures_open(cli_failures *failures, const cli_options *options, const cli_output *const *others)
 {
 	failures->input = cli_input_name(options->file);
 	failures->to_file = options->failed != NULL;
 	if (failures->to_file)
-		cli_output_open(&failures->output, options->failed, options, output, 0600);
+		cli_output_open(&failures->output, options->failed, options, others, 0600);
 }
 
 void

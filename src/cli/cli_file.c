@@ -70,7 +70,8 @@ check_not_read(const cli_output *output, const struct stat *file, const char *pa
 }
 
 void
-cli_output_open(cli_output *output, const char *path, const cli_options *options, const cli_output *other, mode_t mode)
+cli_output_open(cli_output *output, const char *path, const cli_options *options, const cli_output *const *others,
+				mode_t mode)
 {
 	struct stat file;
 
@@ -85,8 +86,11 @@ cli_output_open(cli_output *output, const char *path, const cli_options *options
 	check_not_read(output, &file, options->file);
 	for (int i = 0; i < options->nkeys; i++)
 		check_not_read(output, &file, options->keys[i]);
-	if (other != NULL && is_file(&file, other->fd, NULL))
-		cli_fail("%s is the output and cannot take the lines that fail too", output->name);
+	if (options->bill_key != NULL)
+		check_not_read(output, &file, options->bill_key);
+	for (; *others != NULL; others++)
+		if (is_file(&file, (*others)->fd, NULL))
+			cli_fail("%s cannot be two outputs", output->name);
 	if (ftruncate(output->fd, 0) != 0)
 		cli_fail("%s: %s", output->name, strerror(errno));
 }

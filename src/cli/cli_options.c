@@ -30,6 +30,16 @@ enum
 	OPTION_QUIET,
 	OPTION_KEEP_GOING,
 	OPTION_FAILED,
+	OPTION_DELIMITER,
+	OPTION_DECIMAL,
+	OPTION_TIME,
+	OPTION_METER,
+	OPTION_ZONE,
+	OPTION_INTERVAL,
+	OPTION_BILL_KEY,
+	OPTION_REGISTERS,
+	OPTION_BILL_ZONE,
+	OPTION_WINDOW,
 	OPTION_HELP
 };
 
@@ -53,6 +63,16 @@ static const struct
 	{{"quiet", no_argument, NULL, OPTION_QUIET}, CRYPT},
 	{{"keep-going", no_argument, NULL, OPTION_KEEP_GOING}, CRYPT},
 	{{"failed", required_argument, NULL, OPTION_FAILED}, CRYPT},
+	{{"delimiter", required_argument, NULL, OPTION_DELIMITER}, CLI_ENCRYPT},
+	{{"decimal", required_argument, NULL, OPTION_DECIMAL}, CLI_ENCRYPT},
+	{{"time", required_argument, NULL, OPTION_TIME}, CLI_ENCRYPT},
+	{{"meter", required_argument, NULL, OPTION_METER}, CLI_ENCRYPT},
+	{{"zone", required_argument, NULL, OPTION_ZONE}, CLI_ENCRYPT},
+	{{"interval", required_argument, NULL, OPTION_INTERVAL}, CLI_ENCRYPT},
+	{{"bill-key", required_argument, NULL, OPTION_BILL_KEY}, CLI_ENCRYPT},
+	{{"registers", required_argument, NULL, OPTION_REGISTERS}, CLI_ENCRYPT},
+	{{"bill-zone", required_argument, NULL, OPTION_BILL_ZONE}, CLI_ENCRYPT},
+	{{"window", required_argument, NULL, OPTION_WINDOW}, CLI_ENCRYPT},
 	{{"help", no_argument, NULL, OPTION_HELP}, ALL},
 };
 
@@ -108,13 +128,106 @@ number(const char *option, const char *text, int least, int most)
 }
 
 static cli_column
-column(const char *text)
+column(const char *option, const char *text)
 {
 	if (*text == '\0')
-		cli_usage_error("option --column needs the number or the name of a column");
+		cli_usage_error("option --%s needs the number or the name of a column", option);
 	if (text[strspn(text, "0123456789")] == '\0')
-		return (cli_column) {.number = number("column", text, 1, CLI_MAX_COLUMNS)};
+		return (cli_column) {.number = number(option, text, 1, CLI_MAX_COLUMNS)};
 	return (cli_column) {.name = text};
+}
+
+static bool
+is_given(const cli_column *column)
+{
+	return column->number > 0 || column->name != NULL;
+}
+
+static char
+delimiter(const char *text)
+{
+	if (strcmp(text, "tab") == 0)
+		return '\t';
+	if (strlen(text) != 1 || strchr(",;|\t", *text) == NULL)
+		cli_usage_error("option --delimiter needs one of ',' ';' '|' or tab");
+	return *text;
+}
+
+static char
+decimal(const char *text)
+{
+	if (strcmp(text, ".") != 0 && strcmp(text, ",") != 0)
+		cli_usage_error("option --decimal needs '.' or ','");
+	return *text;
+}
+
+/* Lengths that the settings of metering take, as they are written there; in minutes. */
+typedef struct length
+{
+	const char *text;
+	int			minutes;
+} length;
+
+static const length intervals[] = {
+	{"1 min", 1}, {"5 min", 5}, {"10 min", 10}, {"15 min", 15}, {"30 min", 30}, {"1 hour", 60}, {NULL, 0}
+};
+
+static const length windows[] = {
+	{"1 hour", 60}, {"2 hours", 120}, {"4 hours", 240}, {"6 hours", 360}, {"12 hours", 720}, {"24 hours", 1440}, {NULL, 0}
+};
+
+static int
+minutes(const char *option, const length *lengths, const char *text)
+{
+	char		list[200] = "";
+
+	for (const length *l = lengths; l->text != NULL; l++)
+	{
+		if (strcmp(text, l->text) == 0)
+			return l->minutes;
+		strcat(strcat(list, *list == '\0' ? "'" : ", '"), l->text);
+		strcat(list, "'");
+	}
+	cli_usage_error("option --%s needs one of %s", option, list);
+}
+
+/* What the rows of CSV are like, and what is made of their readings. */
+static void
+set_rows(cli_options *options, int option, const char *value)
+{
+	switch (option)
+	{
+		case OPTION_DELIMITER:
+			options->delimiter = delimiter(value);
+			break;
+		case OPTION_DECIMAL:
+			options->decimal = decimal(value);
+			break;
+		case OPTION_TIME:
+			options->time = column("time", value);
+			break;
+		case OPTION_METER:
+			options->meter = column("meter", value);
+			break;
+		case OPTION_ZONE:
+			options->zone = value;
+			break;
+		case OPTION_INTERVAL:
+			options->interval = 60 * minutes("interval", intervals, value);
+			break;
+		case OPTION_BILL_KEY:
+			options->bill_key = value;
+			break;
+		case OPTION_REGISTERS:
+			options->registers = value;
+			break;
+		case OPTION_BILL_ZONE:
+			options->bill_zone = value;
+			break;
+		case OPTION_WINDOW:
+			options->window = minutes("window", windows, value) / 60;
+			break;
+	}
 }
 
 static void
@@ -135,7 +248,7 @@ set(cli_options *options, int option, const char *value)
 			options->keys[options->nkeys++] = value;
 			break;
 		case OPTION_COLUMN:
-			options->columns[options->ncolumns++] = column(value);
+			options->columns[options->ncolumns++] = column("column", value);
 			break;
 		case OPTION_HEADER:
 			options->header = true;
@@ -158,7 +271,54 @@ set(cli_options *options, int option, const char *value)
 		case OPTION_FAILED:
 			options->failed = value;
 			break;
+		default:
+			set_rows(options, option, value);
 	}
+}
+
+/* What says how the rows of meters are read needs their times, or is about registers. */
+static void
+check_times(cli_options *options)
+{
+	const struct
+	{
+		const char *option;
+		bool		given;
+		bool		bills;			/* about registers */
+	}			known[] = {
+		{"meter", is_given(&options->meter), false},
+		{"zone", options->zone != NULL, false},
+		{"interval", options->interval != 0, false},
+		{"registers", options->registers != NULL, true},
+		{"bill-zone", options->bill_zone != NULL, true},
+		{"window", options->window != 0, true},
+	};
+
+	options->timed = options->bill_key != NULL || is_given(&options->time);
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i].given && (known[i].bills ? options->bill_key == NULL : !options->timed))
+			cli_usage_error("option --%s needs --%s", known[i].option, known[i].bills ? "bill-key" : "time");
+	if (options->interval == 0)
+		options->interval = 5 * 60;
+	if (options->bill_key == NULL)
+		return;
+	if (options->registers == NULL || strcmp(options->registers, "-") == 0)
+		cli_usage_error("option --bill-key needs --registers and the name of a file for them");
+	if (!is_given(&options->time))
+		options->time.number = 2;
+	if (!is_given(&options->meter))
+		options->meter.number = 1;
+	if (options->bill_zone == NULL)
+		options->bill_zone = options->zone != NULL ? options->zone : "UTC";
+	if (options->window == 0)
+		options->window = 2;
+}
+
+static void
+check_name(const cli_options *options, const cli_column *column)
+{
+	if (column->name != NULL && !options->header)
+		cli_usage_error("column \"%s\" is given by name, which needs --header", column->name);
 }
 
 static void
@@ -181,11 +341,15 @@ read_files(cli_options *options, int command, int count, char **files)
 	if (options->failed != NULL && strcmp(options->failed, "-") == 0)
 		cli_usage_error("option --failed needs the name of a file");
 	for (int i = 0; i < options->ncolumns; i++)
-		if (options->columns[i].name != NULL && !options->header)
-			cli_usage_error("column \"%s\" is given by name, which needs --header", options->columns[i].name);
+		check_name(options, &options->columns[i]);
+	check_name(options, &options->time);
+	check_name(options, &options->meter);
+	check_times(options);
 	for (int i = 0; i < options->nkeys; i++)
 		if (strcmp(options->keys[i], "-") == 0 && (i > 0 || strcmp(options->file, "-") == 0))
 			cli_usage_error("standard input cannot be read twice");
+	if (options->bill_key != NULL && strcmp(options->bill_key, "-") == 0)
+		cli_usage_error("option --bill-key needs the name of a file");
 }
 
 void

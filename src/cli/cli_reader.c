@@ -43,6 +43,8 @@ cli_batch_reset(cli_batch *batch)
 	batch->columns = 0;
 	batch->rows = 0;
 	batch->rows_out = 0;
+	if (batch->registers != NULL)
+		cli_batch_reset(batch->registers);
 }
 
 /* ---- bytes ---- */
@@ -55,6 +57,7 @@ cli_reader_init(cli_reader *reader, int fd, cli_format format, bool keep_going)
 	reader->format = format;
 	reader->keep_going = keep_going;
 	reader->line = 1;
+	reader->delimiter = ',';
 	reader->max_row = CLI_MAX_ROW;
 	reader->max_columns = CLI_MAX_COLUMNS;
 }

@@ -12,6 +12,9 @@
 
 #define END (-1)				/* of the input; or an error, see reader->failed */
 
+/* Lines that are looked at for the number of columns: those of rows, and empty ones between. */
+#define GUESS_LINES 32
+
 /* ---- bytes ---- */
 
 #define FAIL(reader, ...) \
@@ -115,7 +118,7 @@ read_quoted(row *r)
 			c = take(r->reader);
 			if (c == '\r')
 				c = after_return(r);
-			if (c == ',' || c == '\n' || c == END)
+			if (c == r->reader->delimiter || c == '\n' || c == END)
 				return c;
 			if (c != '"')
 				return fail_field(r, "text behind the closing quote of a field");
@@ -127,6 +130,18 @@ read_quoted(row *r)
 	}
 }
 
+/*
+ * Nobody has said what separates fields.  In a file that is separated by something
+ * else a comma may be that of a decimal number, and its digits a field.
+ */
+static int
+fail_guard(row *r, int c)
+{
+	return FAIL(r->reader, r->field.line, r->columns + 1,
+				c == '\t' ? "tab in a field without quotes: name what separates fields by --delimiter" :
+				"\"%c\" in a field without quotes: name what separates fields by --delimiter", c);
+}
+
 static int
 read_unquoted(row *r)
 {
@@ -136,13 +151,15 @@ read_unquoted(row *r)
 
 		if (c == '\r')
 			c = after_return(r);
-		if (c == ',' || c == '\n' || c == END)
+		if (c == r->reader->delimiter || c == '\n' || c == END)
 		{
 			r->field.null = r->batch->text.len == r->field.start;
 			return c;
 		}
 		if (c == '"')
 			return fail_field(r, "quote inside a field without quotes");
+		if (r->reader->guard && (c == ';' || c == '\t' || c == '|'))
+			return fail_guard(r, c);
 		if (add_byte(r, c) == END)
 			return END;
 	}
@@ -260,6 +277,8 @@ begin_input(cli_reader *reader)
 	reader->begun = true;
 	if (reader->format == CLI_CSV && begins_with(reader, mark, 3))
 		reader->next += 3;
+	if (begins_with(reader, "\xFF\xFE", 2) || begins_with(reader, "\xFE\xFF", 2))
+		cli_reader_fail(reader, "this is UTF-16, and text is read as UTF-8");
 	if (reader->format == CLI_COPY && begins_with(reader, binary, sizeof(binary)))
 		cli_reader_fail(reader, "this is COPY's binary format, and rows are read in its text format");
 }
@@ -296,7 +315,7 @@ static void
 read_fields(row *r)
 {
 	cli_reader *reader = r->reader;
-	int			separator = reader->format == CLI_CSV ? ',' : '\t';
+	int			separator = reader->format == CLI_CSV ? reader->delimiter : '\t';
 
 	for (;;)
 	{
@@ -338,14 +357,17 @@ check_ahead(cli_reader *reader, cli_batch *batch)
 	return true;
 }
 
-/* The row is one of the batch's. */
+/* The row is one of the batch's; an empty line is none. */
 static void
-add_row(cli_reader *reader, cli_batch *batch)
+add_row(cli_reader *reader, cli_batch *batch, bool empty)
 {
 	int			line = cli_batch_lines(batch);
 
+	cli_reader_add_line(reader, batch, &(cli_line) {.line = reader->row_line, .empty = empty},
+						reader->next - reader->held);
+	if (empty)
+		return;
 	cli_append(&batch->row_lines, &line, sizeof(line));
-	cli_reader_add_line(reader, batch, &(cli_line) {.line = reader->row_line}, reader->next - reader->held);
 	batch->columns = reader->columns;
 	batch->rows++;
 }
@@ -356,6 +378,7 @@ cli_read_row(cli_reader *reader, cli_batch *batch)
 	row			r = {.reader = reader, .batch = batch};
 	size_t		text_len = batch->text.len;
 	size_t		fields_len = batch->fields.len;
+	bool		skip;
 
 	begin_input(reader);
 	if (!reader->guessing)
@@ -373,17 +396,20 @@ cli_read_row(cli_reader *reader, cli_batch *batch)
 		read_fields(&r);
 		reader->row_complete = !reader->failed;
 	}
-	if (!reader->failed)
+	reader->empty = reader->format == CLI_CSV && r.columns == 1 && r.field.null && reader->row_complete;
+	skip = reader->empty && reader->columns > 1;
+	if (!reader->failed && !skip)
 		check_row(&r, reader->row_line);
 	if (batch->text.out_of_memory || batch->fields.out_of_memory)
 		cli_reader_fail(reader, "out of memory");
-	if (reader->failed || is_end_marker(&r))
+	if (reader->failed || skip || is_end_marker(&r))
 	{
 		batch->text.len = text_len;
 		batch->fields.len = fields_len;
-		return false;
 	}
-	add_row(reader, batch);
+	if (reader->failed || is_end_marker(&r))
+		return false;
+	add_row(reader, batch, skip);
 	if (!reader->guessing)
 		reader->ahead.offset = 0;
 	return true;
@@ -405,12 +431,13 @@ cli_reader_guess_columns(cli_reader *reader)
 	begin_input(reader);
 	reader->held = reader->next;
 	reader->guessing = true;
-	while (rows < 3 && (rows == 0 || cli_reader_ready(reader)))
+	for (int lines = 0; lines < GUESS_LINES && rows < 3 && (rows == 0 || cli_reader_ready(reader)); lines++)
 	{
 		reader->columns = 0;
 		if (!cli_read_row(reader, &batch))
 			break;
-		columns[rows++] = reader->columns;
+		if (rows == 0 || !reader->empty)
+			columns[rows++] = reader->columns;
 	}
 	reader->guessing = false;
 	reader->columns = rows == 3 && columns[1] == columns[2] ? columns[1] : columns[0];

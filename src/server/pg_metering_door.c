@@ -37,6 +37,37 @@ typedef enum Channel
 
 static const char *const channel_name[] = {"reading", "register"};
 
+/* The longest interval that can begin so many microseconds behind a full hour, in minutes; 0 if none can. */
+static int
+fitting_interval(int64 behind)
+{
+	static const int intervals[] = {60, 30, 20, 15, 12, 10, 6, 5, 4, 3, 2, 1};	/* those of metering.setting */
+
+	for (int i = 0; i < (int) lengthof(intervals); i++)
+		if (behind % (intervals[i] * USECS_PER_MINUTE) == 0)
+			return intervals[i];
+	return 0;
+}
+
+/* Local hours of India begin at half past of UTC: whoever sends them learns which intervals would do. */
+static void
+refuse_off_grid(Channel channel, TimestampTz read_at, int64 interval)
+{
+	int64		behind = read_at - paillier_utc_hour(read_at);
+	int			minutes = interval / USECS_PER_MINUTE;
+	int			fitting = fitting_interval(behind);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("%s at %s is not on the grid of the reading interval", channel_name[channel],
+					timestamptz_to_str(read_at)),
+			 fitting > 0 ?
+			 errdetail("Intervals are counted from full hours of UTC: one of %d min cannot begin at minute %d of an hour, "
+					   "one of %d min can.", minutes, (int) (behind / USECS_PER_MINUTE), fitting) :
+			 errdetail("Intervals are counted from full hours of UTC: one of %d min begins at a full minute.", minutes),
+			 errhint("A reading is dated by the start of its interval.")));
+}
+
 /* A reading is complete when its interval has ended, a register as soon as it is read. */
 static void
 check_time(const MeteringRules *rules, int64 interval, Channel channel, TimestampTz read_at)
@@ -45,13 +76,7 @@ check_time(const MeteringRules *rules, int64 interval, Channel channel, Timestam
 
 	/* hours are whole multiples of every interval, so the grid is that of the hour */
 	if ((read_at - paillier_utc_hour(read_at)) % interval != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("%s at %s is not on the grid of the reading interval", channel_name[channel],
-						timestamptz_to_str(read_at)),
-				 errdetail("The grid is one of UTC hours: an interval of %d minutes begins at each full hour of UTC.",
-						   (int) (interval / USECS_PER_MINUTE)),
-				 errhint("A reading is dated by the start of its interval.")));
+		refuse_off_grid(channel, read_at, interval);
 	if (read_at + (channel == READING ? interval : 0) > now + rules->tolerance)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),

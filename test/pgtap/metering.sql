@@ -142,7 +142,7 @@ SELECT is((SELECT bool_or(prosecdef OR proconfig IS NOT NULL) FROM member_functi
 	WHERE proname IN ('rollup', 'forget')), false, 'which have neither and so may commit');
 SELECT is((SELECT array_agg(proname::text ORDER BY proname) FROM member_function WHERE provolatile = 'i'),
 	ARRAY['bits', 'calendar_regression', 'count_minutes', 'differ', 'differ', 'differ', 'digest', 'expected_minutes',
-		'expects_register', 'holt_winters', 'hour_minutes', 'meter_places', 'minute_bit', 'minutes', 'missing_minutes',
+		'expects_register', 'holt_winters', 'hour_minutes', 'minute_bit', 'minutes', 'missing_minutes',
 		'month_slot', 'month_slots', 'moving_average', 'needed_readings', 'share', 'slice', 'slot', 'slots', 'union_minutes', 'union_minutes',
 		'utc_hour'], 'what depends on nothing but its arguments');
 

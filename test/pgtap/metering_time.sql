@@ -258,6 +258,32 @@ $$;
 SELECT is((SELECT sum(lost_hours(zone, hours))::int FROM (SELECT DISTINCT zone, hours FROM walked) w), 0,
 	'a time in the middle of a window finds both of its ends');
 
+-- days of zones that are no whole number of hours from UTC, beside the change of clocks: a local midnight belongs to
+-- the day before, up to the next full hour of UTC
+CREATE FUNCTION window_at(of_zone text, length interval, t timestamptz) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE metering.setting SET zone = of_zone, bill_window = length;
+	RETURN (SELECT format('%s to %s UTC', to_char(window_start AT TIME ZONE 'UTC', 'DD HH24:MI'),
+		to_char(window_end AT TIME ZONE 'UTC', 'DD HH24:MI')) FROM metering.window_of(t));
+END
+$$;
+SELECT is(window_at(zone, hours * interval '1 hour', t::timestamptz), w,
+	format('%s hours in %s at %s', hours, zone, t)) FROM (VALUES
+	('Asia/Kolkata', 24, '2026-01-15 00:00+05:30', '13 19:00 to 14 19:00 UTC'),
+	('Asia/Kolkata', 24, '2026-01-15 00:30+05:30', '14 19:00 to 15 19:00 UTC'),
+	('Asia/Kolkata', 2, '2026-01-15 12:29+05:30', '15 05:00 to 15 07:00 UTC'),
+	('Asia/Kolkata', 2, '2026-01-15 12:30+05:30', '15 07:00 to 15 09:00 UTC'),
+	('Asia/Kathmandu', 24, '2026-01-15 00:44+05:45', '13 19:00 to 14 19:00 UTC'),
+	('Asia/Kathmandu', 24, '2026-01-15 00:45+05:45', '14 19:00 to 15 19:00 UTC'),
+	('Australia/Adelaide', 24, '2026-01-15 12:00+10:30', '14 14:00 to 15 14:00 UTC'),
+	('Australia/Adelaide', 24, '2026-04-05 12:00+09:30', '04 14:00 to 05 15:00 UTC'),
+	('Australia/Adelaide', 24, '2026-10-04 12:00+10:30', '03 15:00 to 04 14:00 UTC'),
+	('Australia/Lord_Howe', 24, '2026-04-05 12:00+10:30', '04 13:00 to 05 14:00 UTC'),
+	('Australia/Lord_Howe', 24, '2026-10-04 12:00+11', '03 14:00 to 04 13:00 UTC'),
+	('Pacific/Chatham', 24, '2026-01-15 12:00+13:45', '14 11:00 to 15 11:00 UTC'),
+	('Pacific/Chatham', 24, '2026-04-05 12:00+12:45', '04 11:00 to 05 12:00 UTC'),
+	('Pacific/Chatham', 24, '2026-09-27 12:00+13:45', '26 12:00 to 27 11:00 UTC')) v (zone, hours, t, w);
+
 -- of a period of settings that has ended only what lies before its end, of the next one only what lies after
 UPDATE metering.setting SET zone = 'UTC', bill_window = '24 hours';
 INSERT INTO metering.setting_history VALUES ('2025-06-10 15:00Z', NULL, '15 min', '4 hours', 'Europe/Berlin');

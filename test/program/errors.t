@@ -32,7 +32,9 @@ bad_csv "a quote that stays open" 'line 2, column 1: quoted field does not end' 
 bad_csv "a carriage return alone" 'line 1, column 1: carriage return inside a line' 'a\rb,1\n' 0
 bad_csv "a row that is too short" 'line 2: row has 1 column, the first row has 2' 'a,1\nb\nc,2\n' 1
 bad_csv "a row that is too long" 'line 3: row has 3 columns, the first row has 2' 'a,1\nb,2\nc,3,4\n' 2
-bad_csv "an empty line" 'line 2: row has 1 column, the first row has 2' 'a,1\n\n' 1
+bad_csv "a line with a blank" 'line 2: row has 1 column, the first row has 2' 'a,1\n \n' 1
+bad_csv "empty quotes" 'line 2: row has 1 column, the first row has 2' 'a,1\n""\n' 1
+bad_csv "an empty line at the beginning" 'line 2: row has 2 columns, the first row has 1' '\na,1\n' 1
 bad_csv "a zero byte" 'line 1, column 1: zero byte' 'a\0,1\n' 0
 bad_csv "lines inside quotes count" 'line 4, column 2: invalid number: not a decimal number' '"a\n\na",1\nb,x\n' 1
 bad_csv "a field is where it begins" 'line 3, column 2: invalid number: not a decimal number' '"a\n\na","x\n"\n' 0

@@ -230,7 +230,7 @@ for file in good k.json; do
 	fails "what failed does not overwrite $file" 1 "^paillier: decrypt: $file is an input" \
 		decrypt --key k.json --keep-going --failed $file good
 done
-fails "nor the output" 1 'o is the output and cannot take the lines that fail too' \
+fails "nor the output" 1 'o cannot be two outputs' \
 	decrypt --key k.json --keep-going --out o --failed ./o good
 fails "a full disk" 1 '/dev/full: No space left' decrypt --key k.json --keep-going --failed /dev/full foreign
 fails "--failed alone" 2 'option --failed needs --keep-going' decrypt --key k.json --failed f good
