@@ -91,7 +91,7 @@ FROM part WHERE i = 1;
 SELECT length(paillier_register_key(paillier_public_key(:'other'::paillier_private_key)));
 SELECT paillier_sum_combine(state, paillier_sum_accum(NULL,
 	paillier_encrypt(1, paillier_public_key(:'other'::paillier_private_key)))) FROM part WHERE i = 1;
-SELECT call, pg_temp.error(format('SELECT ' || call, pg_temp.base64url(set_byte(paillier_sum_send(state), 35, 0)), :'c',
+SELECT call, pg_temp.error(format('SELECT ' || call, pg_temp.base64url(set_byte(paillier_sum_send(state), 36, 0)), :'c',
 	:'id'))
 FROM part, unnest(ARRAY['paillier_sum_final(%L)', '%L::paillier_sum::text',
 	'paillier_sum_accum(%L, paillier_ciphertext(%L, %L))',
@@ -116,15 +116,16 @@ FROM known, unnest(ARRAY['A', 'AAA', '=', ' ', repeat('A', 10000)]) added;
 CREATE TEMPORARY TABLE damaged AS
 SELECT what, pg_temp.base64url(overlay(paillier_sum_send(paillier_sum_accum(NULL, ct)) PLACING new FROM at + 1))
 	AS state, i
-FROM known, (VALUES (1, 'nothing', '\x'::bytea, 0), (2, 'version 0', '\x00', 0), (3, 'version 2', '\x02', 0),
-	(4, 'no terms', '\x00', 6), (5, 'two terms', '\x02', 6), (6, '255 terms', '\xff', 6),
-	(7, 'no rows', '\x0000000000000000', 7), (8, 'fewer rows', '\x0000000000000002', 15),
-	(9, 'bound', '\x0000000000000001ffffffff', 23), (10, 'exponent', '\x8000000000000000ffffffff', 23),
-	(11, 'largest bound', '\xffffffffffffffff00003fff', 23), (12, 'not normal', '\x000000000000000100000001', 23),
-	(13, 'no product', decode(repeat('00', 64), 'hex'), 59), (14, 'large product', decode(repeat('ff', 64), 'hex'), 59),
-	(15, 'no weight', '\x0000000000000000', 51), (16, 'least weight', '\x8000000000000000', 51),
-	(17, 'most rows', '\x7fffffffffffffff', 7), (18, 'too many rows', '\x8000000000000000', 7),
-	(19, 'slot bits', '\x0001', 2), (20, 'slots', '\x0100', 4), (21, 'both', '\x00400002', 2)) v(i, what, new, at);
+FROM known, (VALUES (1, 'nothing', '\x'::bytea, 0), (2, 'version 0', '\x00', 0), (3, 'version 3', '\x03', 0),
+	(4, 'no terms', '\x00', 7), (5, 'two terms', '\x02', 7), (6, '255 terms', '\xff', 7),
+	(7, 'no rows', '\x0000000000000000', 8), (8, 'fewer rows', '\x0000000000000002', 16),
+	(9, 'bound', '\x0000000000000001ffffffff', 24), (10, 'exponent', '\x8000000000000000ffffffff', 24),
+	(11, 'largest bound', '\xffffffffffffffff00003fff', 24), (12, 'not normal', '\x000000000000000100000001', 24),
+	(13, 'no product', decode(repeat('00', 64), 'hex'), 60), (14, 'large product', decode(repeat('ff', 64), 'hex'), 60),
+	(15, 'no weight', '\x0000000000000000', 52), (16, 'least weight', '\x8000000000000000', 52),
+	(17, 'most rows', '\x7fffffffffffffff', 8), (18, 'too many rows', '\x8000000000000000', 8),
+	(19, 'slot bits', '\x0001', 3), (20, 'slots', '\x0100', 5), (21, 'both', '\x00400002', 3),
+	(22, 'zeros', '\x0201', 1), (23, 'more zeros', '\x0203', 1)) v(i, what, new, at);
 SELECT what, pg_temp.error(format('SELECT %L::paillier_sum', state)) AS input,
 	pg_temp.error(format('SELECT paillier_sum_final(%L)', state)) AS final,
 	pg_temp.error(format('SELECT pg_temp.total(paillier_sum_combine(%1$L, %1$L))', state)) AS combine,
@@ -136,7 +137,7 @@ SELECT limbs, pg_temp.error(format('SELECT paillier_sum_final(%L)', state)) AS f
 	pg_temp.error(format('SELECT paillier_sum_combine(%L, paillier_sum_accum(NULL, ct)) FROM known', state)) AS combine,
 	pg_temp.error(format('SELECT paillier_sum_accum(%L, ct) FROM known', state)) AS accum
 FROM unnest(ARRAY[1, 7, 9, 256]) limbs,
-	LATERAL (SELECT pg_temp.base64url(substr(paillier_sum_send(paillier_sum_accum(NULL, ct)), 1, 59)
+	LATERAL (SELECT pg_temp.base64url(substr(paillier_sum_send(paillier_sum_accum(NULL, ct)), 1, 60)
 		|| decode(repeat('01', 8 * limbs), 'hex')) AS state FROM known) s;
 
 DELETE FROM paillier_key;

@@ -448,6 +448,7 @@ paillier_sum_final(PG_FUNCTION_ARGS)
 	PaillierKey *key;
 	PaillierCiphertext *out;
 	PaillierInteger zeros;
+	paillier_bound bound;
 	paillier_result result;
 
 	if (PG_ARGISNULL(0))
@@ -459,8 +460,8 @@ paillier_sum_final(PG_FUNCTION_ARGS)
 	paillier_sum_settle(key, sum);
 	sum = paillier_sum_narrow(key, sum);
 	paillier_power_of_ten(&zeros, sum->zeros);
-	out = paillier_ciphertext_make(key, sum->scale, paillier_bound_mul(paillier_sum_bound(sum),
-																	   paillier_bound_from_limbs(zeros.mag, zeros.limbs)));
+	bound = paillier_bound_mul(paillier_sum_bound(sum), paillier_bound_from_limbs(zeros.mag, zeros.limbs));
+	out = paillier_ciphertext_make(key, sum->scale, bound);
 	out->header.slot_bits = sum->slot_bits;
 	out->header.slots = sum->slots;
 	paillier_sum_total(key, out->c, sum);

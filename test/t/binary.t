@@ -96,6 +96,84 @@ cut_short() {
 
 # ---- ciphertexts ----
 
+# Byte 0 is the version, 1 the scale, 2 to 5 the slots, 6 and 7 the exponent of the bound, at most 0x3fff; 8 to 11 its
+# mantissa with the highest bit set; then comes the key id.
+header=$(flipped paillier_ciphertext 0 28 1 128 255)
+is "$(same_backend "SELECT i, mask, outcome FROM $header, outcome('paillier_ciphertext', damaged) WHERE outcome <> CASE
+	WHEN i IN (0, 2, 3, 4, 5) OR i IN (6, 8) AND mask >= 128 THEN '22P03' ELSE damaged::text END")" "same backend" \
+		"each byte of the header: refused where that can be told, else read as it stands"
+is "$(same_backend "SELECT outcome, count(*) FROM $header,
+	outcome('paillier_ciphertext', damaged, 'total(value)') WHERE i >= 12 GROUP BY 1")" "42704 48
+same backend" "a changed key id: the key is not registered"
+is "$(same_backend "SELECT outcome, count(*) FROM $header,
+	outcome('paillier_ciphertext', damaged, 'total(value)') WHERE i BETWEEN 6 AND 11 GROUP BY 1 ORDER BY 1")" "22003 1
+22P03 4
+42.0 13
+same backend" "a changed bound: no other total"
+is "$(same_backend "SELECT outcome::numeric = 420 / 10::numeric ^ (1 # mask), count(*) FROM $header,
+	outcome('paillier_ciphertext', damaged, 'total(value)') WHERE i = 1 GROUP BY 1")" "t 3
+same backend" "a changed scale: another number, which nothing can tell"
+is "$(same_backend "SELECT outcome IN ('22003', '22000'), count(*) FROM $(flipped paillier_ciphertext 28 92 1 64 255),
+	outcome('paillier_ciphertext', damaged, 'total(value)') GROUP BY 1")" "t 192
+same backend" "each byte of the number: none that a ciphertext may be, or a plaintext that the bound does not allow"
+is "$(same_backend "SELECT i, outcome FROM $(cut_short paillier_ciphertext),
+	outcome('paillier_ciphertext', damaged, 'paillier_valid(value)') WHERE outcome <> CASE
+	WHEN i > 28 AND i % 8 = 28 % 8 THEN 'false' ELSE '22P03' END")" "same backend" \
+		"cut at every length: refused, or not valid for its key"
+is "$(same_backend "SELECT outcome, count(*) FROM $(cut_short paillier_ciphertext),
+	outcome('paillier_ciphertext', damaged, 'total(value)') GROUP BY 1 ORDER BY 1")" "22000 7
+22P03 85
+same backend" "and never added"
+is "$(same_backend "SELECT length, read, valid FROM sample, unnest(ARRAY[93, 99, 100, 2076, 2084, 1000000]) length,
+	LATERAL (SELECT bytes || decode(repeat('11', length - 92), 'hex') AS longer) s, read(type, longer),
+		outcome(type, longer, 'paillier_valid(value)') valid WHERE type = 'paillier_ciphertext' ORDER BY 1")" \
+	"93 22P03 22P03
+99 22P03 22P03
+100 read false
+2076 read false
+2084 22P03 22P03
+1000000 22P03 22P03
+same backend" "longer ones"
+is "$(same_backend "SELECT what, read, total FROM sample, (VALUES ('ones', 'ff'), ('zero', '00')) v(what, digits),
+	LATERAL (SELECT substr(bytes, 1, 28) || decode(repeat(digits, 64), 'hex') AS number) s, read(type, number),
+		outcome(type, number, 'total(value)') total WHERE type = 'paillier_ciphertext' ORDER BY 1")" \
+	"ones read 22000
+zero 22000 22000
+same backend" "numbers that no ciphertext is"
+
+# ---- keys ----
+
+for type in paillier_public_key paillier_private_key; do
+	size=$(sql "SELECT length(bytes) FROM sample WHERE type = '$type'")
+	bits=$(flipped $type 0 "$size" 1 2 4 8 16 32 64 128)
+	is "$(same_backend "SELECT i, mask, outcome FROM $bits,
+		outcome('$type', damaged) WHERE NOT (outcome IN ('22P03', '22000', '22023') OR outcome = damaged::text
+		OR '$type' = 'paillier_private_key' AND (i, mask) = (1, 1)
+			AND outcome = overlay(damaged PLACING '\\x00' FROM 2)::text)")" "same backend" \
+		"$type: each flipped bit is refused, or makes another key; a mark that the primes do not bear out is dropped"
+	is "$(same_backend "SELECT DISTINCT outcome FROM $bits,
+		outcome('$type', damaged) WHERE i = 0 OR i = 1 AND mask > 1")" "22P03
+same backend" "$type: another version, or a mark that is neither 0 nor 1"
+	is "$(same_backend "SELECT i, mask FROM $bits,
+		outcome('$type', damaged, 'paillier_key_id(value)') WHERE i > 3
+		AND outcome = paillier_key_id('$small_key'::paillier_private_key)")" "same backend" \
+		"$type: another key has another id"
+	is "$(same_backend "SELECT i, outcome FROM $(cut_short $type),
+		outcome('$type', damaged) WHERE NOT (outcome IN ('08P01', '22P03', '22000', '22023')
+		OR outcome = damaged::text)")" "same backend" \
+		"$type: cut at every length: refused, or another key"
+	is "$(same_backend "SELECT what, read FROM sample,
+		LATERAL (VALUES (1, 'empty', ''::bytea), (2, '3000 bytes more', bytes || decode(repeat('11', 3000), 'hex')),
+		(3, 'a leading zero', overlay(bytes PLACING '\\x00' FROM CASE '$type' WHEN 'paillier_public_key' THEN 3
+		ELSE 5 END))) v(i, what, damaged),
+		read(type, damaged) WHERE type = '$type' ORDER BY i")" "empty 08P01
+3000 bytes more 22023
+a leading zero 22P03
+same backend" "$type: of no length that a key has"
+done
+
+# ---- states of sums ----
+
 # Byte 0 is the version, 1 the scale, 2 the digits that the terms leave out, 3 to 6 the slots, 7 the number of terms;
 # then come the numbers of rows (8, 16), the bound (24, 32) and the key id (36).
 header=$(flipped paillier_sum 0 52 1 128 255)
