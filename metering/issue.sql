@@ -114,15 +114,15 @@ BEGIN
 	unpriced AS MATERIALIZED (
 		SELECT p.tariff, p.flow, p.window_start FROM metering.issued_price p WHERE p.run = issuing AND p.price IS NULL),
 	stretch AS MATERIALIZED (
-	SELECT issuing, u.meter_id, k.key_id, greatest(u.since, k.since), least(u.until, k.until), u.account, u.tariff, u.flow
-	FROM (
-		SELECT c.meter_id, c.account, c.tariff, c.flow, c.since, least(c.until, (month + interval '1 month') AT TIME ZONE t.zone) AS until
-		FROM metering.unissued_contract c JOIN metering.tariff t ON t.tariff = c.tariff) AS u
-	JOIN one_key k ON greatest(u.since, k.since) < least(u.until, k.until)
-	WHERE elsewhere OR (
-		EXISTS (SELECT FROM metering.issued_price p WHERE p.run = issuing AND p.tariff = u.tariff AND p.flow = u.flow)
-		AND NOT EXISTS (SELECT FROM unpriced p WHERE p.tariff = u.tariff AND p.flow = u.flow
-			AND p.window_start >= greatest(u.since, k.since) AND p.window_start < least(u.until, k.until))))
+		SELECT issuing, u.meter_id, k.key_id, greatest(u.since, k.since), least(u.until, k.until), u.account, u.tariff, u.flow
+		FROM (
+			SELECT c.meter_id, c.account, c.tariff, c.flow, c.since, least(c.until, (month + interval '1 month') AT TIME ZONE t.zone) AS until
+			FROM metering.unissued_contract c JOIN metering.tariff t ON t.tariff = c.tariff) AS u
+		JOIN one_key k ON greatest(u.since, k.since) < least(u.until, k.until)
+		WHERE elsewhere OR (
+			EXISTS (SELECT FROM metering.issued_price p WHERE p.run = issuing AND p.tariff = u.tariff AND p.flow = u.flow)
+			AND NOT EXISTS (SELECT FROM unpriced p WHERE p.tariff = u.tariff AND p.flow = u.flow
+				AND p.window_start >= greatest(u.since, k.since) AND p.window_start < least(u.until, k.until))))
 	SELECT * FROM stretch;
 	GET DIAGNOSTICS number = ROW_COUNT;
 	RETURN number;

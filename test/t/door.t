@@ -397,12 +397,12 @@ allowed = {
         | {f'SELECT {t}' for t in ('setting', 'gap', 'acknowledged', 'health', 'progress', 'rollup_log',
             'setting_period', 'contract', 'tariff_problem', 'reconciliation',
             'voided_region_hour', 'uncounted', 'lost', 'window_grid', 'incomplete', 'tariff_in_use',
-            'issue_run', 'unbilled')} |
+            'issue_run', 'unbilled', 'key_use', 'voided_register')} |
                 {'UPDATE setting', 'LOCK setting'},
     'analyst': {'SELECT region_load', 'SELECT region_hour', 'SELECT region_total', 'SELECT voided_region_hour'},
     'biller': {f'SELECT {t}' for t in ('bill', 'account_bill', 'bill_window', 'incomplete', 'sealed_window', 'meter',
         'contract', 'tariff', 'rate', 'window_price', 'issue_run', 'issued_price', 'issued_stretch', 'issued_bill',
-        'unbilled', 'unissued_contract', 'register_check', 'reconciliation')},
+        'unbilled', 'unissued_contract', 'register_check', 'reconciliation', 'register_bill', 'interval_history')},
     'monitor': {f'SELECT {t}' for t in ('health', 'progress', 'rollup_log', 'lost')},
     'nobody': set()}
 models = {'region', 'region_model', 'forecast_model', 'forecast_weight'}
@@ -435,13 +435,14 @@ functions = admin.rows('''SELECT p.proname, CASE prokind WHEN 'p' THEN format('C
         AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND prokind <> 'a' ORDER BY 1''')
 everybody = {'bits', 'minute_bit', 'minutes', 'missing_minutes', 'count_minutes', 'month_slot', 'slot', 'utc_hour',
     'window_label', 'window_of'}
-may_call = {'collector': everybody | {'accept', 'own_roles'}}
+may_call = {'collector': everybody | {'accept', 'accept_register', 'own_roles'}}
 may_call['operator'] = everybody | {'rollup', 'next_step', 'late_slots', 'sweep', 'seal_hour', 'seal_window', 'price',
     'void_region_hour', 'staging_relations', 'staging_is_published',
     'staged_bytes', 'own_roles', 'restored', 'forget', 'move_start', 'month_slots', 'forget_slot', 'forget_rows',
-    'issue_bills', 'confirm_issued', 'assign_tariff'}
+    'issue_bills', 'confirm_issued', 'assign_tariff', 'void_register'}
 may_call['monitor'] = everybody | {'staging_relations', 'staging_is_published', 'staged_bytes', 'price'}
-may_call['biller'] = everybody | {'price', 'invoice', 'known_charge', 'draft_bills', 'issued_invoice'}
+may_call['biller'] = everybody | {'price', 'invoice', 'known_charge', 'draft_bills', 'issued_invoice',
+    'interval_at', 'price_curve', 'register_amount', 'register_stretch', 'shortest_interval'}
 may_call['nobody'] = set()
 may_call['analyst'] = everybody | {'moving_average', 'calendar_regression', 'holt_winters', 'forecast',
     'decrypted_load', 'region_statistics', 'region_quantiles', 'backtest'}

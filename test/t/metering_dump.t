@@ -50,10 +50,13 @@ sql - >/dev/null <<-SQL
 	INSERT INTO metering.lost (since, until, reason) VALUES ('$h'::timestamptz - interval '1 hour', '$h', 'crash');
 	INSERT INTO metering.uncounted (meter_id, hour, key_id, readings) SELECT 'gone', '$h', key_id,
 		1 FROM metering.setting;
+	INSERT INTO metering.interval_history VALUES ('gone', '$h', '10 min');
+	SELECT metering.void_register('m3', '$h', reason => 'a test');
+	INSERT INTO metering.late_register VALUES ('gone', '$h');
 	SELECT metering.confirm_issued(NULL);
 	INSERT INTO metering.issued_price VALUES (1, 'flat', 'import', '$h', 0.3);
 	INSERT INTO metering.issued_stretch SELECT 1, 'm1', key_id, '', '$h'::timestamptz - interval '2 hours', '$h', NULL,
-		'm1', 'flat', 'import' FROM metering.setting;
+		NULL, 'm1', 'flat', 'import' FROM metering.setting;
 	INSERT INTO metering.issued_bill SELECT 1, 'm1', key_id, encrypted(5), encrypted(6), NULL, NULL, 0, 1, 0, 0, 0, false,
 		'{flat}', 2, 0.01 FROM metering.setting;
 	INSERT INTO metering.unbilled VALUES ('m1', '$h'::timestamptz - interval '4 hours',
@@ -67,7 +70,7 @@ is "$(sql 'SELECT count(*) > 0 FROM metering.partial')|$staged|$(sql \
 tables=$(sql "SELECT c.relname FROM pg_extension e,
 	unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'paillier_metering' AND c.relkind = 'r'
 	ORDER BY 1")
-is "$(wc -w <<<"$tables") $(grep -c '^bill_window_' <<<"$tables")" "54 24" "durable tables"
+is "$(wc -w <<<"$tables") $(grep -cE '^(bill_window|register_read)_' <<<"$tables")" "83 48" "durable tables"
 
 # every row of every durable table
 durable() {
@@ -84,7 +87,7 @@ durable() {
 	sql "SELECT key_id, name FROM paillier_key ORDER BY 1"
 }
 live=$(durable)
-is "$(grep '|0$' <<<"$live" | grep -v '^bill_window_' | cut -d '|' -f 1 | xargs)" "issue_turn meter_turn rate_turn region_turn" \
+is "$(grep '|0$' <<<"$live" | grep -vE '^(bill_window|register_read)_|^register_kept' | cut -d '|' -f 1 | xargs)" "issue_turn meter_turn rate_turn region_turn" \
 	"all of which have rows but those that are there to be locked"
 missing=$(sql "SELECT md5(string_agg(meter_id || read_at, ',' ORDER BY meter_id, read_at)) FROM sent,
 	metering.progress WHERE read_at >= billed_until OR late")
@@ -111,7 +114,7 @@ ok $? "pg_dump, custom"
 pg_dump --lock-wait-timeout=5s --inserts -f "$scratch/inserts.sql" 2>/dev/null
 ok $? "pg_dump with INSERT"
 # pg_dump crashes if told to dump a partition that belongs to an extension
-pg_dump --lock-wait-timeout=5s -t 'metering.*' -T 'metering.bill_window_*' -f "$scratch/tables.sql" 2>/dev/null
+pg_dump --lock-wait-timeout=5s -t 'metering.*' -T 'metering.bill_window_*' -T 'metering.register_read_*' -f "$scratch/tables.sql" 2>/dev/null
 ok $? "pg_dump of tables of the schema by name"
 is "$(grep -cFf "$scratch/fine" "$scratch/tables.sql")" 0 "by name: no staged reading, no partial total"
 echo 'ROLLBACK;' >&9
@@ -227,7 +230,7 @@ check() {
 	is "$(sql 'SELECT count(*) FROM metering.reading') $(sql 'SELECT count(*) FROM metering.partial')" "0 0" \
 		"$how: staging is empty"
 	is "$(sql "SELECT count(*) FROM pg_class WHERE relnamespace = 'metering'::regnamespace AND relkind = 'r'
-		AND relpersistence = 'u'")" 54 "$how: and unlogged"
+		AND relpersistence = 'u'")" 55 "$how: and unlogged"
 	is "$(error 'ALTER TABLE metering.partial SET LOGGED') $(error 'DELETE FROM metering.bill_window') $(error \
 		'UPDATE metering.region_hour SET meters = 1')" "55000 55000 55000" "$how: the guards are up"
 	is "$(sql "SELECT has_table_privilege('dump_collector', 'metering.reading', 'INSERT'),
