@@ -48,15 +48,15 @@ COMMENT ON COLUMN metering.register_series.since IS 'time of its first register 
 
 SELECT pg_catalog.pg_extension_config_dump('metering.register_series', '');
 
--- Registers that arrive after their window was sealed.  The roll-up looks here for
--- windows that lack a register no more.
+-- Registers that arrive after their window has ended.  The roll-up looks here for windows
+-- that lack a register no more.
 CREATE TABLE metering.late_register (
 	meter_id text NOT NULL,
 	read_at  timestamptz NOT NULL,
 	PRIMARY KEY (meter_id, read_at)
 );
 
-COMMENT ON TABLE metering.late_register IS 'registers that came after their bill window was sealed, until the next roll-up';
+COMMENT ON TABLE metering.late_register IS 'registers that came after their bill window had ended, until the next window is sealed';
 COMMENT ON COLUMN metering.late_register.read_at IS 'start of the bill window';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.late_register', '');
@@ -189,8 +189,10 @@ COMMENT ON FUNCTION metering.take_series(text, text, text, timestamptz) IS 'note
 CREATE FUNCTION metering.take_register() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
+DECLARE
+	ends timestamptz := (SELECT w.window_end FROM metering.window_grid w WHERE w.window_start = NEW.read_at);
 BEGIN
-	IF NOT EXISTS (SELECT FROM metering.window_grid w WHERE w.window_start = NEW.read_at)
+	IF ends IS NULL
 		AND NEW.read_at <> (SELECT w.window_start FROM metering.window_of(NEW.read_at) w) THEN
 		RAISE EXCEPTION 'register at % is not read at the start of a bill window', NEW.read_at
 			USING ERRCODE = 'check_violation',
@@ -202,7 +204,8 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	PERFORM metering.take_series(NEW.meter_id, NEW.series, @paillier@.paillier_key_id(NEW.register), NEW.read_at);
-	IF NEW.read_at < (SELECT g.billed_until FROM metering.progress g) THEN
+	-- the window may be sealed before this transaction is committed
+	IF NEW.read_at < (SELECT g.billed_until FROM metering.progress g) OR ends <= clock_timestamp() THEN
 		INSERT INTO metering.late_register VALUES (NEW.meter_id, NEW.read_at) ON CONFLICT DO NOTHING;
 	END IF;
 	NEW.register := @paillier@.paillier_rerandomize(NEW.register);
