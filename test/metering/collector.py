@@ -152,8 +152,8 @@ class Collector:
     # ---- registers ----
 
     def send_registers(self, registers):
-        """Those of a list of (meter, time, series, key) that will be accepted one after the other; some come twice, with
-        another value: the first one counts."""
+        """Those of a list of (meter, time, series, key) that will be accepted; some come twice, with another value:
+        the first one counts."""
         again = self.draw.sample(registers, min(len(registers), self.draw.randrange(3)))
         file = self.acceptable_registers(registers + again)
         if file:

@@ -80,8 +80,8 @@ class Comparison:
             SELECT (SELECT count(*) FROM metering.partial), (SELECT count(*) FROM metering.partial_kept),
                 (SELECT count(*) FROM metering.hour_meter), (SELECT count(*) FROM metering.region_slice),
                 (SELECT count(*) FROM metering.late_hour), (SELECT count(*) FROM metering.reading_kept),
-                (SELECT count(*) FROM metering.bill_window b JOIN metering.window_grid w ON w.window_start = b.window_start
-                    WHERE w.bill_key_id IS NOT NULL)""")
+                (SELECT count(*) FROM metering.bill_window b
+                    JOIN metering.window_grid w ON w.window_start = b.window_start WHERE w.bill_key_id IS NOT NULL)""")
         one_key = self.model.billed_until is None or not self.model.window_of(self.model.billed_until).bill_key
         same('rows in partial, and in the tables for the time of a step', tuple(map(int, rows)),
             (int(rows[0]) if one_key else 0, 0, 0, 0, 0, 0, 0))
@@ -201,9 +201,11 @@ class Comparison:
             SELECT meter_id, period, tariff, key_id, paillier_decrypt(amount, private),
                 paillier_decrypt(energy, private), readings, carried, missing, interpolated
             FROM metering.bill LEFT JOIN fleet.key USING (key_id)""")
-        got = Counter((*row[:4], *(value and Decimal(value) for value in row[4:6]), *map(number, row[6:])) for row in rows)
+        got = Counter((*row[:4], *(value and Decimal(value) for value in row[4:6]), *map(number, row[6:]))
+            for row in rows)
         expected = Counter(self.model.month_bills(self.tariffs, self.unit))
-        same('bills (meter, month, tariff, key, amount, energy, readings, carried, missing, interpolated)', got, expected)
+        same('bills (meter, month, tariff, key, amount, energy, readings, carried, missing, interpolated)', got,
+            expected)
         return len(rows)
 
     def health(self):

@@ -98,7 +98,7 @@ class Registers:
     # ---- bills ----
 
     def bills(self, model, tariffs, unit):
-        """(meter, month, tariff, key, amount, energy, None, None, missing, interpolated) for each stretch of a series."""
+        """(meter, month, tariff, key, amount, energy, None, None, missing, interpolated) of each stretch."""
         rows = []
         for (name, _), series in self.series.items():
             if series.key not in model.bill_keys or model.starts_at is None:
@@ -114,7 +114,8 @@ class Registers:
                     energy = series.line(min(closes, until)) - series.line(max(opens, since))
                     missing = sum(len(lack.missing) for (meter, start), lack in model.lacks.items()
                                   if meter == name and opens < start <= ends and model.windows[start].bill_key)
-                    rows.append((name, month, tariff, series.key, amount * unit, energy, None, None, missing, interpolated))
+                    rows.append((name, month, tariff, series.key, amount * unit, energy, None, None, missing,
+                        interpolated))
         return rows
 
     def months(self, model, tariff):

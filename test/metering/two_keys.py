@@ -24,7 +24,8 @@ REQUIRED = [
     'meter ended in the past', 'meter registered late', 'two roll-ups at once', 'resend from the gap',
     'register missing', 'register asked for late', 'register sent before dropped', 'late register crosses out a gap',
     'register void', 'register exchanged', 'register billed on a line', 'register of another series accepted',
-    'registers committed after a roll-up', 'key of readings changed', 'key of registers changed', 'one key became two', 'two keys became one',
+    'registers committed after a roll-up', 'key of readings changed', 'key of registers changed',
+    'one key became two', 'two keys became one',
     'carried reading', 'late reading of one key listed', 'reading destroyed and listed', *CRASHES,
     *(f'refused: {reason}' for reason in (
         'is under key', 'register is under key', 'is not read at the start of a bill window', 'lies within series',
@@ -128,7 +129,8 @@ class TwoKeyRun(Run):
 
     def register_during_rollup(self):
         """Windows are sealed while their registers are not committed: none of them stays missing."""
-        file = self.collector.acceptable_registers([register for at, register in self.register_outbox if at < self.clock])
+        due = [register for at, register in self.register_outbox if at < self.clock]
+        file = self.collector.acceptable_registers(due)
         if not file:
             return self.later(self.register_during_rollup)
         self.server.collector.run('BEGIN')
@@ -202,7 +204,8 @@ class TwoKeyRun(Run):
             changes['bill_key'] = self.draw.choice(others)
             self.model.note('key of registers changed')
         if self.chance(0.4):
-            changes['key'] = self.draw.choice([self.keys[name] for name in REGION_KEYS if self.keys[name] != present.key])
+            changes['key'] = self.draw.choice([self.keys[name] for name in REGION_KEYS
+                if self.keys[name] != present.key])
             self.model.note('key of readings changed')
         if self.chance(0.2):
             changes['interval'] = self.draw.choice(self.scenario.intervals) * MINUTE
