@@ -204,8 +204,8 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	PERFORM metering.take_series(NEW.meter_id, NEW.series, @paillier@.paillier_key_id(NEW.register), NEW.read_at);
-	-- the window may be sealed before this transaction is committed
-	IF NEW.read_at < (SELECT g.billed_until FROM metering.progress g) OR ends <= clock_timestamp() THEN
+	-- the window may be written down and sealed before this transaction is committed
+	IF NEW.read_at < (SELECT g.billed_until FROM metering.progress g) OR COALESCE(ends, NEW.read_at) <= clock_timestamp() THEN
 		INSERT INTO metering.late_register VALUES (NEW.meter_id, NEW.read_at) ON CONFLICT DO NOTHING;
 	END IF;
 	NEW.register := @paillier@.paillier_rerandomize(NEW.register);
