@@ -101,7 +101,7 @@ COMMENT ON COLUMN metering.rollup_log.duplicates IS 'readings dropped because th
 COMMENT ON COLUMN metering.rollup_log.conflicts IS 'readings of which copies with different ciphertexts were staged: the first one counts';
 COMMENT ON COLUMN metering.rollup_log.refused IS 'readings dropped because they lie before the start of metering';
 COMMENT ON COLUMN metering.rollup_log.late IS 'readings taken for hours that had been sealed';
-COMMENT ON COLUMN metering.rollup_log.dropped IS 'readings that came too late for any total: with two keys, after their hour was sealed';
+COMMENT ON COLUMN metering.rollup_log.dropped IS 'readings that are in no total: with two keys, those that came after their hour was sealed, or whose meter was not active in it';
 COMMENT ON COLUMN metering.rollup_log.suppressed IS 'regions without a total, because too few meters contributed';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.rollup_log', '');

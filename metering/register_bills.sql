@@ -115,8 +115,8 @@ CREATE VIEW metering.register_bill AS
 	FROM (
 		SELECT s.meter_id, s.series, s.key_id, u.period, u.rounding, c.tariff, c.account, c.flow, y.since, y.until, a.amount AS cost, a.energy,
 			a.unpriced::bigint, a.interpolated::bigint, d.days, d.standing, t.unit_kwh, (
-				SELECT COALESCE(sum(i.missing), 0) FROM metering.incomplete i
-				WHERE i.meter_id = s.meter_id AND i.window_start > x.opens AND i.window_start <= u.ends) AS missing
+				SELECT COALESCE(sum(i.missing), 0) FROM metering.incomplete i JOIN metering.window_grid w ON w.window_start = i.window_start
+				WHERE i.meter_id = s.meter_id AND i.window_start > x.opens AND i.window_start <= u.ends AND w.bill_key_id IS NOT NULL) AS missing
 		FROM metering.register_series s
 		JOIN metering.key_use k ON k.key_id = s.key_id AND k.channel = 'register'
 		JOIN metering.contract c ON c.meter_id = s.meter_id
@@ -129,7 +129,7 @@ CREATE VIEW metering.register_bill AS
 			CROSS JOIN LATERAL metering.price_curve(x.tariff, x.flow, x.starts, x.ends) AS e) AS u ON u.tariff = c.tariff AND u.flow = c.flow AND u.ends > s.since
 		CROSS JOIN (SELECT * FROM metering.setting LIMIT 1) AS t
 		CROSS JOIN LATERAL metering.register_stretch(s.meter_id, s.series, s.since, u.starts, u.ends) AS x
-		CROSS JOIN LATERAL (SELECT greatest(x.opens, c.since) AS since, least(x.closes, c.until) AS until) AS y
+		CROSS JOIN LATERAL (SELECT greatest(x.opens, c.since) AS since, least(x.closes, c.until) AS until WHERE x.closes IS NOT NULL) AS y
 		CROSS JOIN LATERAL (SELECT e.* FROM metering.price_curve(c.tariff, c.flow, y.since, u.starts) AS e WHERE y.since < u.starts
 			UNION ALL SELECT NULL, NULL, NULL, NULL WHERE y.since >= u.starts) AS e
 		CROSS JOIN LATERAL metering.register_amount(s.meter_id, s.series, x.opens, x.closes, y.since, y.until, e.times || u.times,

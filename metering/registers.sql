@@ -44,19 +44,19 @@ CREATE TABLE metering.register_series (
 COMMENT ON TABLE metering.register_series IS 'the series of registers of each meter';
 COMMENT ON COLUMN metering.register_series.series IS 'name of the series, which the meter chooses';
 COMMENT ON COLUMN metering.register_series.key_id IS 'key of its first register';
-COMMENT ON COLUMN metering.register_series.since IS 'time of its first register';
+COMMENT ON COLUMN metering.register_series.since IS 'time of its first register that is not void';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.register_series', '');
 
--- Registers that arrive after their window was sealed.  The roll-up looks here for
--- windows that lack a register no more.
+-- Registers that arrive after their window has ended.  The roll-up looks here for windows
+-- that lack a register no more.
 CREATE TABLE metering.late_register (
 	meter_id text NOT NULL,
 	read_at  timestamptz NOT NULL,
 	PRIMARY KEY (meter_id, read_at)
 );
 
-COMMENT ON TABLE metering.late_register IS 'registers that came after their bill window was sealed, until the next roll-up';
+COMMENT ON TABLE metering.late_register IS 'registers that came after their bill window had ended, until the next window is sealed';
 COMMENT ON COLUMN metering.late_register.read_at IS 'start of the bill window';
 
 SELECT pg_catalog.pg_extension_config_dump('metering.late_register', '');
@@ -112,14 +112,42 @@ CREATE FUNCTION metering.registers_around(meter_id text, series text, t timestam
 
 COMMENT ON FUNCTION metering.registers_around(text, text, timestamptz) IS 'times of the last register of a series at or before a time, and of the first one at or after it';
 
--- A series lies before or after another one of its meter: they may touch, but not begin at
--- the same time.
+-- The first register of a series after a time, without those that are void.  Windows are
+-- written down by the roll-up: registers may have come for later ones.
+CREATE FUNCTION metering.register_after(meter_id text, series text, t timestamptz) RETURNS timestamptz
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT COALESCE((metering.registers_around($1, $2, $3 + interval '1 microsecond')).after, (
+			SELECT min(r.read_at) FROM metering.register_read r
+			WHERE r.read_at > greatest($3, (SELECT max(w.window_start) FROM metering.window_grid w)) AND (r.meter_id, r.series) = ($1, $2)
+				AND NOT EXISTS (SELECT FROM metering.voided_register v WHERE (v.meter_id, v.series, v.read_at) = ($1, $2, r.read_at))))
+	$$;
+
+COMMENT ON FUNCTION metering.register_after(text, text, timestamptz) IS 'time of the first register of a series after a time';
+
+-- True if one key was in use at some time between two others.
+CREATE FUNCTION metering.one_key_between(starts timestamptz, ends timestamptz) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT EXISTS (
+			SELECT FROM (SELECT p.until, p.bill_key_id, lag(p.until, 1, '-infinity') OVER (ORDER BY p.until) AS since
+				FROM metering.setting_period p) AS p
+			WHERE p.bill_key_id IS NULL AND p.since < ends AND p.until > starts)
+	$$;
+
+COMMENT ON FUNCTION metering.one_key_between(timestamptz, timestamptz) IS 'true if one key was in use at some time between two others: then bills are made from readings';
+
+-- A series lies before or after another one of its meter: they may touch.  Registers that
+-- are void do not count.  So only the time between the register and the start of the
+-- series can be taken; and a series that begins earlier does not reach beyond that start.
 CREATE FUNCTION metering.take_series(meter_id text, series text, key_id text, read_at timestamptz) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
 	s     metering.register_series;
 	other text;
+	lower timestamptz;
+	upper timestamptz;
 BEGIN
 	SELECT * INTO s FROM metering.register_series x WHERE (x.meter_id, x.series) = ($1, $2);
 	IF s.key_id <> key_id AND EXISTS (
@@ -128,12 +156,20 @@ BEGIN
 			USING ERRCODE = 'data_exception',
 				HINT = 'Begin another series: send the last register under the old key, and one of the same time under the new key.';
 	END IF;
+	lower := least($4, s.since);
+	upper := greatest($4, s.since);
+	IF $4 < s.since AND metering.register_after($1, $2, s.since) IS NOT NULL THEN
+		upper := s.since + interval '1 microsecond';	-- another series may consist of one register at that time
+	END IF;
+	IF lower < upper AND metering.one_key_between(lower, upper)
+		AND EXISTS (SELECT FROM metering.key_use u WHERE u.key_id = s.key_id AND u.channel = 'register') THEN
+		RAISE EXCEPTION 'one key was in use within series "%" of meter "%", between % and %', series, meter_id, lower, upper
+			USING ERRCODE = 'data_exception',
+				DETAIL = 'Bills of that time are made from readings.', HINT = 'Begin another series.';
+	END IF;
 	SELECT x.series INTO other FROM metering.register_series x
-	WHERE x.meter_id = $1 AND x.series <> $2 AND CASE
-		WHEN x.since < $4 THEN x.since > s.since OR (COALESCE($4 < s.since, true)
-			AND (metering.registers_around($1, x.series, $4 + interval '1 microsecond')).after IS NOT NULL)
-		WHEN s.since IS NULL THEN x.since = $4
-		ELSE x.since < s.since END
+	WHERE x.meter_id = $1 AND x.series <> $2 AND x.since < upper AND (s.since IS NULL OR $4 < s.since OR x.since >= s.since)
+		AND metering.register_after($1, x.series, lower) IS NOT NULL
 	LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'register at % of series "%" lies within series "%" of meter "%"', read_at, series, other, meter_id
@@ -141,6 +177,10 @@ BEGIN
 				DETAIL = 'Registers are subtracted within a series only; two series of a meter may touch, but not overlap.';
 	END IF;
 	IF s.since IS NULL THEN
+		IF (SELECT count(*) FROM metering.register_series x WHERE x.meter_id = $1 AND x.since = $4) >= 4 THEN
+			RAISE EXCEPTION 'too many series of meter "%" begin at %', meter_id, read_at
+				USING ERRCODE = 'program_limit_exceeded', HINT = 'Send the registers of one series together.';
+		END IF;
 		INSERT INTO metering.register_series VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING;
 	ELSIF $4 < s.since THEN
 		UPDATE metering.register_series x SET since = $4 WHERE (x.meter_id, x.series) = ($1, $2) AND x.since > $4;
@@ -153,8 +193,10 @@ COMMENT ON FUNCTION metering.take_series(text, text, text, timestamptz) IS 'note
 CREATE FUNCTION metering.take_register() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
+DECLARE
+	ends timestamptz := (SELECT w.window_end FROM metering.window_grid w WHERE w.window_start = NEW.read_at);
 BEGIN
-	IF NOT EXISTS (SELECT FROM metering.window_grid w WHERE w.window_start = NEW.read_at)
+	IF ends IS NULL
 		AND NEW.read_at <> (SELECT w.window_start FROM metering.window_of(NEW.read_at) w) THEN
 		RAISE EXCEPTION 'register at % is not read at the start of a bill window', NEW.read_at
 			USING ERRCODE = 'check_violation',
@@ -166,7 +208,8 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	PERFORM metering.take_series(NEW.meter_id, NEW.series, @paillier@.paillier_key_id(NEW.register), NEW.read_at);
-	IF NEW.read_at < (SELECT g.billed_until FROM metering.progress g) THEN
+	-- the window may be written down and sealed before this transaction is committed
+	IF NEW.read_at < (SELECT g.billed_until FROM metering.progress g) OR COALESCE(ends, NEW.read_at) <= clock_timestamp() THEN
 		INSERT INTO metering.late_register VALUES (NEW.meter_id, NEW.read_at) ON CONFLICT DO NOTHING;
 	END IF;
 	NEW.register := @paillier@.paillier_rerandomize(NEW.register);
@@ -212,6 +255,10 @@ BEGIN
 			USING ERRCODE = 'no_data_found', HINT = 'Registers are read at the start of bill windows.';
 	END IF;
 	INSERT INTO metering.voided_register (meter_id, series, read_at, reason) VALUES ($1, $3, $2, $4) ON CONFLICT DO NOTHING;
+	DELETE FROM metering.register_series s
+	WHERE (s.meter_id, s.series, s.since) = ($1, $3, $2) AND metering.register_after($1, $3, $2) IS NULL;
+	UPDATE metering.register_series s SET since = metering.register_after($1, $3, $2)
+	WHERE (s.meter_id, s.series, s.since) = ($1, $3, $2);
 END
 $$;
 

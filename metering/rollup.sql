@@ -88,8 +88,10 @@ BEGIN
 	-- not far ahead of what is sealed, whatever the clock says
 	PERFORM metering.open_windows(least(clock_timestamp(), g.sealed_until + interval '2 days'));
 	ends := (SELECT w.window_end FROM metering.window_of(g.billed_until) AS w);
+	-- not longer than there are two keys: hours of a later window of one key would be added to it
 	IF g.sealed_until >= ends AND (NOT metering.two_keys_follow(ends)
-			OR ends + (SELECT s.closing FROM metering.setting s) <= as_of) THEN
+			OR ends + (SELECT s.closing FROM metering.setting s) <= as_of
+			OR (SELECT w.bill_key_id IS NULL FROM metering.window_of(g.sealed_until) AS w)) THEN
 		step := 'window';
 		starts := g.billed_until;
 	ELSIF g.sealed_until + interval '1 hour' + grace <= as_of THEN

@@ -152,6 +152,7 @@ DECLARE
 	taken      bigint;
 	late       bigint := 0;
 	dropped    bigint := 0;
+	placeless  bigint := 0;
 	conflicts  bigint;
 	regions    record;
 BEGIN
@@ -180,6 +181,7 @@ BEGIN
 		SELECT * INTO regions FROM metering.sum_regions(partition, starts, w.key_id, one_key);
 		taken := regions.taken;
 		conflicts := regions.conflicts;
+		placeless := regions.dropped;
 	ELSE
 		SELECT s.taken, s.conflicts INTO taken, conflicts FROM metering.sum_hour(partition, starts, w.key_id, one_key) AS s;
 		SELECT * INTO regions FROM metering.seal_regions(starts, w.key_id);
@@ -189,6 +191,7 @@ BEGIN
 	ELSIF staged_late > 0 THEN
 		SELECT s.taken, s.dropped INTO late, dropped FROM metering.sum_late(partition, starts) AS s;
 	END IF;
+	dropped := dropped + placeless;
 	PERFORM metering.purge(partition, next_hour, newest);
 	UPDATE metering.progress SET sealed_until = next_hour;
 

@@ -71,7 +71,7 @@ COMMENT ON FUNCTION metering.drop_repeated(regclass, timestamptz, text) IS 'dele
 -- Adds up the readings of an hour to one re-randomised total for each region that enough
 -- meters contributed to.  Whole regions are added up at once: a part of one could be a single meter.
 CREATE FUNCTION metering.sum_regions(partition regclass, starts timestamptz, key_id text, one_key boolean,
-		OUT meters bigint, OUT taken bigint, OUT suppressed bigint, OUT conflicts bigint)
+		OUT meters bigint, OUT taken bigint, OUT suppressed bigint, OUT conflicts bigint, OUT dropped bigint)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_sort = off SET enable_mergejoin = off
 		SET enable_hashjoin = on
 	AS $$
@@ -95,6 +95,7 @@ BEGIN
 	SELECT COALESCE(sum(c.meters), 0), COALESCE(sum(c.readings), 0), count(*) FILTER (WHERE c.meters < needed),
 		COALESCE(max(c.meters), 0), count(*) FILTER (WHERE c.meters >= needed)
 	INTO meters, taken, suppressed, largest, slices FROM counted c;
+	SELECT COALESCE(sum(metering.bits(h.received)), 0) INTO dropped FROM metering.hour_meter h WHERE h.region IS NULL;
 	DELETE FROM metering.hour_meter h WHERE h.region IS NULL OR h.region IN (
 		SELECT r.region FROM metering.region_hour r WHERE r.hour = starts);
 
@@ -120,4 +121,4 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION metering.sum_regions(regclass, timestamptz, text, boolean) IS 'adds up the readings of an hour to regional totals; returns the meters and readings in regions, the number of regions without a total, and readings that were sent twice with different ciphertexts';
+COMMENT ON FUNCTION metering.sum_regions(regclass, timestamptz, text, boolean) IS 'adds up the readings of an hour to regional totals; returns the meters and readings in regions, the number of regions without a total, readings that were sent twice with different ciphertexts, and readings of meters that are in no region';

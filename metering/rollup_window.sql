@@ -105,9 +105,9 @@ CREATE FUNCTION metering.keep_partials(w metering.window_grid, last_window boole
 	AS $$
 BEGIN
 	INSERT INTO metering.partial_kept
-	SELECT p.*, p.hour < w.window_end - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision)
+	SELECT p.*, last_window OR p.hour < w.window_end - make_interval(secs => EXTRACT(epoch FROM s.retention)::double precision)
 		OR (p.hour < w.window_end - make_interval(secs => EXTRACT(epoch FROM s.backup_interval)::double precision)
-			AND (p.key_id NOT IN (w.key_id, s.key_id) OR last_window OR NOT EXISTS (
+			AND (p.key_id NOT IN (w.key_id, s.key_id) OR NOT EXISTS (
 				SELECT FROM metering.meter m WHERE m.meter_id = p.meter_id AND m.active && tstzrange(w.window_end, NULL))))
 	FROM metering.setting s CROSS JOIN metering.partial p
 	JOIN (

@@ -2,13 +2,16 @@
 import random
 import time
 from base64 import b64decode, b64encode
+from itertools import count
 from math import inf
 
 from client import Error
 from compare import Difference, iso
 from model import HOUR, Copy, hour_of
+from registers import Register
 
 COPY = 'COPY metering.reading (meter_id, read_at, energy) FROM STDIN'
+COPY_REGISTERS = 'COPY metering.register_read (series, meter_id, read_at, register) FROM STDIN'
 
 
 class Collector:
@@ -25,6 +28,7 @@ class Collector:
         self.accepted = set()  # readings that were accepted and not lost since
         self.mislaid = set()   # readings that are not sent again, though they are missing
         self.lost_seen = 0     # number of the last loss that was made good
+        self.ciphers = count(1)
 
     def chance(self, probability):
         return self.draw.random() < probability
@@ -36,9 +40,10 @@ class Collector:
         return self.values.setdefault(reading, random.Random(f'{self.seed} {reading}').randrange(-2**20, 2**40))
 
     def key_for(self, t):
-        """The key of the hour; after a change of key the present one will do as well."""
-        own, present = self.model.setting_at(t).key, self.model.present.key
-        return present if own != present and self.chance(0.5) else own
+        """The key of the hour; while there is one key, after a change the present one will do as well."""
+        own, present = self.model.setting_at(t), self.model.present
+        either = own.key != present.key and not own.bill_key and not present.bill_key
+        return present.key if either and self.chance(0.5) else own.key
 
     def file_of(self, readings):
         return self.encrypted([Copy(*reading, self.value(reading), self.key_for(reading[1])) for reading in readings])
@@ -52,7 +57,7 @@ class Collector:
                 ' WHERE key_id = $2 ORDER BY i', '{' + ','.join(str(copy.value) for copy in own) + '}', key)
             for copy, (text,) in zip(own, texts):
                 lines.setdefault(copy, []).append(f'{copy.meter}\t{iso(copy.read_at)}\t{text}\n')
-        return [(copy, lines[copy].pop()) for copy in copies]
+        return [(copy._replace(cipher=next(self.ciphers)), lines[copy].pop()) for copy in copies]
 
     # ---- sending ----
 
@@ -73,7 +78,8 @@ class Collector:
     def acceptable(self, readings):
         """Without those that would be refused, as of meters that have ended meanwhile."""
         now = time.time()
-        return [reading for reading in readings if not self.model.refusals(*reading, self.model.present.key, now)]
+        return [reading for reading in readings
+            if not self.model.refusals(*reading, self.model.setting_at(reading[1]).key, now)]
 
     def send_file(self, file):
         if self.chance(0.3):
@@ -100,10 +106,10 @@ class Collector:
         self.sent += [copy.reading for copy in copies]
         self.accepted.update(copy.reading for copy in copies)
 
-    def refused(self, file, reasons):
+    def refused(self, file, reasons, into=COPY):
         """COPY a file that must be refused if there are reasons, and must not if there are none."""
         try:
-            self.server.collector.copy_in(COPY, ''.join(line for _, line in file).encode())
+            self.server.collector.copy_in(into, ''.join(line for _, line in file).encode())
         except Error as error:
             reason = next((reason for reason in reasons if reason in error.message), None)
             if reason is None:
@@ -115,9 +121,12 @@ class Collector:
         return False
 
     def missing(self, until):
-        """What the collector sees missing before a time."""
+        """What readings the collector sees missing before a time."""
+        return self.gaps('reading', f"read_at < '{iso(until)}'")
+
+    def gaps(self, kind, condition='true'):
         rows = self.server.collector.rows('SELECT meter_id, EXTRACT(epoch FROM read_at)::bigint FROM metering.gap'
-                                          f" WHERE read_at < '{iso(until)}'")
+                                          f" WHERE kind = '{kind}' AND {condition}")
         return [(meter, int(t)) for meter, t in rows]
 
     def lost(self, until):
@@ -139,6 +148,37 @@ class Collector:
         if readings:
             self.model.note('resend from the gap')
             self.send_file(self.file_of(readings))
+
+    # ---- registers ----
+
+    def send_registers(self, registers):
+        """Those of a list of (meter, time, series, key) that will be accepted; some come twice, with another value:
+        the first one counts."""
+        again = self.draw.sample(registers, min(len(registers), self.draw.randrange(3)))
+        file = self.acceptable_registers(registers + again)
+        if file:
+            self.deliver_registers(file)
+
+    def acceptable_registers(self, registers):
+        file, trial = [], self.model.registers.copy()
+        for values in registers:
+            register = self.register(*values)
+            if not (self.model.register_refusals(register, time.time()) or trial.take(register, self.model)):
+                file.append(register)
+        return file
+
+    def register(self, meter, t, series, key):
+        return Register(meter, series, t, self.draw.randrange(2**40), key)
+
+    def deliver_registers(self, file):
+        """COPY registers: all of a file or none.  Returns whether they were accepted."""
+        lines = self.lines_of(file)
+        return not self.refused(lines, self.model.take_registers(file, time.time()), COPY_REGISTERS)
+
+    def lines_of(self, registers):
+        copies = self.encrypted([Copy(register.meter, register.read_at, register.value, register.key)
+            for register in registers])
+        return [(register, f'{register.series}\t{line}') for register, (_, line) in zip(registers, copies)]
 
     # ---- what must be refused ----
 

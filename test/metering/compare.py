@@ -3,12 +3,15 @@
 Each method of Comparison reads one of them and raises Difference where it does
 not hold what the model says, or where something that is written once has changed.
 """
+from collections import Counter
 from datetime import datetime, timezone
-from decimal import Decimal
+from decimal import Decimal, getcontext
 from functools import lru_cache
 from math import inf
 
 from model import HOUR, HourLog, RegionHour, WindowLog
+
+getcontext().prec = 100  # amounts are exact
 
 
 class Difference(Exception):
@@ -69,18 +72,26 @@ class Comparison:
         self.region_hours()
         self.bill_windows()
         self.log()
+        self.nothing_finer()
+
+    def nothing_finer(self):
+        """With two keys nothing is kept of one meter but registers."""
+        rows, = self.admin.rows("""
+            SELECT (SELECT count(*) FROM metering.partial), (SELECT count(*) FROM metering.partial_kept),
+                (SELECT count(*) FROM metering.hour_meter), (SELECT count(*) FROM metering.region_slice),
+                (SELECT count(*) FROM metering.late_hour), (SELECT count(*) FROM metering.reading_kept),
+                (SELECT count(*) FROM metering.bill_window b
+                    JOIN metering.window_grid w ON w.window_start = b.window_start WHERE w.bill_key_id IS NOT NULL)""")
+        one_key = self.model.billed_until is None or not self.model.window_of(self.model.billed_until).bill_key
+        same('rows in partial, and in the tables for the time of a step', tuple(map(int, rows)),
+            (int(rows[0]) if one_key else 0, 0, 0, 0, 0, 0, 0))
 
     def progress(self):
         same('progress', self.progress_on_disk(), (self.model.sealed_until, self.model.billed_until))
 
     def staging(self):
-        rows = self.admin.rows('SELECT (SELECT count(*) FROM metering.reading), (SELECT count(*) FROM '
-            'metering.reading_kept),'
-                               ' (SELECT count(*) FROM metering.partial_kept), (SELECT count(*) FROM '
-                                   'metering.region_slice),'
-                               ' (SELECT count(*) FROM metering.late_hour)')
-        same('readings staged, and rows left in spare tables', tuple(map(int, rows[0])),
-            (len(self.model.staged_copies()), 0, 0, 0, 0))
+        same('readings staged', int(self.admin.one('SELECT count(*) FROM metering.reading')),
+            len(self.model.staged_copies()))
         rows = self.admin.rows(f"SELECT meter_id, {seconds('hour')}, key_id, readings, ARRAY[received] FROM "
             f"metering.partial")
         same('readings in partial totals', {(row[0], t, row[2]) for row in rows
@@ -90,9 +101,9 @@ class Comparison:
 
     def promises(self):
         """What is missing, what is acknowledged, and that no acknowledgement is ever taken back."""
-        now, gap = self._at_a_time('metering.gap', 'read_at')
+        now, gap = self._at_a_time('metering.gap', 'read_at', 'kind')
         same('gap', gap, self.model.gap(now))
-        for meter, t in gap:
+        for meter, t, _ in gap:
             if t < self.acknowledged_until.get(meter, t):
                 raise Difference(f'{meter} had been told it may forget', t, self.acknowledged_until[meter])
         now, acknowledged = self._at_a_time('metering.acknowledged', 'until')
@@ -100,13 +111,14 @@ class Comparison:
         for meter, t in acknowledged:
             self.acknowledged_until[meter] = max(t, self.acknowledged_until.get(meter, t))
 
-    def _at_a_time(self, view, column):
+    def _at_a_time(self, view, column, *more):
         """Rows of meter and time as the collector sees them, and when."""
-        rows = self.collector.rows(f'SELECT NULL, EXTRACT(epoch FROM now()) UNION ALL SELECT meter_id, '
-            f'{seconds(column)} FROM {view}')
-        listed = [(meter, int(t)) for meter, t in rows if meter is not None]
+        more_nulls, more_columns = ''.join(', NULL' for _ in more), ''.join(f', {name}' for name in more)
+        rows = self.collector.rows(f'SELECT NULL, EXTRACT(epoch FROM now()){more_nulls} UNION ALL SELECT meter_id, '
+            f'{seconds(column)}{more_columns} FROM {view}')
+        listed = [(row[0], int(row[1]), *row[2:]) for row in rows if row[0] is not None]
         same(f'{view} lists something twice', len(listed), len(set(listed)))
-        return next(float(t) for meter, t in rows if meter is None), set(listed)
+        return next(float(row[1]) for row in rows if row[0] is None), set(listed)
 
     def region_hours(self):
         rows = self.admin.rows(f"""
@@ -133,9 +145,9 @@ class Comparison:
         self._unchanged('bill_window', self.bill_totals, {r[:3]: r[7] for r in rows})
         self._incomplete()
         rows = self.admin.rows(f"SELECT {seconds('window_start')}, {seconds('window_end')}, key_id, "
-            f"{seconds('reading_interval')}"
+            f"{seconds('reading_interval')}, bill_key_id"
                                " FROM metering.sealed_window")
-        same('sealed windows', {int(r[0]): (int(r[0]), int(r[1]), r[2], int(r[3])) for r in rows},
+        same('sealed windows', {int(r[0]): (int(r[0]), int(r[1]), r[2], int(r[3]), r[4]) for r in rows},
              {start: tuple(window) for start, window in self.model.windows.items()})
 
     def _incomplete(self):
@@ -153,7 +165,7 @@ class Comparison:
 
     def log(self):
         rows = self.admin.rows(f"SELECT step, {seconds('starts')}, meters, readings, duplicates, refused, late, "
-            f"suppressed"
+            f"suppressed, dropped, conflicts"
                                " FROM metering.rollup_log ORDER BY id")
         steps = {step: [tuple(map(number, row[1:])) for row in rows if row[0] == step]
                  for step in ('hour', 'window')}
@@ -161,7 +173,7 @@ class Comparison:
         same('log of hours', {row[0]: HourLog(*row[1:]) for row in steps['hour']}, self.model.hour_log)
         same('log of windows', {row[0]: WindowLog(row[1], row[2], row[5]) for row in steps['window']},
             self.model.window_log)
-        same('log of restarts, and of late readings (taken, duplicates, refused)', self.log_on_disk(),
+        same('log of restarts, and of late readings (taken, duplicates, refused, dropped)', self.log_on_disk(),
              (self.model.restarts, self.model.late_log))
 
     def progress_on_disk(self):
@@ -169,9 +181,9 @@ class Comparison:
         return tuple(map(number, row))
 
     def log_on_disk(self):
-        """Restarts noticed, and late readings taken, found twice, refused."""
+        """Restarts noticed, and late readings taken, found twice, refused, dropped."""
         late = [f"COALESCE(sum({column}) FILTER (WHERE step = 'late'), 0)"
-            for column in ('readings', 'duplicates', 'refused')]
+            for column in ('readings', 'duplicates', 'refused', 'dropped')]
         row, = self.admin.rows(f"SELECT count(*) FILTER (WHERE step = 'restart'), {', '.join(late)} FROM "
             f"metering.rollup_log")
         return int(row[0]), [int(count) for count in row[1:]]
@@ -187,10 +199,16 @@ class Comparison:
         """The bills of all months: amounts to the last digit."""
         rows = self.admin.rows("""
             SELECT meter_id, period, tariff, key_id, paillier_decrypt(amount, private),
-                paillier_decrypt(energy, private),
-                readings, carried, missing
+                paillier_decrypt(energy, private), readings, carried, missing, interpolated
             FROM metering.bill LEFT JOIN fleet.key USING (key_id)""")
-        got = {row[:4]: tuple(value and Decimal(value) for value in row[4:6]) + tuple(map(int, row[6:]))
-            for row in rows}
-        same('bills (amount, energy, readings, carried, missing)', got,
-             {row: tuple(bill) for row, bill in self.model.month_bills(self.tariffs, self.unit).items()})
+        got = Counter((*row[:4], *(value and Decimal(value) for value in row[4:6]), *map(number, row[6:]))
+            for row in rows)
+        expected = Counter(self.model.month_bills(self.tariffs, self.unit))
+        same('bills (meter, month, tariff, key, amount, energy, readings, carried, missing, interpolated)', got,
+            expected)
+        return len(rows)
+
+    def health(self):
+        row, = self.admin.rows('SELECT gaps, EXTRACT(epoch FROM now()) FROM metering.health')
+        same('gaps in health', int(row[0]), sum(len(lack.missing) for (_, start), lack in self.model.lacks.items()
+            if start >= float(row[1]) - self.model.retention))

@@ -26,15 +26,23 @@ from compare import Comparison, Difference, iso, same
 from model import HOUR, Meter, Model, SettingPeriod, hour_of, slot_of
 from scenario import DAY, HELD_CRASHES, LONG_GRACE, MINUTE, REQUIRED, TARIFFS, UNIT, WINDOWS, ZONES, Scenario
 
-STEPS = 26
 REGIONS = ['north', 'south', 'west']
 # where what held before is kept, for each column of metering.meter
 HISTORY = {'region': 'region_history', 'tariff': 'contract_history'}
 
 
+def quoted(text):
+    return 'NULL' if text is None else f"'{text}'"
+
+
 class Run:
+    """A simulation with one key; for two see two_keys.py."""
+
+    SCENARIO, DATABASE, STEPS = Scenario, 'metering_', 26
+
     def __init__(self, seed, base):
-        self.seed, self.scenario, self.draw = seed, Scenario(seed, base), random.Random(f'run {seed}')
+        self.seed, self.scenario, self.draw = seed, self.SCENARIO(seed, base), random.Random(f'run {seed}')
+        self.base = base
         self.clock = self.collected = self.scenario.start
         self.outbox = []         # (when to send, reading)
         self.silent = {}         # meter -> end of its outage
@@ -46,13 +54,14 @@ class Run:
 
     def set_up(self):
         scenario, now = self.scenario, time.time()
-        self.server = Server(f'metering_{self.seed}')
+        self.server = Server(f'{self.DATABASE}{self.seed}')
         admin = self.server.admin
         self.keys = dict(admin.rows('SELECT name, key_id FROM fleet.key'))
-        period = SettingPeriod(inf, self.keys['a'], scenario.interval, scenario.window_hours, scenario.zone)
+        period = SettingPeriod(inf, self.keys['a'], scenario.interval, scenario.window_hours, scenario.zone,
+            self.keys.get(scenario.bill_key))
         retention = now - scenario.start + 72 * HOUR
         self.model = Model(period, LONG_GRACE, scenario.min_meters, scenario.min_share, retention,
-            scenario.backup_interval)
+            scenario.backup_interval, closing=scenario.closing)
         self.collector = Collector(self.seed, self.server, self.model, self.keys, self.draw)
         self.comparison = Comparison(self.model, TARIFFS, UNIT)
         self.comparison.connect(self.server.admin, self.server.collector)
@@ -61,7 +70,7 @@ class Run:
                 bill_window = '{scenario.window_hours} hours', zone = '{scenario.zone}', grace = '{LONG_GRACE} s',
                 min_meters = {scenario.min_meters}, min_share = {scenario.min_share}, retention = '{retention} s',
                 backup_interval = '{scenario.backup_interval} s',
-                unit_kwh = {UNIT}""")
+                unit_kwh = {UNIT}, bill_key_id = {quoted(period.bill_key)}, closing = '{scenario.closing} s'""")
         for name, tariff in TARIFFS.items():
             admin.run('INSERT INTO metering.tariff VALUES ($1, $1, $2)', name, tariff.zone)
             for begins, price in tariff.rates.items():
@@ -145,7 +154,7 @@ class Run:
 
     def end_meter_in_past(self):
         """Its readings from after the end have been accepted; those that it misses from before are asked for still."""
-        missed = sorted((meter, t) for meter, t in self.model.gap(time.time()) if t > self.clock - DAY)
+        missed = sorted((meter, t) for meter, t, _ in self.model.gap(time.time()) if t > self.clock - DAY)
         meter, t = self.draw.choice(missed) if missed else (self.draw.choice(list(self.model.meters)),
             self.clock - 5 * HOUR)
         until = self.draw.choice([t + self.model.setting_at(t).interval, self.draw.randrange(t, self.clock) + 1])
@@ -207,11 +216,11 @@ class Run:
     def set_settings(self, **changes):
         until = self.model.window_of(self.clock).end
         self.model.change_settings(self.clock, **changes)
-        _, key, interval, hours, zone = self.model.present
+        _, key, interval, hours, zone, bill_key = self.model.present
         self.server.admin.run(f"""
             BEGIN;
             UPDATE metering.setting SET key_id = '{key}', reading_interval = '{interval} s',
-                bill_window = '{hours} hours', zone = '{zone}';
+                bill_window = '{hours} hours', zone = '{zone}', bill_key_id = {quoted(bill_key)};
             SET CONSTRAINTS ALL IMMEDIATE;
             {self.dated_back('setting_history', until)}
             DELETE FROM metering.window_grid WHERE window_start >= '{iso(until)}';
@@ -377,7 +386,7 @@ class Run:
         self.set_up()
         end = self.scenario.start + self.scenario.hours * HOUR
         self.first_hours()
-        for left in range(STEPS, 0, -1):
+        for left in range(self.STEPS, 0, -1):
             self.step((end - self.clock) // left, left)
         self.close()
 
@@ -460,7 +469,7 @@ class Run:
         """The books of the fleet: what was accepted is billed once, but for single readings that wait for company."""
         same('windows billed', self.model.billed_until, self.collected)
         waiting = {}
-        for copy in [*self.model.partial.values(), *self.model.uncounted.values()]:
+        for copy in [*self.model.partial.values(), *self.model.uncounted]:
             waiting.setdefault((copy.meter, copy.key), []).append(copy.value)
         needed = max(window.needed(self.scenario.min_share) for window in self.model.windows.values())
         groups = {}
@@ -496,8 +505,7 @@ class Run:
         return events
 
 
-def run_seed(seed, base):
-    run = Run(seed, base)
+def run_seed(run):
     try:
         run.run()
         run.server.drop()
@@ -509,20 +517,19 @@ def run_seed(seed, base):
         failed = 1
         where = traceback.format_exc() if not isinstance(error,
             Difference) else '\n'.join(traceback.format_tb(error.__traceback__)[-3:])
-        diag(f'seed {seed} at {iso(run.clock)}: {error}\n{where}\nrun it again: SEED={seed} BASE={base} '
-            f'test/t/metering_model.t')
-    print(seed, failed, run.describe(), flush=True)
+        diag(f'seed {run.seed} at {iso(run.clock)}: {error}\n{where}\nrun it again: SEED={run.seed} BASE={run.base}')
+    print(run.seed, failed, run.describe(), flush=True)
 
 
-def main(arguments):
+def main(arguments, kind=Run, required=REQUIRED):
     if arguments[0] == '--uncovered':
         with open(arguments[1]) as file:
             occurred = set(file.read().splitlines())
-        print('\n'.join(event for event in REQUIRED if event not in occurred))
+        print('\n'.join(event for event in required if event not in occurred))
         return
     base = int(os.environ.get('BASE') or hour_of(int(time.time())))
     for seed in arguments:
-        run_seed(int(seed), base)
+        run_seed(kind(int(seed), base))
 
 
 if __name__ == '__main__':

@@ -14,6 +14,8 @@ from math import ceil, inf
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from registers import Registers
+
 HOUR = 3600
 RING = 48  # hours the staging ring holds: hours so far apart share a partition
 
@@ -32,6 +34,7 @@ class Copy(NamedTuple):
     read_at: int
     value: int
     key: str
+    cipher: int = 0  # which ciphertext: copies of one file, or of a file that is sent again, have the same
 
     @property
     def reading(self):
@@ -45,6 +48,7 @@ class SettingPeriod(NamedTuple):
     interval: int
     window_hours: int
     zone: str
+    bill_key: str = None  # of registers; None while there is one key
 
 
 class Window(NamedTuple):
@@ -52,10 +56,17 @@ class Window(NamedTuple):
     end: int
     key: str
     interval: int
+    bill_key: str = None
 
     @property
     def times(self):
         return set(range(self.start, self.end, self.interval))
+
+    def expected_of(self, meter):
+        """Times of the readings that a meter should send; with two keys, of its register."""
+        if self.bill_key is None:
+            return {t for t in self.times if meter.active(t)}
+        return {self.start} if meter.begins <= self.start <= meter.ends else set()
 
     def needed(self, share):
         """How many readings make a total."""
@@ -76,6 +87,13 @@ class History:
         if not any(until == from_time for until, _ in self.past):
             self.past.append((from_time, self.present))
         self.present = value
+
+    def stretches(self):
+        """(since, until, value), in order."""
+        since = -inf
+        for until, value in [*sorted(self.past), (inf, self.present)]:
+            yield since, until, value
+            since = until
 
     def at(self, t):
         return min(((until, value) for until, value in self.past if until > t), default=(inf, self.present))[1]
@@ -127,6 +145,8 @@ class HourLog(NamedTuple):
     refused: int
     late: int
     suppressed: int
+    dropped: int
+    conflicts: int
 
 
 class WindowLog(NamedTuple):
@@ -136,23 +156,26 @@ class WindowLog(NamedTuple):
 
 
 class Model:
-    def __init__(self, period, grace, min_meters, min_share, retention, backup_interval, starts_at=None):
+    def __init__(self, period, grace, min_meters, min_share, retention, backup_interval, starts_at=None,
+                 closing=72 * HOUR):
         self.periods = [period]
         self.grace, self.min_meters, self.min_share, self.retention = grace, min_meters, min_share, retention
-        self.backup_interval = backup_interval
+        self.backup_interval, self.closing = backup_interval, closing
         self.starts_at = starts_at
         self.sealed_until = self.billed_until = None
         self.meters = {}
         self.staged = {slot: [] for slot in range(RING)}
         self.partial = {}          # reading -> its copy: taken from staging, not billed yet
         self.received = set()      # readings in totals on disk, or destroyed and listed
-        self.uncounted = {}        # reading -> its copy: destroyed and listed
+        self.uncounted = []        # copies that were destroyed and listed
         self.region_hours = {}     # (region, hour) -> RegionHour
         self.windows = {}          # start -> Window, the sealed ones
         self.bills = {}            # (meter, window start, key) -> Bill
         self.lacks = {}            # (meter, window start) -> Lack
         self.hour_log, self.window_log = {}, {}
-        self.late_log = [0, 0, 0]  # readings, duplicates, refused
+        self.late_log = [0, 0, 0, 0]  # readings, duplicates, refused, dropped
+        self.registers = Registers()
+        self.late_registers = set()   # of sealed windows, until the next one is sealed
         self.crashed = False       # staging has been lost at some time …
         self.restart_pending = False  # … and no roll-up has noticed yet
         self.restarts = 0
@@ -190,7 +213,7 @@ class Model:
                 start -= HOUR
             while self._label(end) == label:
                 end += HOUR
-            self._window[hour] = Window(start, end, label[0].key, label[0].interval)
+            self._window[hour] = Window(start, end, label[0].key, label[0].interval, label[0].bill_key)
         return self._window[hour]
 
     def _label(self, hour):
@@ -217,7 +240,8 @@ class Model:
             'before the start of metering': self.starts_at is not None and read_at < self.starts_at,
             'is not registered': known is None,
             'outside the active range': known is not None and not known.active(read_at),
-            'is under key': key not in (period.key, self.present.key),
+            'is under key': key != period.key
+                and (key != self.present.key or period.bill_key or self.present.bill_key),
         }
         return {reason for reason, holds in reasons.items() if holds}
 
@@ -228,12 +252,72 @@ class Model:
     def staged_copies(self):
         return [copy for copies in self.staged.values() for copy in copies]
 
+    # ---- registers ----
+
+    @property
+    def bill_keys(self):
+        return {period.bill_key for period in self.periods} - {None}
+
+    def register_refusals(self, register, now):
+        """The same for a register, but for what its series has to do with it."""
+        def key_of(period):
+            return period.bill_key or period.key
+
+        t, known = register.read_at, self.meters.get(register.meter)
+        period, before = self.setting_at(t), self.setting_at(t - 1)
+        keys = {key_of(period), key_of(before)}
+        if not period.bill_key and not self.present.bill_key:
+            keys.add(self.present.key)
+        reasons = {
+            'is not on the grid': t % HOUR % period.interval,
+            'lies in the future': t > now + 60,
+            'older than the retention': t < now - self.retention,
+            'before the start of metering': self.starts_at is not None and t < self.starts_at,
+            'is not registered': known is None,
+            'outside the active range': known is not None and not known.begins <= t <= known.ends,
+            'register is under key': register.key not in keys,
+            'is not read at the start of a bill window': self.window_of(t).start != t,
+        }
+        return {reason for reason, holds in reasons.items() if holds}
+
+    def one_key_between(self, start, end):
+        """Whether there is one key at some time from start up to end."""
+        begins = -inf
+        for period in self.periods:
+            if period.bill_key is None and begins < end and start < period.until:
+                return True
+            begins = period.until
+        return False
+
+    def take_registers(self, file, now):
+        """Registers of a file, in order.  Returns why it must be refused: then nothing changes."""
+        trial, late, reasons = self.registers.copy(), set(), set()
+        for register in file:
+            why = self.register_refusals(register, now) or trial.take(register, self)
+            reasons |= why
+            if not why and self.billed_until is not None and register.read_at < self.billed_until:
+                late.add((register.meter, register.read_at))
+        if not reasons:
+            self.registers = trial
+            self.late_registers |= late
+        return reasons
+
+    def _take_late_registers(self):
+        for meter, t in self.late_registers:
+            if self.window_of(t).bill_key and self.lacks.pop((meter, t), None):
+                self.note('late register crosses out a gap')
+        self.late_registers.clear()
+
     # ---- what is missing ----
 
     def gap(self, now):
-        """Readings that sealed windows lack."""
-        return {(meter, t) for (meter, _), lack in self.lacks.items() for t in lack.missing
-            if t >= now - self.retention}
+        """What sealed windows lack: readings, and with two keys registers that have not come since."""
+        def kind(meter, start):
+            return 'register' if self.windows[start].bill_key else 'reading'
+
+        return {(meter, t, kind(meter, start)) for (meter, start), lack in self.lacks.items() for t in lack.missing
+                if t >= now - self.retention
+                and not (self.windows[start].bill_key and self.registers.has(meter, start))}
 
     def acknowledged(self, now):
         """For each meter the window before which all its readings are on disk, and in backups."""
@@ -249,22 +333,25 @@ class Model:
 
     def change_active(self, meter, begins, ends, now):
         """The active range of a meter changes, or it is new (its range was empty): sealed windows expect accordingly."""
-        def times(window):
-            return {t for t in window.times if meter.active(t)}
-
         known = meter.name in self.meters
-        earlier = {start: times(window) if known else set() for start, window in self.windows.items()}
+        earlier = {start: window.expected_of(meter) if known else set() for start, window in self.windows.items()}
         asked_from = -inf
         if begins == -inf and not (known and meter.begins == -inf):
             asked_from = meter.begins if known else self.billed_until or -inf
         self.meters[meter.name] = meter
         meter.begins, meter.ends = begins, ends
         for start, window in self.windows.items():
-            expected = {t for t in times(window) if t >= asked_from}
+            expected = {t for t in window.expected_of(meter) if t >= asked_from}
             if window.end <= max(self.starts_at, now - self.retention) or expected == earlier[start]:
+                continue
+            if window.bill_key and self.registers.has(meter.name, start):
                 continue
             if (meter.name, start) in self.lacks:
                 self.lacks[meter.name, start].expected = expected
+            elif window.bill_key:
+                if expected:
+                    self.lacks[meter.name, start] = Lack(expected, set())
+                    self.note('register asked for late')
             elif expected and not self._has_bill(meter.name, start):
                 self.bills[meter.name, start, window.key] = Bill(expected=len(expected))
                 self.lacks[meter.name, start] = Lack(expected, set())
@@ -312,7 +399,8 @@ class Model:
         if self.sealed_until is None:
             return None, None
         window = self.window_of(self.billed_until)
-        if self.sealed_until >= window.end:
+        if self.sealed_until >= window.end and (not self._is_last(window) or window.end + self.closing <= as_of
+                or self.window_of(self.sealed_until).bill_key is None):
             step, starts = 'window', window.start
         elif self.sealed_until + HOUR + self.grace <= as_of:
             step, starts = 'hour', self.sealed_until
@@ -327,13 +415,18 @@ class Model:
             return None, None
         return step, starts
 
+    def _is_last(self, window):
+        """The last one before a second key: it stays open for the time of closing."""
+        return window.bill_key is None and self.window_of(window.end).bill_key is not None
+
     def _silent(self, hour):
-        """Nobody has sent a reading of the hour, and less than half of the meters of the last one anything newer."""
+        """Nobody has sent a reading of the hour, and less than half of the meters of the last one anything newer;
+        with two keys, nobody."""
         if any(hour <= copy.read_at < hour + HOUR for copy in self.staged[slot_of(hour)]):
             return False
         before = [log.meters for _, log in sorted(self.hour_log.items()) if log.meters]
         newer = {copy.meter for copy in self.staged_copies() if copy.read_at >= hour + HOUR}
-        return len(newer) < max(1, (before[-1] + 1) // 2 if before else 1)
+        return len(newer) < max(1, (before[-1] + 1) // 2 if before and not self.window_of(hour).bill_key else 1)
 
     def _sweep(self, as_of, busy):
         """Take late readings, except from partitions of hours that are being written now."""
@@ -345,43 +438,74 @@ class Model:
             late = [copy for copy in self.staged[slot] if copy.read_at < self.sealed_until]
             if late:
                 self.staged[slot] = [copy for copy in self.staged[slot] if copy.read_at >= self.sealed_until]
-                taken, duplicates, refused = self._take_late(late)
-                self.late_log = [a + b for a, b in zip(self.late_log, (taken, duplicates, refused))]
+                self.late_log = [a + b for a, b in zip(self.late_log, self._take_late(late))]
 
     def _take_late(self, copies):
-        """Count readings of sealed hours once; returns how many, how many not, and how many may not be."""
-        taken = refused = 0
+        """Count readings of sealed hours once, but for those with two keys, which are dropped.  Returns how many,
+        how many were counted before, how many may not be, and how many are dropped."""
+        taken = refused = dropped = 0
+        listed = set()
+        is_open = self.window_of(self.billed_until).bill_key is None
         for copy in copies:
             if copy.read_at < self.starts_at:
                 refused += 1
-            elif copy.reading not in self.partial and copy.reading not in self.received:
+            elif self.window_of(copy.read_at).bill_key:
+                dropped += 1
+                self.note('late reading dropped')
+            elif copy.reading in self.partial or copy.reading in self.received or copy.reading in listed:
+                sealed = copy.read_at < self.sealed_until
+                self.note('duplicate after sealing' if sealed else 'duplicate before sealing')
+            elif is_open:
                 self.partial[copy.reading] = copy
                 taken += 1
                 self.note('reading of a sealed window' if copy.read_at < self.billed_until else
                           'reading of a sealed hour in an open window' if copy.read_at < self.sealed_until else
                           'reading under another key than its hour')
             else:
-                sealed = copy.read_at < self.sealed_until
-                self.note('duplicate after sealing' if sealed else 'duplicate before sealing')
-        duplicates = len(copies) - taken - refused
+                listed.add(copy.reading)
+                dropped += 1
+                self._list_late(copy)
         self.note('reading before the start dropped', refused)
-        return taken, duplicates, refused
+        return taken, len(copies) - taken - refused - dropped, refused, dropped
+
+    def _list_late(self, copy):
+        """It comes after the last window of one key was sealed."""
+        self.uncounted.append(copy)
+        lack = self.lacks.get((copy.meter, self.window_of(copy.read_at).start))
+        if lack:
+            lack.received = lack.received | {copy.read_at}
+            self.received.add(copy.reading)
+        self.note('late reading of one key listed')
 
     def _seal_hour(self, hour):
-        key, slot = self.window_of(hour).key, slot_of(hour)
+        window, slot = self.window_of(hour), slot_of(hour)
         due = [copy for copy in self.staged[slot] if copy.read_at < hour + HOUR]
         self.staged[slot] = [copy for copy in self.staged[slot] if copy.read_at >= hour + HOUR]
         self.note('partition with readings of a later hour emptied', bool(self.staged[slot]))
-        own, others = {}, []
+        own, others, ciphers = {}, [], {}
         for copy in due:
-            if copy.read_at >= hour and copy.key == key and copy.reading not in own:
+            counts = copy.read_at >= hour and copy.key == window.key
+            if counts:
+                ciphers.setdefault(copy.reading, set()).add(copy.cipher)
+            if counts and copy.reading not in own:
                 own[copy.reading] = copy
             else:
                 others.append(copy)
-        self.partial.update(own)
-        meters, suppressed = self._seal_regions(hour, key, own.values())
-        late, duplicates, refused = self._take_late(others)
-        self.hour_log[hour] = HourLog(meters, len(own), duplicates, refused, late, suppressed)
+        conflicts = sum(len(different) > 1 for different in ciphers.values())
+        self.note('copies of a reading that differ', conflicts)
+        if window.bill_key is None:
+            self.partial.update(own)
+        meters, suppressed, counted = self._seal_regions(hour, window.key, own.values())
+        if window.bill_key is None:
+            late, duplicates, refused, dropped = self._take_late(others)
+            counted = len(own)
+        else:
+            earlier = [copy for copy in others if copy.read_at < hour]
+            late, duplicates, refused, dropped = self._take_late(earlier)
+            duplicates += len(others) - len(earlier)
+            dropped += len(own) - counted
+            self.note('reading of a meter that is in no region dropped', len(own) - counted)
+        self.hour_log[hour] = HourLog(meters, counted, duplicates, refused, late, suppressed, dropped, conflicts)
         self.sealed_until = hour + HOUR
 
     def _seal_regions(self, hour, key, copies):
@@ -390,7 +514,7 @@ class Model:
             meter = self.meters[copy.meter]
             if meter.overlaps(hour, hour + HOUR):
                 regions[meter.region.at(hour)].append(copy)
-        contributors = suppressed = 0
+        contributors = suppressed = counted = 0
         for region, own in regions.items():
             meters = len({copy.meter for copy in own})
             enough = meters >= self.min_meters
@@ -398,11 +522,23 @@ class Model:
             self.region_hours[region, hour] = RegionHour(key, total, meters, len(own))
             contributors += meters
             suppressed += not enough
+            counted += len(own)
         self.note('region hour below min_meters', suppressed)
-        return contributors, suppressed
+        return contributors, suppressed, counted
 
     def _seal_window(self, start):
         window = self.window_of(start)
+        self._take_late_registers()
+        if window.bill_key is not None:
+            for meter in self.meters.values():
+                expected = window.expected_of(meter)
+                if expected and not self.registers.has(meter.name, start):
+                    self.lacks.setdefault((meter.name, start), Lack(expected, set()))
+                    self.note('register missing')
+            self.windows[start] = window
+            self.window_log[start] = WindowLog(None, None, None)
+            self.billed_until = window.end
+            return
         groups = {}
         for copy in self.partial.values():
             groups.setdefault((copy.meter, copy.key), []).append(copy)
@@ -414,10 +550,10 @@ class Model:
                 self.note('too few readings for a total')
                 counted = [copy for copy in copies if self._gives_up(copy, window)]
                 self.note('reading destroyed and listed', len(counted))
-                self.uncounted.update((copy.reading, copy) for copy in counted)
+                self.uncounted += counted
             else:
                 carried = sum(copy.read_at < start for copy in copies)
-                expected = {t for t in window.times if self.meters[meter].active(t)} if key == window.key else ()
+                expected = window.expected_of(self.meters[meter]) if key == window.key else ()
                 self.bills[meter, start, key] = Bill(sum(copy.value for copy in copies), len(copies), carried,
                     len(expected))
                 self.note('carried reading', carried)
@@ -430,7 +566,7 @@ class Model:
         self.windows[start] = window
         for meter in self.meters.values():
             active = meter.overlaps(window.start, window.end)
-            expected = {t for t in window.times if meter.active(t)}
+            expected = window.expected_of(meter)
             if active:
                 self.bills.setdefault((meter.name, start, window.key), Bill(expected=len(expected)))
             own = received.get(meter.name, set())
@@ -444,6 +580,8 @@ class Model:
 
     def _gives_up(self, copy, window):
         """No later window can bring readings to join this one."""
+        if self._is_last(window):
+            return True
         meter = self.meters[copy.meter]
         hopeless = copy.key not in (window.key, self.present.key) or meter.ends <= window.end
         hour = hour_of(copy.read_at)
@@ -484,27 +622,33 @@ class Model:
     # ---- bills ----
 
     def month_bills(self, tariffs, unit):
-        """(meter, month, tariff, key) -> (amount, energy, readings, carried, missing), amounts in exact decimals."""
-        result = {}
+        """Rows of the view bill: (meter, month, tariff, key, amount, energy, readings, carried, missing, interpolated),
+        amounts in exact decimals."""
+        months = {}
         for (name, start, key), bill in self.bills.items():
             tariff = self.meters[name].tariff.at(start)
-            local = datetime.fromtimestamp(start, ZoneInfo(tariffs[tariff].zone))
-            row = result.setdefault((name, f'{local:%Y-%m}-01', tariff, key), [None, None, 0, 0, 0])
+            row = months.setdefault((name, tariffs[tariff].month(start), tariff, key), [None, None, 0, 0, 0])
             if bill.total is not None:
-                row[0] = (row[0] or 0) + bill.total * tariffs[tariff].price(local) * unit
+                row[0] = (row[0] or 0) + bill.total * tariffs[tariff].price(start) * unit
                 row[1] = (row[1] or 0) + bill.total
             row[2] += bill.readings
             row[3] += bill.carried
             lack = self.lacks.get((name, start))
             row[4] += len(lack.missing) if lack and key == self.windows[start].key else 0
-        return result
+        return [(*month, *row, 0) for month, row in months.items()] + self.registers.bills(self, tariffs, unit)
 
 
 class Tariff(NamedTuple):
     zone: str
     rates: dict  # local time of day 'HH:MM' -> price
 
-    def price(self, local):
+    def local(self, t):
+        return datetime.fromtimestamp(t, ZoneInfo(self.zone))
+
+    def month(self, t):
+        return f'{self.local(t):%Y-%m}-01'
+
+    def price(self, t):
         """The rate that began last: today, or else the last one of yesterday."""
-        begun = [begins for begins in sorted(self.rates) if begins <= f'{local:%H:%M}']
+        begun = [begins for begins in sorted(self.rates) if begins <= f'{self.local(t):%H:%M}']
         return Decimal(self.rates[begun[-1] if begun else max(self.rates)])

@@ -52,6 +52,8 @@ REQUIRED = [
 class Scenario:
     """Interval, window, zone and dates of a seed, and which kinds of trouble it has."""
 
+    bill_key, closing = None, 72 * HOUR  # one key
+
     def __init__(self, seed, base):
         draw = random.Random(f'scenario {seed}')
         place = INTERVALS.index(self.pick(INTERVALS, seed))

@@ -33,7 +33,7 @@ class Server:
             CREATE SCHEMA fleet;
             CREATE TABLE fleet.key AS
                 WITH pair AS MATERIALIZED (SELECT name,
-                    paillier_keygen(256) AS private FROM unnest('{a,b,c,stranger}'::text[]) AS name)
+                    paillier_keygen(256) AS private FROM unnest('{a,b,c,x,y,z,stranger}'::text[]) AS name)
                 SELECT name, private, paillier_public_key(private) AS public,
                     paillier_key_id(private) AS key_id FROM pair;
             SELECT paillier_register_key(public, name) FROM fleet.key""")

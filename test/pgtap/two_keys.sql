@@ -154,7 +154,10 @@ SELECT is((SELECT string_agg(format('%s %s', meter_id, n), ', ' ORDER BY meter_i
 SELECT refused(format('INSERT INTO metering.register_read VALUES (%L, %L, %L, encrypted(1, %L))', t, 'm5', s, 'second'), '23P01', NULL,
 	format('a series cannot reach into another one: %s of %s', t, s))
 	FROM (VALUES (at(:'h', '24 hours'), ''), (at(:'h', '18 hours'), 'new'), (at(:'h', '30 hours'), 'third'),
-		(at(:'h', '6 hours'), 'third'), (at(:'h', '20 hours'), 'third'), (:'h', 'third')) v (t, s);
+		(at(:'h', '6 hours'), 'third')) v (t, s);
+INSERT INTO metering.register_read SELECT :'h', 's1', 'one of many ' || i, encrypted(1, 'second') FROM generate_series(1, 3) i;
+SELECT refused(format('INSERT INTO metering.register_read VALUES (%L, %L, %L, encrypted(1, %L))', :'h', 's1', 'one more', 'second'), '54000', NULL,
+	'a meter does not begin any number of series at one time');
 -- a wrong register: one line between its neighbours
 INSERT INTO metering.register_read VALUES (at(:'h', '12 hours'), 'm2', '', encrypted(99, 'second'));
 SELECT metering.void_register('m2', at(:'h', '12 hours'), reason => 'wrong') \g /dev/null

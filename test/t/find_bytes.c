@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define WIDTH 16
-#define MAX_KINDS 32
+#define MAX_KINDS 64
 #define FILTER_BITS 24
 
 typedef struct Pattern

@@ -327,6 +327,74 @@ flush
 nothing "the data directory" "$CLUSTER/data"
 is "$(find "$CLUSTER/data/base/pgsql_tmp" -type f 2>/dev/null | wc -l)" 0 "no temporary files are left"
 
+# ---- two keys: after each step no product of readings of one meter is anywhere ----
+
+bill_public='{"kty":"DAJ","alg":"PAI-GN1","key_ops":["encrypt"],"n":"haFTvA70KcI5XXReJUlQWoZus12aSJJ5EXAvu93xR7k"}'
+fresh forensics_two_keys 'paillier_metering CASCADE'
+sql - >/dev/null <<-SQL
+	SELECT paillier_register_key('$small_public'), paillier_register_key('$bill_public');
+	UPDATE metering.setting SET key_id = paillier_key_id('$small_public'::paillier_public_key), min_meters = 3,
+		bill_key_id = paillier_key_id('$bill_public'::paillier_public_key), backup_interval = '0';
+	INSERT INTO metering.meter (meter_id, region) SELECT r || i, r FROM unnest(ARRAY['n', 's']) r,
+		generate_series(1, 3) i;
+	INSERT INTO metering.meter (meter_id, region) SELECT 't' || i, 'few' FROM generate_series(1, 2) i;
+SQL
+{
+	fleet n 3 0 180
+	fleet s 3 0 180
+	fleet t 2 0 180
+} >"$scratch/fleet.csv"
+late="s3,$(at 10)|s3,$(at 55)|n1,$(at 70)"
+grep -vE "$late" "$scratch/fleet.csv" | encrypt "$small_public" >"$scratch/main"
+grep -E "$late" "$scratch/fleet.csv" | encrypt "$small_public" >"$scratch/late"
+fleet n 1 0 30 | encrypt "$small_public" >"$scratch/again"
+for ((minute = 0; minute < 180; minute += 120)); do fleet n 3 "$minute" $((minute + 5)); done |
+	encrypt "$bill_public" | awk -F '\t' -v OFS='\t' '{ print $2, $1, $3 }' >"$scratch/registers"
+: >"$scratch/patterns"
+cat "$scratch"/{main,late,again} | cut -f 3 | patterns reading "$small_public"
+cut -f 3 "$scratch/registers" | patterns register-sent "$bill_public"
+group '{ print $1 " " hour, $3 }' <"$scratch/main" | patterns meter-hour "$small_public"
+group '{ print $1 " " window, $3 }' <"$scratch/main" | patterns meter-window "$small_public"
+cat "$scratch/main" "$scratch/late" | group '{ print $1 " " hour, $3 }' | patterns meter-hour-late "$small_public"
+group '{ print substr($1, 1, 1) hour, $3 }' <"$scratch/main" | patterns region-hour "$small_public"
+group '{ print substr($1, 1, 1) $2, $3 }' <"$scratch/main" | patterns region-time "$small_public"
+copy "$scratch/main"
+copy "$scratch/again"
+sql "\\copy metering.register_read (read_at, meter_id, register) from '$scratch/registers'"
+is "$(sql 'SELECT count(*) FROM metering.reading; SELECT count(*) FROM metering.register_read')" \
+	$'291\n6' "two keys: readings and registers are there"
+# step WHAT READINGS: in all durable and unlogged places there is of readings what is staged, and nothing added up
+step() {
+	sql 'ANALYZE; CHECKPOINT; SELECT pg_switch_wal()' >/dev/null
+	flush
+	is "$(search "$CLUSTER/data")" "${2:+reading-stored $2/294}" "$1: in the data directory"
+	is "$(search "$CLUSTER/data/pg_wal" "$scratch/archive")" "" "$1: nothing in the WAL"
+}
+step "readings are staged" 291
+rollup 75
+step "an hour is sealed" $((291 - 94 - 6))
+copy "$scratch/late"
+rollup 75
+step "late readings of it are dropped" $((291 - 94 - 6 + 1))
+rollup 135
+step "a bill window is sealed" $((8 * 12))
+rollup 195
+step "all is sealed" ""
+is "$(sql 'SELECT region, count(total), sum(readings), count(*) FROM metering.region_hour GROUP BY 1 ORDER BY 1;
+	SELECT count(*) FROM metering.bill_window; SELECT sum(dropped), sum(duplicates) FROM metering.rollup_log;
+	SELECT billed_until FROM metering.progress')" "few|0|72|3
+n|3|108|3
+s|3|106|3
+0
+2|6
+$(sql "SELECT '$(at 120)'::timestamptz")" "regional totals are sealed, late readings are not in them"
+sql 'COPY (SELECT total FROM metering.region_hour WHERE total IS NOT NULL) TO STDOUT' | patterns total "$small_public"
+sql 'COPY (SELECT register FROM metering.register_read) TO STDOUT' | patterns total-register "$bill_public"
+both=$'total-register-stored 6/6\ntotal-stored 6/6'
+is "$(search "$CLUSTER/data/base")" "$both" "regional totals and registers are in the tables, made new"
+is "$(search "$CLUSTER/data/pg_wal" "$scratch/archive")" "$both" "and in the WAL"
+nothing "the data directory but these" "$CLUSTER/data"
+
 # ---- a crash while readings are in tables and temporary files ----
 
 fleet x 500 360 420 10 | encrypt "$small_public" >"$scratch/many"

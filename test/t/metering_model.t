@@ -7,9 +7,11 @@
 #	SEEDS=n		seeds 1 to n instead of 20
 #	SEED=x		only this one
 #	BASE=t		simulated time ends before t, seconds since 1970
+#	DRIVER=two_keys	with two keys: see test/metering/two_keys.py
 
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 metering=$(cd "$(dirname "${BASH_SOURCE[0]}")/../metering" && pwd)
+driver=${DRIVER:-driver}
 workers=2
 export EVENTS=$scratch/events PYTHONDONTWRITEBYTECODE=1
 
@@ -29,7 +31,7 @@ for ((worker = 0; worker < workers; worker++)); do
 	servers+=("$CLUSTER")
 	own=()
 	for ((i = worker; i < ${#seeds[@]}; i += workers)); do own+=("${seeds[i]}"); done
-	CLUSTER=$CLUSTER python3 "$metering/driver.py" "${own[@]}" >"$scratch/results.$worker" &
+	CLUSTER=$CLUSTER python3 "$metering/$driver.py" "${own[@]}" >"$scratch/results.$worker" &
 done
 wait
 
@@ -37,6 +39,6 @@ while read -r seed status description; do ok "$status" "seed $seed: $description
 	< <(sort -n "$scratch"/results.*)
 is "$tests" "${#seeds[@]}" "every seed has run"
 if [ -z "${SEED:-}" ] && [ "${#seeds[@]}" -ge 20 ]; then
-	is "$(python3 "$metering/driver.py" --uncovered "$EVENTS")" "" "every kind of event has occurred"
+	is "$(python3 "$metering/$driver.py" --uncovered "$EVENTS")" "" "every kind of event has occurred"
 fi
 finish
