@@ -14,7 +14,7 @@ begin_metering() {
 		UPDATE metering.setting SET starts_at = '$day 00:00Z',
 			key_id = (SELECT key_id FROM paillier_key WHERE name = '$1 bits');
 		INSERT INTO metering.meter (meter_id, region) SELECT 'm' || i,
-			'region ' || i / 500 FROM generate_series(1, $2) i;
+			'region ' || (i - 1) / 500 FROM generate_series(1, $2) i;
 		ANALYZE metering.meter;
 	EOF
 }
@@ -84,6 +84,8 @@ collect() {
 	local hour
 	for ((hour = 0; hour < $2; hour++)); do
 		[ $hour -lt 2 ] || echo "\\! until [ -e $work/sealed.$((hour - 2)) ]; do sleep 0.005; done"
+		[ ! -e "$work/registers.$hour.$1" ] ||
+			echo "\\copy metering.register_read (read_at, meter_id, register) FROM '$work/registers.$hour.$1' WITH (FORMAT binary)"
 		echo "\\copy metering.reading FROM '$work/load.$hour.$1' WITH (FORMAT binary)"
 		echo "\\! touch $work/sent.$hour.$1"
 	done | sql
@@ -131,11 +133,54 @@ measure_pipeline() {
 
 pipeline_meters=${quick:+1000} pipeline_meters=${pipeline_meters:-10000}
 
+# The same with two keys: beside the readings each meter sends a register every two hours.
+make_registers() {
+	local hour c
+	sql <<-EOF
+		SET client_min_messages = error;
+		DROP TABLE IF EXISTS bill_key, distinct_register;
+		CREATE TABLE bill_key AS SELECT paillier_keygen($1) AS private;
+		DO \$\$ BEGIN PERFORM paillier_register_key(paillier_public_key(private), 'bills') FROM bill_key; END \$\$;
+		CREATE TABLE distinct_register AS SELECT j, paillier_encrypt(1000 * j, paillier_public_key(private)) AS ct
+		FROM bill_key, generate_series(0, $3) j;
+	EOF
+	for ((hour = 0; hour < $3; hour += 2)); do
+		for ((c = 0; c < collectors; c++)); do
+			sql <<-EOF
+				COPY (SELECT '$day 00:00Z'::timestamptz + $hour * interval '1 hour', 'm' || m, ct
+					FROM distinct_register d, generate_series($((c * $2 / collectors + 1)), $(((c + 1) * $2 / collectors))) m
+					WHERE d.j = $hour)
+				TO '$work/registers.$hour.$c' WITH (FORMAT binary)
+			EOF
+		done
+	done
+}
+
+# measure_two_keys NAME BITS METERS HOURS; regions and registers are checked against the plaintext
+measure_two_keys() {
+	local number=$(($3 * $4 * 12)) expected got
+	begin_metering $2 $3
+	sql -c "UPDATE metering.setting SET bill_key_id = (SELECT key_id FROM paillier_key WHERE name = 'bills')"
+	rm -f "$work"/sent.* "$work"/sealed.*
+	command_rate $1 $number run_pipeline $4
+	record_lines $1/ < <(sql -F $'\t' -c "SELECT step, (sum(readings) / EXTRACT(epoch FROM sum(duration)))::real
+		FROM metering.rollup_log WHERE step = 'hour' GROUP BY step")
+	expected=$(sql -c "SELECT sum(1 + (m * 12 + slot + hour) % (SELECT count(*) FROM distinct_$2)) || ' $number 0 ' ||
+		$3 * $4 / 2
+		FROM generate_series(1, $3) m, generate_series(0, 11) slot, generate_series(0, $4 - 1) hour")
+	got=$(sql -c "SELECT paillier_decrypt(sum(total), '$(cat "$work/private.$2.json")') || ' ' || sum(readings) || ' ' ||
+		(SELECT count(*) FROM metering.reading) || ' ' || (SELECT count(*) FROM metering.register_read)
+		FROM metering.region_hour")
+	[ "$got" = "$expected" ] || { echo "bench: with two keys it counted \"$got\" instead of \"$expected\"" >&2; return 1; }
+}
+
 part_pipeline() {
 	say "the whole pipeline"
 	make_load 2048 $pipeline_meters 8
 	rounds $few measure_pipeline pipeline/2048 2048 $pipeline_meters 8
-	rm -f "$work"/load.*
+	make_registers 2048 $pipeline_meters 8
+	rounds $few measure_two_keys pipeline/2048/two 2048 $pipeline_meters 8
+	rm -f "$work"/load.* "$work"/registers.*
 }
 
 # ---- key lengths ----

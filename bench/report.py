@@ -314,7 +314,9 @@ def pipeline():
     return table(["2048 bits", "readings/s"],
                  [["the whole pipeline", rate("pipeline/2048")],
                   ["of this, the roll-up while it seals hours", rate("pipeline/2048/hour")],
-                  ["the roll-up while it seals bill windows, two hours each", rate("pipeline/2048/window")]])
+                  ["the roll-up while it seals bill windows, two hours each", rate("pipeline/2048/window")],
+                  ["with two keys, and a register of each meter every two hours", rate("pipeline/2048/two")],
+                  ["of this, the roll-up while it seals hours", rate("pipeline/2048/two/hour")]])
 
 
 def facts():

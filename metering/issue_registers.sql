@@ -49,8 +49,11 @@ CREATE FUNCTION metering.register_value(meter_id text, series text, key_id text,
 				FROM metering.registers_around($1, $2, $4) AS a
 				CROSS JOIN LATERAL metering.share(a.before, $4, a.after) AS s (share)
 				CROSS JOIN LATERAL (VALUES (a.before, 1 - s.share), (a.after, s.share)) AS w (read_at, weight)
-				JOIN metering.register_read r ON metering.month_slot(r.read_at) = metering.month_slot(w.read_at)
-					AND (r.read_at, r.meter_id, r.series) = (w.read_at, $1, $2)
+				CROSS JOIN LATERAL (
+					SELECT x.register FROM metering.register_read x
+					WHERE metering.month_slot(x.read_at) = metering.month_slot(w.read_at)
+						AND (x.read_at, x.meter_id, x.series) = (w.read_at, $1, $2)
+					OFFSET 0) AS r
 				WHERE w.weight <> 0))
 	$$;
 

@@ -59,7 +59,7 @@ CREATE FUNCTION metering.register_amount(meter_id text, series text, opens times
 		opening @paillier@.paillier_ciphertext DEFAULT NULL, closing @paillier@.paillier_ciphertext DEFAULT NULL,
 		OUT amount @paillier@.paillier_ciphertext, OUT energy @paillier@.paillier_ciphertext, OUT interpolated int, OUT unpriced int)
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-		SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+		SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 	AS $$
 		WITH piece AS (
 			SELECT greatest(c.t, $5) AS starts, least(c.next, $6) AS ends, c.price
@@ -97,8 +97,11 @@ CREATE FUNCTION metering.register_amount(meter_id text, series text, opens times
 		SELECT @paillier@.sum(v.register, w.price), @paillier@.sum(v.register, w.energy) FILTER (WHERE w.energy <> 0),
 			(SELECT count(*) FROM located l WHERE l.before < l.after)::int, (SELECT count(*) FROM piece p WHERE p.price IS NULL)::int
 		FROM weight w
-		LEFT JOIN metering.register_read r ON metering.month_slot(r.read_at) = metering.month_slot(w.read_at)
-			AND r.read_at = w.read_at AND r.meter_id = $1 AND r.series = $2
+		LEFT JOIN LATERAL (
+			SELECT x.register FROM metering.register_read x
+			WHERE metering.month_slot(x.read_at) = metering.month_slot(w.read_at) AND x.read_at = w.read_at AND x.meter_id = $1
+				AND x.series = $2
+			OFFSET 0) AS r ON true
 		CROSS JOIN LATERAL (SELECT CASE w.read_at WHEN $3 THEN COALESCE($9, r.register) WHEN $4 THEN COALESCE($10, r.register) ELSE r.register END AS register) AS v
 		WHERE EXISTS (SELECT FROM metering.register_series s JOIN metering.key_use k ON k.key_id = s.key_id
 			WHERE (s.meter_id, s.series) = ($1, $2) AND k.channel = 'register')

@@ -89,20 +89,26 @@ SELECT pg_catalog.pg_extension_config_dump('metering.voided_register', '');
 -- The nearest register of a series at or before a time, and at or after it, without those
 -- that are void.  It looks at one window after the other: most often the first has one.
 CREATE FUNCTION metering.registers_around(meter_id text, series text, t timestamptz, OUT before timestamptz, OUT after timestamptz)
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_hashjoin = off SET enable_mergejoin = off
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+		SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off
+		SET jit = off
 	AS $$
 		SELECT b.read_at, CASE WHEN b.read_at = $3 THEN $3 ELSE (
 				SELECT r.read_at FROM metering.window_grid w
-				JOIN metering.register_read r ON metering.month_slot(r.read_at) = w.slot AND r.read_at = w.window_start
-					AND r.meter_id = $1 AND r.series = $2
+				CROSS JOIN LATERAL (
+					SELECT x.read_at FROM metering.register_read x
+					WHERE metering.month_slot(x.read_at) = w.slot AND x.read_at = w.window_start AND x.meter_id = $1 AND x.series = $2
+					OFFSET 0) AS r
 				WHERE w.window_start > $3 AND NOT EXISTS (SELECT FROM metering.voided_register v
 					WHERE v.meter_id = $1 AND v.series = $2 AND v.read_at = w.window_start)
 				ORDER BY w.window_start LIMIT 1) END
 		FROM (VALUES (1)) AS one
 		LEFT JOIN LATERAL (
 			SELECT r.read_at FROM metering.window_grid w
-			JOIN metering.register_read r ON metering.month_slot(r.read_at) = w.slot AND r.read_at = w.window_start
-				AND r.meter_id = $1 AND r.series = $2
+			CROSS JOIN LATERAL (
+				SELECT x.read_at FROM metering.register_read x
+				WHERE metering.month_slot(x.read_at) = w.slot AND x.read_at = w.window_start AND x.meter_id = $1 AND x.series = $2
+				OFFSET 0) AS r
 			WHERE w.window_start <= $3
 				AND w.window_start >= (SELECT s.since FROM metering.register_series s WHERE (s.meter_id, s.series) = ($1, $2))
 				AND NOT EXISTS (SELECT FROM metering.voided_register v
@@ -141,7 +147,7 @@ COMMENT ON FUNCTION metering.one_key_between(timestamptz, timestamptz) IS 'true 
 -- are void do not count.  So only the time between the register and the start of the
 -- series can be taken; and a series that begins earlier does not reach beyond that start.
 CREATE FUNCTION metering.take_series(meter_id text, series text, key_id text, read_at timestamptz) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 	AS $$
 DECLARE
 	s     metering.register_series;
@@ -150,7 +156,7 @@ DECLARE
 	upper timestamptz;
 BEGIN
 	SELECT * INTO s FROM metering.register_series x WHERE (x.meter_id, x.series) = ($1, $2);
-	IF s.key_id <> key_id AND EXISTS (
+	IF COALESCE(s.key_id <> key_id, false) AND EXISTS (
 			SELECT FROM metering.key_use u WHERE u.key_id IN (s.key_id, $3) AND u.channel = 'register') THEN
 		RAISE EXCEPTION 'series "%" of meter "%" is under key %', series, meter_id, s.key_id
 			USING ERRCODE = 'data_exception',
@@ -158,7 +164,7 @@ BEGIN
 	END IF;
 	lower := least($4, s.since);
 	upper := greatest($4, s.since);
-	IF $4 < s.since AND metering.register_after($1, $2, s.since) IS NOT NULL THEN
+	IF COALESCE($4 < s.since, false) AND metering.register_after($1, $2, s.since) IS NOT NULL THEN
 		upper := s.since + interval '1 microsecond';	-- another series may consist of one register at that time
 	END IF;
 	IF lower < upper AND metering.one_key_between(lower, upper)
@@ -191,7 +197,7 @@ $$;
 COMMENT ON FUNCTION metering.take_series(text, text, text, timestamptz) IS 'notes the series of a register; refuses one that would overlap another series';
 
 CREATE FUNCTION metering.take_register() RETURNS trigger
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 	AS $$
 DECLARE
 	ends timestamptz := (SELECT w.window_end FROM metering.window_grid w WHERE w.window_start = NEW.read_at);
