@@ -204,6 +204,58 @@ paillier_mont_sqr(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, 
 	ctx->kernel->sqr(ctx, out, a, scratch);
 }
 
+/*
+ * Pairs: both parts of a product are below 2·n, those of the sum below 4·n, as
+ * products allow.
+ *
+ * Limbs: a product of a number below 4·m and one below m is below 4·m²/R + m.  For
+ * R >= 4·m this is at most 2·m <= R/2, and there is no carry.  Otherwise the sum is
+ * below 2·R <= R + 4·m.
+ */
+static void
+add(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b)
+{
+	int			digit_bits = ctx->kernel->digit_bits;
+	int			count = ctx->words / ctx->kernel->numbers;
+	mp_limb_t	carry = 0;
+
+	if (digit_bits == 64)
+	{
+		carry = mpn_add_n(out, a, b, count);
+		for (int i = 0; i < 4; i++)
+			carry -= mpn_cnd_sub_n(carry, out, out, ctx->m, count);
+		return;
+	}
+	for (int i = 0; i < ctx->words; i++)
+	{
+		mp_limb_t	sum = a[i] + b[i] + (i % count == 0 ? 0 : carry);
+
+		out[i] = sum & (((mp_limb_t) 1 << digit_bits) - 1);
+		carry = sum >> digit_bits;
+	}
+}
+
+void
+paillier_mont_add8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, const mp_limb_t *b8,
+				   mp_limb_t *scratch)
+{
+	int			words = ctx->words;
+	mp_limb_t  *a[8];
+	mp_limb_t  *b[8];
+	const mp_limb_t *sums[8];
+
+	for (int i = 0; i < 8; i++)
+	{
+		sums[i] = a[i] = scratch + i * words;
+		b[i] = scratch + (8 + i) * words;
+	}
+	ctx->kernel->scatter8(words, a, a8);
+	ctx->kernel->scatter8(words, b, b8);
+	for (int i = 0; i < 8; i++)
+		add(ctx, a[i], a[i], b[i]);
+	ctx->kernel->gather8(ctx, out8, sums);
+}
+
 void
 paillier_mont_enter(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch)
 {

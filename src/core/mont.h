@@ -101,6 +101,7 @@ struct paillier_kernel
 	int			numbers;		/* in a residue: 1 or 2 */
 	bool		nearly_reduced; /* join() gives a few times m at most */
 	bool		fast_powers;	/* powers take less time than those of GMP's mpn_sec_powm() */
+	const paillier_kernel *secret;	/* for secret moduli, where this one has an exception; or NULL */
 	bool		(*available) (void);
 	void		(*init) (paillier_mont *ctx, mp_limb_t *scratch);	/* words, radix_bits, neg_inv, own */
 	void		(*load) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *limbs, mp_limb_t *scratch);
@@ -128,6 +129,9 @@ struct paillier_kernel
 	extern const paillier_kernel paillier_kernel_##name; rest
 
 PAILLIER_KERNELS(PAILLIER_ENTRY_DECLARATION, PAILLIER_MAX_LIMBS,)
+
+/* Not in the table: runs on any processor, and is in constant time without exception. */
+extern const paillier_kernel paillier_kernel_sec;
 
 /* The kernels of the table by index, from 0 on; NULL behind the last. */
 extern const paillier_kernel *paillier_kernel_at(int index);
@@ -186,6 +190,13 @@ extern void paillier_mont_mul(const paillier_mont *ctx, mp_limb_t *out, const mp
 
 /* out = a²/R.  out may be a. */
 extern void paillier_mont_sqr(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch);
+
+/*
+ * out8 = a8 + b8, for two that mul8() of the kernel gave from numbers below 4·m and
+ * the constants of ctx or products.  out8 may be a8.
+ */
+extern void paillier_mont_add8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, const mp_limb_t *b8,
+							   mp_limb_t *scratch);
 
 /* out = a·R: into Montgomery form.  out may be a. */
 extern void paillier_mont_enter(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch);

@@ -230,6 +230,7 @@ const paillier_kernel paillier_kernel_generic = {
 	.format = PAILLIER_FORMAT_LIMBS,
 	.digit_bits = 64,
 	.numbers = 1,
+	.secret = &paillier_kernel_sec,
 	.available = available,
 	.init = init,
 	.load = load,

@@ -233,8 +233,7 @@ prime_init(paillier_prime *prime, const paillier_kernel *kernel, const mp_limb_t
 	prime->exponent[0]--;		/* p is odd */
 	mpn_sec_sqr(prime->square, p, limbs, rest);
 	prime->square_limbs = 2 * limbs - (prime->square[2 * limbs - 1] == 0);
-	if (kernel->fast_powers)
-		paillier_mont_init(&prime->mont, kernel, p, limbs, scratch);
+	paillier_mont_init(&prime->mont, kernel->secret != NULL ? kernel->secret : kernel, p, limbs, scratch);
 
 	mpn_copyi(scratch, q, q_limbs);
 	mpn_zero(scratch + q_limbs, wide - q_limbs);

@@ -9,7 +9,7 @@
  * functions of GMP that are wrapped by the linker: the sizes of the primes and
  * of their squares, the remainder that tells whether a ciphertext is a unit (it
  * is 1 for all of them), and, while a key is prepared, n and whether the factors
- * have inverses.
+ * have inverses.  Of a batch it may be known which comparisons failed.
  *
  * All of this is with the generic kernel: Valgrind does not know the
  * instructions of the other, which constant_time_ifma.c looks at.  What is
@@ -25,7 +25,7 @@
  */
 #include <valgrind/memcheck.h>
 
-#include "paillier_private.h"
+#include "paillier_plan.h"
 #include "reference.h"
 
 #define SECRET(a, limbs)	(void) VALGRIND_MAKE_MEM_UNDEFINED(a, (limbs) * sizeof(mp_limb_t))
@@ -89,6 +89,28 @@ __wrap___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_si
 
 	PUBLIC_VALUE(exists);
 	return exists;
+}
+
+/* What is wrong in a batch shows in its results. */
+bool		__real_paillier_plan_accept(const paillier_plan *plan, int first, int steps, mp_limb_t wrong);
+bool		__wrap_paillier_plan_accept(const paillier_plan *plan, int first, int steps, mp_limb_t wrong);
+paillier_result __real_paillier_slot_check(paillier_bound bound, const mp_limb_t *mag, int limbs, mp_limb_t *scratch);
+paillier_result __wrap_paillier_slot_check(paillier_bound bound, const mp_limb_t *mag, int limbs, mp_limb_t *scratch);
+
+bool
+__wrap_paillier_plan_accept(const paillier_plan *plan, int first, int steps, mp_limb_t wrong)
+{
+	PUBLIC_VALUE(wrong);
+	return __real_paillier_plan_accept(plan, first, steps, wrong);
+}
+
+paillier_result
+__wrap_paillier_slot_check(paillier_bound bound, const mp_limb_t *mag, int limbs, mp_limb_t *scratch)
+{
+	paillier_result result = __real_paillier_slot_check(bound, mag, limbs, scratch);
+
+	PUBLIC_VALUE(result);
+	return result;
 }
 
 /* ---- keys ---- */
@@ -162,14 +184,13 @@ mark_modulus(paillier_mont *ctx)
 }
 
 static void
-mark_prime(paillier_prime *prime, const paillier_kernel *kernel)
+mark_prime(paillier_prime *prime)
 {
 	SECRET(prime->p, prime->limbs);
 	SECRET(prime->exponent, prime->limbs);
 	SECRET(prime->h, prime->limbs);
 	SECRET(prime->square, prime->square_limbs);
-	if (kernel->fast_powers)
-		mark_modulus(&prime->mont);
+	mark_modulus(&prime->mont);
 }
 
 /*
@@ -194,15 +215,30 @@ init_with_public_size(paillier_mont *ctx, mp_limb_t *scratch)
 	paillier_kernel_generic.init(ctx, scratch);
 }
 
+static void
+init_sec_with_public_size(paillier_mont *ctx, mp_limb_t *scratch)
+{
+	PUBLIC_VALUE(ctx->limbs);
+	paillier_kernel_sec.init(ctx, scratch);
+}
+
 static const paillier_kernel *
 kernel_for(powers whose)
 {
 	static paillier_kernel other;
+	static paillier_kernel sec;
 
+	sec = paillier_kernel_sec;
+	sec.init = init_sec_with_public_size;
 	other = paillier_kernel_generic;
-	other.init = init_with_public_size;
-	other.fast_powers = true;
-	return whose == GMP_POWERS ? &paillier_kernel_generic : &other;
+	other.secret = &sec;
+	if (whose == OWN_POWERS)
+	{
+		other.init = init_with_public_size;
+		other.fast_powers = true;
+		other.secret = NULL;
+	}
+	return &other;
 }
 
 static void
@@ -260,8 +296,8 @@ check_decrypt(paillier_private *key, const ciphertexts *some, mp_limb_t *scratch
 		c[i] = some->c[i];
 		out[i].mag = mag[i];
 	}
-	mark_prime(&key->p, key->pub.n2.kernel);
-	mark_prime(&key->q, key->pub.n2.kernel);
+	mark_prime(&key->p);
+	mark_prime(&key->q);
 	paillier_decrypt(key, out, c, CIPHERTEXTS, scratch);
 	check_no_errors(before, "decrypt");
 
@@ -292,6 +328,96 @@ test_decrypt(int p_bits, int q_bits, powers whose)
 
 	free(some);
 	free(key);
+	free(scratch);
+	factors_clear(&f);
+}
+
+/* ---- a batch ---- */
+
+/* Four steps, the last of one; their values are of 40 bits. */
+#define BATCH_COUNT 25
+
+typedef struct batch
+{
+	paillier_private key;
+	mp_limb_t	m[BATCH_COUNT][PAILLIER_MAX_N_LIMBS];
+	mp_limb_t	c[BATCH_COUNT][PAILLIER_MAX_LIMBS];
+	mp_limb_t	mag[BATCH_COUNT][PAILLIER_MAX_N_LIMBS];
+	paillier_bounded item[BATCH_COUNT];
+} batch;
+
+static void
+encrypt_batch(batch *b)
+{
+	const paillier_public *pk = &b->key.pub;
+	mp_limb_t  *scratch = new_limbs(PAILLIER_BLIND_SCRATCH(pk->n2.limbs));
+	mp_limb_t  *out[BATCH_COUNT];
+	paillier_plaintext m[BATCH_COUNT];
+	random_source source = RANDOM_SOURCE;
+	paillier_blinder blinder;
+
+	check_int(paillier_blinder_init(&blinder, pk, &paillier_comb_small, NULL, random_source_read, &source, scratch),
+			  PAILLIER_OK, "blinder_init");
+	for (int i = 0; i < BATCH_COUNT; i++)
+	{
+		mpn_zero(b->m[i], pk->limbs);
+		b->m[i][0] = random64() >> 24;
+		m[i] = (paillier_plaintext) {i % 2 != 0, b->m[i]};
+		out[i] = b->c[i];
+		b->item[i] = (paillier_bounded) {
+			.c = b->c[i], .bound = paillier_bound_from_width(41 + i % 3), .mag = b->mag[i]
+		};
+	}
+	check_int(paillier_encrypt(&blinder, out, m, BATCH_COUNT, random_source_read, &source, scratch), PAILLIER_OK,
+			  "encrypt");
+	free(scratch);
+}
+
+/* All of it, where item `forged` is outside its bound; none is for -1. */
+static void
+check_batch(batch *b, int forged)
+{
+	const paillier_batch_rules rules = {.least = 1, .prime_bits = 300, .margin = 128};
+	random_source source = RANDOM_SOURCE;
+	paillier_host host = {.random = random_source_read, .state = &source};
+	mp_limb_t  *scratch = new_limbs(paillier_batch_scratch_by(&rules, &b->key, BATCH_COUNT));
+	unsigned	before = VALGRIND_COUNT_ERRORS;
+
+	if (forged >= 0)
+		b->item[forged].bound = paillier_bound_from_width(1);
+	check(paillier_batch_decrypt_by(&rules, &b->key, b->item, BATCH_COUNT, &host, scratch), "batch_decrypt");
+	check_no_errors(before, "batch_decrypt");
+	check(forged < 0 ? source.calls == 2 : source.calls > 2, "random numbers are asked for %d times", source.calls);
+	for (int i = 0; i < BATCH_COUNT; i++)
+	{
+		PUBLIC_VALUE(b->item[i]);
+		PUBLIC(b->mag[i], b->key.pub.limbs);
+		check_int(b->item[i].result, i == forged ? PAILLIER_ERR_BOUND : PAILLIER_OK, "result %d", i);
+		check(i == forged ||
+			  (b->item[i].negative == (i % 2 != 0) && mpn_cmp(b->mag[i], b->m[i], b->key.pub.limbs) == 0),
+			  "value %d is another one", i);
+	}
+	free(scratch);
+}
+
+static void
+test_batch(int p_bits, int q_bits, powers whose)
+{
+	factors		f = choose_factors(p_bits, q_bits);
+	mp_limb_t  *scratch = new_limbs(paillier_private_scratch(f.bits));
+	batch	   *b = allocate(sizeof(batch));
+
+	group_begin("decryption in a batch with primes of %d and %d bits, %s", p_bits, q_bits, power_names[whose]);
+	check_int(paillier_private_init(&b->key, kernel_for(whose), f.p, f.p_limbs, f.q, f.q_limbs, false, scratch),
+			  PAILLIER_OK, "private_init");
+	encrypt_batch(b);
+	mark_prime(&b->key.p);
+	mark_prime(&b->key.q);
+	check_batch(b, -1);
+	check_batch(b, 12);
+	group_end();
+
+	free(b);
 	free(scratch);
 	factors_clear(&f);
 }
@@ -477,6 +603,8 @@ main(int argc, char **argv)
 			{
 				test_decrypt(sizes[i][0], sizes[i][1], whose);
 				test_private_init(sizes[i][0], sizes[i][1], whose);
+				if (sizes[i][0] == sizes[i][1] && sizes[i][0] >= 300 && sizes[i][0] < 1088)
+					test_batch(sizes[i][0], sizes[i][1], whose);
 			}
 	test_mont();
 	test_mont8();
