@@ -33,4 +33,5 @@ measure_program() {
 	gmp $1 textbook fixedbase decrypt
 	command_rate program/$1/decrypt $((number / 3)) decrypt $1 1 $((number / 3))
 	command_rate program/$1/decrypt_jobs $((number / 3)) decrypt $1 "$(nproc)" $((number / 3))
+	record_lines batch/$1/ < <($output/batch $1 0.3)
 }
