@@ -140,13 +140,15 @@ build/constant_time: test/unit/constant_time.c $(CORE) $(wildcard src/core/*.h t
 	mkdir -p build
 	gcc -std=gnu11 -O2 -g -Isrc/core -Itest/unit \
 		-Wl,--wrap=__gmpn_sizeinbase,--wrap=__gmpn_sec_div_qr,--wrap=__gmpn_sec_mul,--wrap=__gmpn_sec_invert \
+		-Wl,--wrap=paillier_plan_accept,--wrap=paillier_slot_check \
 		-o $@ $< $(CORE) -lgmp
 
 # residues and private keys poisoned, for the kernel that valgrind does not know
 MSAN_FLAGS = -std=gnu11 -O1 -g -fsanitize=memory -fsanitize-recover=memory -mllvm -msan-poison-stack=0 -Isrc/core -Itest/unit
 MSAN_CORE = $(patsubst src/core/%.c,build/msan/%.o,$(filter-out src/core/codec.c src/core/jwk.c,$(CORE)))
-MSAN_WRAP = $(patsubst %,-Wl$(comma)--wrap=__gmpn_%,copyi zero com add_n sub_n cnd_add_n sizeinbase addmul_1 \
+MSAN_WRAP = $(patsubst %,-Wl$(comma)--wrap=__gmpn_%,copyi zero com add_n sub_n cnd_add_n cnd_sub_n sizeinbase addmul_1 \
 	sec_div_qr sec_div_r sec_mul sec_sqr sec_invert) \
+	$(patsubst %,-Wl$(comma)--wrap=paillier_%,plan_accept slot_check) \
 	$(patsubst %,-Wl$(comma)--wrap=__msan_%,warning_with_origin maybe_warning_1 maybe_warning_2 maybe_warning_4 maybe_warning_8)
 comma = ,
 

@@ -5,6 +5,8 @@
 build_peers() {
 	cc -std=gnu11 -O2 -Wall -Wextra -o $output/gmp bench/gmp.c -lgmp -lcrypto
 	cc -std=gnu11 -O2 -g -Wall -Wextra -Isrc/core -o $output/kernel bench/kernel.c src/core/{mont,paillier,bound,platform}*.c -lgmp
+	cc -std=gnu11 -O2 -g -Wall -Wextra -Isrc/core -o $output/batch bench/batch.c \
+		src/core/{mont*,paillier*,bound,platform}.c -lgmp
 
 	npm_module=
 	if command -v npm >/dev/null; then

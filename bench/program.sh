@@ -34,4 +34,5 @@ measure_program() {
 	record_lines kernel/$1/ < <($output/kernel $1 $seconds scheme)
 	command_rate program/$1/decrypt $((number / 3)) decrypt $1 1 $((number / 3))
 	command_rate program/$1/decrypt_jobs $((number / 3)) decrypt $1 "$(nproc)" $((number / 3))
+	record_lines batch/$1/ < <($output/batch $1 0.3)
 }

@@ -122,6 +122,12 @@ def targets():
          ratios("program/2048/encrypt", "gmp/2048/textbook"), products_of("program/2048/encrypt", 108)),
         ("decrypt (program, one thread), 2048 bits, beside GMP's CRT with `mpn_sec_powm`", ">=", 7,
          ratios("program/2048/decrypt", "gmp/2048/decrypt"), products_of("program/2048/decrypt", 640)),
+        ("decrypt 1,000 totals together, slots of 80 bits, 2048 bits, beside one by one", ">=", 8,
+         ratios("batch/2048/avx512ifma/1000/80", "batch/2048/avx512ifma/one")),
+        ("decrypt 1,000 totals together, slots of 80 bits, 3072 bits, beside one by one", ">=", 12,
+         ratios("batch/3072/avx512ifma/1000/80", "batch/3072/avx512ifma/one")),
+        ("decrypt 40 totals together, slots of 80 bits, 2048 bits, beside one by one", ">=", 3,
+         ratios("batch/2048/avx512ifma/40/80", "batch/2048/avx512ifma/one")),
         ("COPY into staging, all checks on, beside a bare UNLOGGED table", ">=", 0.4,
          ratios("copy/binary/metering.reading", "copy/binary/bare")),
         ("COPY, seal, purge; 12 readings a meter-hour, 2048 bits: readings a second", ">=", 150000,
@@ -298,6 +304,18 @@ def programs():
               ["`paillier_decrypt`, row by row, 2048 bits", rate("decrypt/one"),
                   times("decrypt/one", "gmp/2048/decrypt")]]
     return table(["operation", "a second", "beside GMP"], lines)
+
+
+def batches():
+    lines = []
+    for kernel in ("avx512ifma", "generic"):
+        for bits in (2048, 3072):
+            one = f"batch/{bits}/{kernel}/one"
+            lines.append([f"{kernel}, {bits} bits, one by one", rate(one), times(one, one)])
+            for count, slot in ((40, 80), (1000, 80), (4096, 80), (4096, 66), (4096, 48)):
+                name = f"batch/{bits}/{kernel}/{count}/{slot}"
+                lines.append([f"… {count:,} together, slots of {slot} bits", rate(name), times(name, one)])
+    return table(["decryption by the core, one thread", "a second", "beside one by one"], lines)
 
 
 def copies():

@@ -226,10 +226,8 @@ extern void cli_id(const cli_options *options);
 #define CLI_MAX_ROW			(1024 * 1024)	/* bytes */
 #define CLI_MAX_COLUMNS		1664	/* PostgreSQL's limit for the result of a query */
 
-/* A batch takes no further row beyond either of these. */
-#define CLI_BATCH_ROWS		32
+/* A batch takes no further row beyond this, or beyond what the task says. */
 #define CLI_BATCH_LINES		1024	/* rows, and lines that are none */
-#define CLI_BATCH_BYTES		(256 * 1024)
 
 typedef enum cli_format
 {
@@ -440,6 +438,11 @@ typedef struct cli_task
 	cli_format	output;
 	bool		last_column;	/* without --column: the last one, not all */
 	bool		copy_header;
+
+	/* a batch takes no further row beyond so many rows, fields to work on, or bytes */
+	int			batch_rows;
+	int			batch_fields;
+	size_t		batch_bytes;
 
 	/* in the order of the rows, before the workers; NULL where there is nothing to prepare */
 	void		(*prepare) (const void *context, cli_batch *batch);

@@ -14,9 +14,6 @@
 
 #include "cli.h"
 
-/* Fields to work on in one batch, unless a single row has more. */
-#define BATCH_FIELDS 256
-
 /* Rows that are looked at before any is written, unless they have to be waited for. */
 #define FIRST_ROWS 3
 
@@ -180,9 +177,9 @@ resolve_columns(run *r)
 	if (options->timed)
 		resolve_time(r);
 
-	r->batch_rows = BATCH_FIELDS / s->count;
-	if (r->batch_rows > CLI_BATCH_ROWS)
-		r->batch_rows = CLI_BATCH_ROWS;
+	r->batch_rows = r->task->batch_fields / s->count;
+	if (r->batch_rows > r->task->batch_rows)
+		r->batch_rows = r->task->batch_rows;
 	if (r->batch_rows < 1)
 		r->batch_rows = 1;
 	r->resolved = true;
@@ -260,7 +257,7 @@ has_room(const run *r, const cli_batch *batch)
 		return false;
 	if (r->rows + batch->rows < FIRST_ROWS && len < 2 * FIRST_ROWS * CLI_MAX_ROW)
 		return true;
-	return batch->rows < r->batch_rows && len < CLI_BATCH_BYTES;
+	return batch->rows < r->batch_rows && len < r->task->batch_bytes;
 }
 
 /*
@@ -387,7 +384,7 @@ cli_crypt(const cli_task *task, cli_selection *selection)
 	r->task = task;
 	r->selection = selection;
 	r->name = cli_input_name(options->file);
-	r->batch_rows = CLI_BATCH_ROWS;
+	r->batch_rows = task->batch_rows;
 	open_files(r);
 	progress_begin(&r->progress, options, &r->output);
 	cli_pool_start(&r->pool, options->jobs, task->process, task->context, task->workers);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "paillier_batch.h"
 
 /* The key id stands behind 12 bytes of a ciphertext.  So many characters of it are no coincidence. */
 #define ID_OFFSET PAILLIER_BASE64_LENGTH(12)
@@ -32,13 +33,15 @@ typedef struct number
 	mp_limb_t	mag[PAILLIER_MAX_N_LIMBS];
 } number;
 
-/* Ciphertexts under one key are decrypted so many at a time. */
-#define LANES 8
+/* Ciphertexts under one key are decrypted so many at a time, and batches are as long. */
+#define TOGETHER	1024
+#define BATCH_BYTES	(1024 * 1024)
 
 /* What a thread has of its own. */
 typedef struct worker
 {
-	number		numbers[LANES];
+	number		numbers[TOGETHER];
+	paillier_bounded items[TOGETHER];
 	uint8_t		wire[PAILLIER_WIRE_LENGTH(PAILLIER_MAX_CIPHERTEXT_LIMBS)];
 	char		text[PAILLIER_DECIMAL_ROOM];
 	mp_limb_t	scratch[];
@@ -151,13 +154,13 @@ is_selected(const decryption *d, const cli_batch *batch, int i)
 	return d->selection.by_user || (batch->certain[column] && field->len > 0) || recognise(d, batch, i);
 }
 
-/* Read up to LANES ciphertexts under one key from field *i on. */
+/* Read up to TOGETHER ciphertexts under one key from field *i on. */
 static int
 gather(const decryption *d, worker *w, cli_batch *batch, int *i)
 {
 	int			count = 0;
 
-	for (; *i < batch->end && count < LANES; ++*i)
+	for (; *i < batch->end && count < TOGETHER; ++*i)
 	{
 		number	   *n = &w->numbers[count];
 
@@ -170,39 +173,51 @@ gather(const decryption *d, worker *w, cli_batch *batch, int *i)
 	return count;
 }
 
-/* The inner loop: an array of ciphertexts, one key. */
-static void
-decrypt_numbers(number *numbers, paillier_decrypted *out, int count, mp_limb_t *scratch)
+static paillier_bound
+bound_of(const number *n)
 {
-	const mp_limb_t *c[LANES];
+	return paillier_bound_unpack(n->header.bound_mantissa, n->header.bound_exponent);
+}
+
+static bool
+go_on(void *state)
+{
+	const decryption *d = state;
+
+	return !atomic_load(&d->selection.cancelled);
+}
+
+/* The inner loop: an array of ciphertexts, one key.  False when the run is cancelled. */
+static bool
+decrypt_numbers(const decryption *d, worker *w, int count)
+{
+	const paillier_host host = {.random = cli_random, .go_on = go_on, .state = (void *) d};
 
 	for (int i = 0; i < count; i++)
 	{
-		c[i] = numbers[i].c;
-		out[i].mag = numbers[i].mag;
+		number	   *n = &w->numbers[i];
+
+		w->items[i] = (paillier_bounded) {.c = n->c, .bound = bound_of(n), .mag = n->mag};
 	}
-	if (count > 0)
-		paillier_decrypt(&numbers[0].key->key, out, c, count, scratch);
+	return count == 0 || paillier_batch_decrypt(&w->numbers[0].key->key, w->items, count, &host, w->scratch);
 }
 
 /* Its row fails where it was no ciphertext, or its plaintext is no number that it may hold. */
 static void
-write_number(worker *w, cli_batch *batch, int *next, number *n, const paillier_decrypted *plain)
+write_number(worker *w, cli_batch *batch, int *next, number *n, const paillier_bounded *plain)
 {
-	paillier_bound bound = paillier_bound_unpack(n->header.bound_mantissa, n->header.bound_exponent);
-	int			limbs = n->key->key.pub.limbs;
 	size_t		len;
 
 	if (n->field >= batch->end || cli_batch_failed(batch, n->field))
 		return;
-	if (plain->result != PAILLIER_OK)
+	if (plain->result == PAILLIER_ERR_BOUND)
+		cli_batch_fail(batch, n->field, "%s", paillier_strerror(plain->result));
+	else if (plain->result != PAILLIER_OK)
 		cli_batch_fail(batch, n->field, "invalid ciphertext: %s", paillier_strerror(plain->result));
-	else if (!paillier_bound_covers(bound, n->mag, limbs))
-		cli_batch_fail(batch, n->field, "%s", paillier_strerror(PAILLIER_ERR_BOUND));
 	else
 	{
 		cli_batch_copy(batch, CLI_CSV, next, n->field);
-		len = paillier_decimal_write(w->text, plain->negative, n->mag, limbs, n->header.scale);
+		len = paillier_decimal_write(w->text, plain->negative, n->mag, n->key->key.pub.limbs, n->header.scale);
 		cli_batch_write(batch, CLI_CSV, (*next)++, w->text, len, false);
 	}
 }
@@ -212,7 +227,6 @@ decrypt_batch(const void *context, void *own, cli_batch *batch)
 {
 	const decryption *d = context;
 	worker	   *w = own;
-	paillier_decrypted plain[LANES];
 	int			next = 0;		/* field to write */
 	int			i = 0;			/* field to read */
 
@@ -220,9 +234,10 @@ decrypt_batch(const void *context, void *own, cli_batch *batch)
 	{
 		int			count = gather(d, w, batch, &i);
 
-		decrypt_numbers(w->numbers, plain, count, w->scratch);
+		if (!decrypt_numbers(d, w, count))
+			break;
 		for (int j = 0; j < count; j++)
-			write_number(w, batch, &next, &w->numbers[j], &plain[j]);
+			write_number(w, batch, &next, &w->numbers[j], &w->items[j]);
 		cli_batch_copy(batch, CLI_CSV, &next, i < batch->end ? i : batch->end);
 	}
 	batch->out.len = batch->complete;
@@ -245,11 +260,12 @@ read_keys(decryption *d, const cli_options *options)
 	for (int i = 0; i < options->nkeys; i++)
 	{
 		const cli_key *key = cli_key_read(options->keys[i], options->min_bits);
-		size_t		need = paillier_private_scratch(64 * (key->key.p.limbs + key->key.q.limbs));
+		size_t		need;
 
 		if (!key->is_private)
 			cli_fail("%s: this is a public key, and decryption needs the private one",
 					 cli_input_name(options->keys[i]));
+		need = paillier_batch_scratch(&key->key, TOGETHER);
 		if (scratch < need)
 			scratch = need;
 		paillier_base64_encode(d->ids[d->nkeys], key->id, PAILLIER_KEY_ID_LENGTH);
@@ -269,6 +285,9 @@ cli_decrypt(const cli_options *options)
 		.input = CLI_COPY,
 		.output = CLI_CSV,
 		.copy_header = true,
+		.batch_rows = TOGETHER,
+		.batch_fields = TOGETHER,
+		.batch_bytes = BATCH_BYTES,
 		.process = decrypt_batch,
 		.recognise = recognise,
 		.context = d,

@@ -275,6 +275,9 @@ cli_encrypt(const cli_options *options)
 		.input = CLI_CSV,
 		.output = CLI_COPY,
 		.last_column = true,
+		.batch_rows = 32,
+		.batch_fields = 256,
+		.batch_bytes = 256 * 1024,
 		.prepare = prepare_batch,
 		.process = encrypt_batch,
 		.context = j

@@ -208,6 +208,27 @@ paillier_mont_sqr(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, 
 }
 
 void
+paillier_mont_add8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, const mp_limb_t *b8,
+				   mp_limb_t *scratch)
+{
+	int			words = ctx->words;
+	mp_limb_t  *a[8];
+	mp_limb_t  *b[8];
+	const mp_limb_t *sums[8];
+
+	for (int i = 0; i < 8; i++)
+	{
+		sums[i] = a[i] = scratch + i * words;
+		b[i] = scratch + (8 + i) * words;
+	}
+	ctx->kernel->scatter8(words, a, a8);
+	ctx->kernel->scatter8(words, b, b8);
+	for (int i = 0; i < 8; i++)
+		ctx->kernel->add(ctx, a[i], a[i], b[i], scratch + 16 * words);
+	ctx->kernel->gather8(ctx, out8, sums);
+}
+
+void
 paillier_mont_enter(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch)
 {
 	ctx->kernel->mul(ctx, out, a, ctx->r2, scratch);

@@ -118,6 +118,10 @@ struct paillier_kernel
 						mp_limb_t *scratch);
 	void		(*sqr) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch);
 
+	/* a + b for what paillier_mont_add8() takes; out may be a */
+	void		(*add) (const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b,
+						mp_limb_t *scratch);
+
 	/* an entry of 16, all of which are read */
 	void		(*select) (mp_limb_t *out, const mp_limb_t *table, int size, int index);
 	void		(*load8) (const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *limbs, mp_limb_t *scratch);
@@ -190,6 +194,13 @@ extern void paillier_mont_mul(const paillier_mont *ctx, mp_limb_t *out, const mp
 
 /* out = a²/R.  out may be a. */
 extern void paillier_mont_sqr(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch);
+
+/*
+ * out8 = a8 + b8, for two that mul8() of the kernel gave from numbers below 4·m and
+ * the constants of ctx or products.  out8 may be a8.
+ */
+extern void paillier_mont_add8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, const mp_limb_t *b8,
+							   mp_limb_t *scratch);
 
 /* out = a·R: into Montgomery form.  out may be a. */
 extern void paillier_mont_enter(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scratch);

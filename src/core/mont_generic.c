@@ -184,6 +184,21 @@ sqr(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scr
 	reduce(ctx, out, scratch);
 }
 
+/*
+ * A product of a number below 4·m and one below m is below 4·m²/R + m.  For R >= 4·m
+ * this is at most 2·m <= R/2, and there is no carry.  Otherwise the sum is below
+ * 2·R <= R + 4·m.
+ */
+static void
+add(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b, mp_limb_t *scratch)
+{
+	mp_limb_t	carry = mpn_add_n(out, a, b, ctx->limbs);
+
+	(void) scratch;
+	for (int i = 0; i < 4; i++)
+		carry -= mpn_cnd_sub_n(carry, out, out, ctx->m, ctx->limbs);
+}
+
 static void
 select_entry(mp_limb_t *out, const mp_limb_t *table, int size, int index)
 {
@@ -238,6 +253,7 @@ const paillier_kernel paillier_kernel_generic = {
 	.join = join,
 	.mul = mul,
 	.sqr = sqr,
+	.add = add,
 	.select = select_entry,
 	.load8 = load8,
 	.gather8 = gather8,

@@ -75,6 +75,23 @@ init(paillier_mont *ctx, mp_limb_t *scratch)
 	paillier_ifma_set_constant(ctx, RECIPROCAL, quotient, size - limbs + 1);
 }
 
+/* Both parts of a product are below 2·n, those of the sum below 4·n, as products allow. */
+static void
+add(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b, mp_limb_t *scratch)
+{
+	int			digits = ctx->words / 2;
+	mp_limb_t	carry = 0;
+
+	(void) scratch;
+	for (int i = 0; i < ctx->words; i++)
+	{
+		mp_limb_t	sum = a[i] + b[i] + (i % digits == 0 ? 0 : carry);
+
+		out[i] = sum & DIGIT_MASK;
+		carry = sum >> DIGIT_BITS;
+	}
+}
+
 const paillier_kernel paillier_kernel_avx512ifma = {
 	.name = "avx512ifma",
 	.format = FORMAT_PAIRS,
@@ -90,6 +107,7 @@ const paillier_kernel paillier_kernel_avx512ifma = {
 	.join = paillier_ifma_join,
 	.mul = paillier_ifma_mul,
 	.sqr = paillier_ifma_sqr,
+	.add = add,
 	.select = paillier_ifma_select,
 	.load8 = paillier_ifma_load8,
 	.gather8 = paillier_ifma_gather8,

@@ -260,6 +260,33 @@ sqr(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, mp_limb_t *scr
 	reduce_both(ctx, out, t0, t1, carry, rest);
 }
 
+/*
+ * The sum of x0 is brought below S by n at a time, or by 2·n where n < S/2: twice is
+ * enough, since 2·n >= S and 4·n >= S, respectively, while n > S/4.  Where n <= S/4,
+ * both are below 2·n, and once is enough to bring the sum below 2·n again.  What is
+ * taken away, k·n·S, is added to that of x1 as k·S, k <= 4, so that it stays below 6·S.
+ */
+static void
+add(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b, mp_limb_t *scratch)
+{
+	int			size = ctx->root_limbs;
+	mp_limb_t	doubled = ~constants_of(ctx)->weight & 1;	/* n < S/2 */
+	mp_limb_t  *part = scratch; /* size */
+	mp_limb_t  *rest = part + size; /* size */
+	mp_limb_t	carry = mpn_add_n(out, a, b, size);
+	mp_limb_t	high = mpn_add_n(rest, a + size, b + size, size);
+
+	(void) mpn_cnd_add_n(doubled, part, ctx->root, ctx->root, size);
+	for (int i = 0; i < 2; i++)
+	{
+		mp_limb_t	fits = carry | (1 - mpn_sub_n(rest + size, out, part, size));
+
+		carry -= mpn_cnd_sub_n(fits, out, out, part, size);
+		high += fits << doubled;
+	}
+	settle(ctx, out + size, rest, high);
+}
+
 static void
 select_entry(mp_limb_t *out, const mp_limb_t *table, int size, int index)
 {
@@ -316,6 +343,7 @@ const paillier_kernel paillier_kernel_pairs = {
 	.join = join,
 	.mul = mul,
 	.sqr = sqr,
+	.add = add,
 	.select = select_entry,
 	.load8 = load8,
 	.gather8 = gather8,

@@ -6,8 +6,52 @@
 
 #define LANES 8
 
-/* ---- powers: x = c^(p-1) mod p², in 2·limbs limbs of p ---- */
+/* ---- powers: x = base^(p-1) mod p², in 2·limbs limbs of p, for residues in Montgomery form ---- */
 
+static mp_bitcnt_t
+exponent_bits(const paillier_prime *prime)
+{
+	return mpn_sizeinbase(prime->p, prime->limbs, 2);
+}
+
+void
+paillier_power(const paillier_prime *prime, mp_limb_t *x, mp_limb_t *base, mp_limb_t *scratch)
+{
+	const paillier_mont *square = &prime->mont;
+
+	paillier_mont_pow_sec(square, base, base, prime->exponent, exponent_bits(prime), scratch);
+	paillier_mont_leave(square, base, base, scratch);
+	x[2 * prime->limbs - 1] = 0;
+	paillier_mont_store_sec(square, x, base, scratch);
+}
+
+void
+paillier_power8(const paillier_prime *prime, mp_limb_t *const *x, mp_limb_t *base8, mp_limb_t *scratch)
+{
+	const paillier_mont *square = &prime->mont;
+	const paillier_kernel *kernel = square->kernel;
+	mp_limb_t  *other8 = scratch;
+	mp_limb_t  *rest = other8 + LANES * square->words;
+	mp_limb_t  *residues[LANES];
+	const mp_limb_t *units[LANES];
+
+	paillier_mont_pow8_sec(square, base8, base8, prime->exponent, exponent_bits(prime), scratch);
+	for (int i = 0; i < LANES; i++)
+	{
+		residues[i] = other8 + i * square->words;
+		units[i] = square->unit;
+	}
+	kernel->gather8(square, other8, units);
+	kernel->mul8(square, base8, base8, other8, rest);
+	kernel->scatter8(square->words, residues, base8);
+	for (int i = 0; i < LANES; i++)
+	{
+		x[i][2 * prime->limbs - 1] = 0;
+		paillier_mont_store_sec(square, x[i], residues[i], rest);
+	}
+}
+
+/* The same for a ciphertext, and for eight. */
 static void
 power(const paillier_private *key, const paillier_prime *prime, mp_limb_t *x, const mp_limb_t *c, mp_limb_t *scratch)
 {
@@ -20,10 +64,7 @@ power(const paillier_private *key, const paillier_prime *prime, mp_limb_t *x, co
 	mpn_sec_div_r(rest, limbs2, square->m, square->limbs, rest + limbs2);
 	paillier_mont_load(square, base, rest, rest + square->limbs);
 	paillier_mont_enter(square, base, base, rest);
-	paillier_mont_pow_sec(square, base, base, prime->exponent, mpn_sizeinbase(prime->p, prime->limbs, 2), rest);
-	paillier_mont_leave(square, base, base, rest);
-	x[2 * prime->limbs - 1] = 0;
-	paillier_mont_store_sec(square, x, base, rest);
+	paillier_power(prime, x, base, rest);
 }
 
 static void
@@ -36,7 +77,6 @@ power8(const paillier_private *key, const paillier_prime *prime, mp_limb_t *cons
 	mp_limb_t  *base8 = scratch;
 	mp_limb_t  *other8 = base8 + LANES * square->words;
 	mp_limb_t  *rest = other8 + LANES * square->words;
-	mp_limb_t  *residues[LANES];
 	mp_limb_t  *reduced[LANES];
 	const mp_limb_t *same[LANES];
 
@@ -51,31 +91,13 @@ power8(const paillier_private *key, const paillier_prime *prime, mp_limb_t *cons
 	kernel->load8(square, base8, (const mp_limb_t *const *) reduced, rest);
 	kernel->gather8(square, other8, same);
 	kernel->mul8(square, base8, base8, other8, rest);
-	paillier_mont_pow8_sec(square, base8, base8, prime->exponent, mpn_sizeinbase(prime->p, prime->limbs, 2), rest);
-
-	for (int i = 0; i < LANES; i++)
-	{
-		residues[i] = other8 + i * square->words;
-		same[i] = square->unit;
-	}
-	kernel->gather8(square, other8, same);
-	kernel->mul8(square, base8, base8, other8, rest);
-	kernel->scatter8(square->words, residues, base8);
-	for (int i = 0; i < LANES; i++)
-	{
-		x[i][2 * prime->limbs - 1] = 0;
-		paillier_mont_store_sec(square, x[i], residues[i], rest);
-	}
+	paillier_power8(prime, x, base8, rest);
 }
 
 /* ---- from powers to the plaintext ---- */
 
-/*
- * x := m mod p = L(x)·h mod p with L(x) = (x - 1)/p, in p's limbs.  False where
- * c had the factor p: then x is not 1 mod p.
- */
-static bool
-plaintext_mod_prime(const paillier_prime *prime, mp_limb_t *x, mp_limb_t *scratch)
+bool
+paillier_plaintext_mod_prime(const paillier_prime *prime, mp_limb_t *x, mp_limb_t *scratch)
 {
 	int			limbs = prime->limbs;
 	mp_limb_t  *quotient = scratch; /* limbs */
@@ -135,8 +157,8 @@ finish(const paillier_private *key, paillier_decrypted *out, mp_limb_t *x_p, mp_
 	mp_limb_t  *m = scratch;	/* pk->limbs */
 	mp_limb_t  *minus = m + pk->limbs;	/* pk->limbs */
 	mp_limb_t  *rest = minus + pk->limbs;
-	bool		unit_p = plaintext_mod_prime(&key->p, x_p, rest);
-	bool		unit_q = plaintext_mod_prime(&key->q, x_q, rest);
+	bool		unit_p = paillier_plaintext_mod_prime(&key->p, x_p, rest);
+	bool		unit_q = paillier_plaintext_mod_prime(&key->q, x_q, rest);
 	bool		unit = (int) unit_p & (int) unit_q;	/* neither alone decides what is done */
 	mp_limb_t	above;
 
@@ -155,8 +177,8 @@ finish(const paillier_private *key, paillier_decrypted *out, mp_limb_t *x_p, mp_
 
 /* ---- ciphertexts ---- */
 
-static paillier_result
-check(const paillier_public *pk, const mp_limb_t *c)
+paillier_result
+paillier_check_range(const paillier_public *pk, const mp_limb_t *c)
 {
 	if (mpn_zero_p(c, pk->n2.limbs))
 		return PAILLIER_ERR_ZERO;
@@ -205,7 +227,7 @@ paillier_decrypt(const paillier_private *key, paillier_decrypted *out, const mp_
 
 	for (int i = 0; i < count; i++)
 	{
-		out[i].result = check(&key->pub, c[i]);
+		out[i].result = paillier_check_range(&key->pub, c[i]);
 		if (out[i].result == PAILLIER_OK)
 		{
 			valid[lanes] = &out[i];

@@ -21,7 +21,7 @@ typedef struct paillier_prime
 	mp_limb_t	p[PAILLIER_MAX_N_LIMBS];
 	mp_limb_t	exponent[PAILLIER_MAX_N_LIMBS]; /* p - 1 */
 	mp_limb_t	h[PAILLIER_MAX_N_LIMBS];	/* (-n/p)^-1 mod p */
-	paillier_mont mont;			/* modulo the square */
+	paillier_mont mont;			/* modulo the square; its kernel is in constant time */
 } paillier_prime;
 
 typedef struct paillier_private
@@ -89,5 +89,23 @@ typedef struct paillier_decrypted
  */
 extern void paillier_decrypt(const paillier_private *key, paillier_decrypted *out, const mp_limb_t *const *c, int count,
 							 mp_limb_t *scratch);
+
+/* ---- parts of it (paillier_decrypt.c), which paillier_batch.c puts together for many ---- */
+
+/* PAILLIER_ERR_ZERO or PAILLIER_ERR_TOO_LARGE for what is not in 0 < c < n². */
+extern paillier_result paillier_check_range(const paillier_public *pk, const mp_limb_t *c);
+
+/*
+ * x = base^(p-1) mod p², in 2·limbs limbs of p, for one residue and for eight, in
+ * Montgomery form modulo p², which are destroyed.
+ */
+extern void paillier_power(const paillier_prime *prime, mp_limb_t *x, mp_limb_t *base, mp_limb_t *scratch);
+extern void paillier_power8(const paillier_prime *prime, mp_limb_t *const *x, mp_limb_t *base8, mp_limb_t *scratch);
+
+/*
+ * x := m mod p = L(x)·h mod p with L(x) = (x - 1)/p, in p's limbs, for such a power
+ * of a ciphertext.  False where that had the factor p: then x is not 1 mod p.
+ */
+extern bool paillier_plaintext_mod_prime(const paillier_prime *prime, mp_limb_t *x, mp_limb_t *scratch);
 
 #endif

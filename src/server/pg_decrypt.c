@@ -30,15 +30,19 @@ check_key(const PaillierDecryption *batch, const PaillierCiphertext *ct)
 static Datum
 decrypt_number(FunctionCallInfo fcinfo, bool try)
 {
+	PaillierCiphertext *ct = PG_GETARG_CIPHERTEXT(0);
+	Numeric		out;
 	PaillierDecryption batch;
 
 	paillier_decryption_begin(&batch, fcinfo, 1, try);
-	batch.ct[batch.count++] = PG_GETARG_CIPHERTEXT(0);
-	check_key(&batch, batch.ct[0]);
+	batch.count = 1;
+	batch.ct = &ct;
+	batch.out = &out;
+	check_key(&batch, ct);
 	paillier_decrypt_together(&batch);
-	if (batch.out[0] == NULL)
+	if (out == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_NUMERIC(batch.out[0]);
+	PG_RETURN_NUMERIC(out);
 }
 
 /* Those of an array; NULL elements stay NULL. */
@@ -47,16 +51,21 @@ decrypt_array(FunctionCallInfo fcinfo, bool try)
 {
 	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
 	PaillierDecryption batch;
-	int			place[PAILLIER_TOGETHER];
+	int		   *place;
 	Datum	   *elements;
 	bool	   *nulls;
 	int			count;
+	int			together;
 
 	paillier_decryption_begin(&batch, fcinfo, 1, try);
 	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_DOUBLE, &elements, &nulls, &count);
+	together = Min(count, PAILLIER_TOGETHER);
+	batch.ct = palloc(together * sizeof(PaillierCiphertext *));
+	batch.out = palloc(together * sizeof(Numeric));
+	place = palloc(together * sizeof(int));
 	for (int i = 0; i <= count; i++)
 	{
-		if (batch.count == PAILLIER_TOGETHER || (i == count && batch.count > 0))
+		if ((batch.count == together || i == count) && batch.count > 0)
 		{
 			CHECK_FOR_INTERRUPTS();
 			paillier_decrypt_together(&batch);

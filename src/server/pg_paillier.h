@@ -223,7 +223,8 @@ extern void paillier_check_same_slots(int a_bits, int a_slots, int b_bits, int b
 
 /* ---- decryption (pg_private.c) ---- */
 
-#define PAILLIER_TOGETHER 8
+/* Ciphertexts that are decrypted together, at most: their plaintexts take 4 MB under the longest key. */
+#define PAILLIER_TOGETHER 4096
 
 /* Ciphertexts that are decrypted together, with a private key that only pg_private.c looks into. */
 typedef struct PaillierDecryption
@@ -232,8 +233,8 @@ typedef struct PaillierDecryption
 	uint8		key_id[PAILLIER_KEY_ID_LENGTH];
 	bool		try;			/* NULL for what is no ciphertext or lies outside its bound, instead of an error */
 	int			count;
-	PaillierCiphertext *ct[PAILLIER_TOGETHER];
-	Numeric		out[PAILLIER_TOGETHER];	/* NULL where there is no value */
+	PaillierCiphertext **ct;	/* the caller's, as is … */
+	Numeric    *out;			/* … this: NULL where there is no value */
 } PaillierDecryption;
 
 /* Begin with no ciphertexts and the private key that is argument i; an error where the key is too short to be used. */

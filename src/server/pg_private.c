@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 
 #include "jwk.h"
+#include "paillier_batch.h"
 
 #define PRIVATE_KEY_VERSION 1
 
@@ -425,45 +426,84 @@ paillier_decryption_begin(PaillierDecryption *batch, FunctionCallInfo fcinfo, in
 	batch->try = try;
 }
 
-/* The numbers of those ciphertexts that have the length of the key. */
+/* What decryption makes, overwritten at its end. */
+typedef struct Plaintexts
+{
+	paillier_bounded *item;		/* of ciphertexts that have the length of the key */
+	int			count;
+	size_t		mags_size;
+	mp_limb_t  *mags;
+	size_t		scratch_size;
+	mp_limb_t  *scratch;
+	PaillierInteger number;
+} Plaintexts;
+
 static void
-decrypt_fitting(PaillierDecryption *batch, PaillierInteger *plain, paillier_decrypted *decrypted)
+plaintexts_open(Plaintexts *plain, const PaillierDecryption *batch)
 {
 	const paillier_private *key = &batch->key->key;
-	paillier_decrypted lane[PAILLIER_TOGETHER] = {0};
-	const mp_limb_t *c[PAILLIER_TOGETHER] = {NULL};
-	int			place[PAILLIER_TOGETHER];
-	int			lanes = 0;
+	int			limbs = key->pub.limbs;
 
+	plain->count = 0;
+	plain->item = palloc(batch->count * sizeof(paillier_bounded));
+	plain->mags_size = (size_t) batch->count * limbs * sizeof(mp_limb_t);
+	plain->mags = palloc(plain->mags_size);
 	for (int i = 0; i < batch->count; i++)
+		if (CIPHERTEXT_LIMBS(batch->ct[i]) == key->pub.n2.limbs)
+		{
+			plain->item[plain->count] = (paillier_bounded) {
+				.c = batch->ct[i]->c,
+				.bound = paillier_ciphertext_bound(batch->ct[i]),
+				.mag = plain->mags + (size_t) plain->count * limbs
+			};
+			plain->count++;
+		}
+
+	/* a few make do with the scratch of the key */
+	plain->scratch_size = batch->key->scratch_size;
+	plain->scratch = batch->key->scratch;
+	if (plain->count >= paillier_batch_usual.least)
 	{
-		decrypted[i].result = PAILLIER_ERR_KEY_LENGTH;
-		if (CIPHERTEXT_LIMBS(batch->ct[i]) != key->pub.n2.limbs)
-			continue;
-		lane[lanes].mag = plain[i].mag;
-		c[lanes] = batch->ct[i]->c;
-		place[lanes++] = i;
+		plain->scratch_size = paillier_batch_scratch(key, plain->count) * sizeof(mp_limb_t);
+		plain->scratch = palloc(plain->scratch_size);
 	}
-	paillier_decrypt(key, lane, c, lanes, batch->key->scratch);
-	for (int k = 0; k < lanes; k++)
-		decrypted[place[k]] = lane[k];
 }
 
-/* The result of one ciphertext.  Whether the bound covers the value is one bit, which the result shows. */
 static void
-take_plain(PaillierDecryption *batch, int i, PaillierInteger *plain, const paillier_decrypted *decrypted)
+plaintexts_close(Plaintexts *plain, const PaillierDecryption *batch)
 {
-	paillier_result result = decrypted->result;
+	explicit_bzero(&plain->number, sizeof(plain->number));
+	explicit_bzero(plain->mags, plain->mags_size);
+	explicit_bzero(plain->scratch, plain->scratch_size);
+	if (plain->scratch != batch->key->scratch)
+		pfree(plain->scratch);
+	pfree(plain->mags);
+	pfree(plain->item);
+}
+
+/* Between steps of a batch: a cancelled query does not return from here. */
+static bool
+look_for_interrupts(void *state pg_attribute_unused())
+{
+	CHECK_FOR_INTERRUPTS();
+	return true;
+}
+
+/* The value of ciphertext i; item is NULL where that has not the length of the key. */
+static void
+take_plain(PaillierDecryption *batch, int i, const paillier_bounded *item, PaillierInteger *number)
+{
+	paillier_result result = item == NULL ? PAILLIER_ERR_KEY_LENGTH : item->result;
 
 	batch->out[i] = NULL;
-	plain->negative = decrypted->negative;
-	plain->scale = batch->ct[i]->header.scale;
-	plain->limbs = batch->key->key.pub.limbs;
-	if (result == PAILLIER_OK &&
-		!paillier_bound_covers(paillier_ciphertext_bound(batch->ct[i]), plain->mag, plain->limbs))
-		result = PAILLIER_ERR_BOUND;
 	if (result == PAILLIER_OK)
-		batch->out[i] = paillier_integer_to_numeric(plain);
+	{
+		number->negative = item->negative;
+		number->scale = batch->ct[i]->header.scale;
+		number->limbs = batch->key->key.pub.limbs;
+		mpn_copyi(number->mag, item->mag, number->limbs);
+		batch->out[i] = paillier_integer_to_numeric(number);
+	}
 	else if (!batch->try)
 		paillier_raise(result, result == PAILLIER_ERR_BOUND ? THING_PLAINTEXT : THING_CIPHERTEXT);
 }
@@ -471,19 +511,22 @@ take_plain(PaillierDecryption *batch, int i, PaillierInteger *plain, const paill
 void
 paillier_decrypt_together(PaillierDecryption *batch)
 {
-	PaillierInteger plain[PAILLIER_TOGETHER];
-	paillier_decrypted decrypted[PAILLIER_TOGETHER] = {0};
+	const paillier_host host = {.random = paillier_server_random, .go_on = look_for_interrupts};
+	Plaintexts	plain;
 
+	plaintexts_open(&plain, batch);
 	PG_TRY();
 	{
-		decrypt_fitting(batch, plain, decrypted);
+		const paillier_bounded *next = plain.item;
+		int			limbs2 = batch->key->key.pub.n2.limbs;
+
+		(void) paillier_batch_decrypt(&batch->key->key, plain.item, plain.count, &host, plain.scratch);
 		for (int i = 0; i < batch->count; i++)
-			take_plain(batch, i, &plain[i], &decrypted[i]);
+			take_plain(batch, i, CIPHERTEXT_LIMBS(batch->ct[i]) == limbs2 ? next++ : NULL, &plain.number);
 	}
 	PG_FINALLY();
 	{
-		explicit_bzero(plain, batch->count * sizeof(PaillierInteger));
-		explicit_bzero(batch->key->scratch, batch->key->scratch_size);
+		plaintexts_close(&plain, batch);
 	}
 	PG_END_TRY();
 }

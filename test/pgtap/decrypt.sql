@@ -19,6 +19,9 @@ CREATE FUNCTION padded(number bytea, length int) RETURNS bytea LANGUAGE sql IMMU
 CREATE FUNCTION factor(key paillier_private_key, name text) RETURNS bytea LANGUAGE sql STABLE AS
 	$$ SELECT decode(t || repeat('=', -length(t) & 3), 'base64')
 		FROM translate(key::text::jsonb->>name, '-_', '+/') t $$;
+CREATE FUNCTION from_bytes(number bytea) RETURNS numeric LANGUAGE sql IMMUTABLE AS
+	$$ SELECT sum(get_byte(number, i) * 256::numeric ^ (length(number) - 1 - i))
+		FROM generate_series(0, length(number) - 1) i $$;
 CREATE FUNCTION modulus(key paillier_private_key) RETURNS bytea LANGUAGE sql STABLE AS
 	$$ SELECT decode(t || repeat('=', -length(t) & 3), 'base64')
 		FROM translate(key::text::jsonb->'pub'->>'n', '-_', '+/') t $$;
@@ -112,6 +115,55 @@ BEGIN
 END $$;
 SELECT decryption_is_right('auto');
 SELECT decryption_is_right('generic');
+
+-- Arrays that are decrypted together: other scales and widths side by side, every 17th element NULL.
+CREATE TABLE many AS
+SELECT name, i, v, paillier_encrypt(v, public_key, scale, width) AS ct FROM fixture_key,
+	LATERAL (SELECT i, i % 3 AS scale, (ARRAY[16, 20, 33, 48, 64])[i % 5 + 1] AS width,
+		round((i * 37 % 23 - 11) * 1.07, i % 3) AS v FROM generate_series(0, 39) i) s WHERE name IN ('medium', 'usual');
+CREATE TABLE forged AS SELECT name, what, sqlstate, ct FROM wrong WHERE name = 'usual'
+UNION ALL
+SELECT name, what, '22003', with_number(paillier_encrypt(0, public_key, 2, 16), paillier_bytes(ct)) FROM fixture_key k,
+	LATERAL (VALUES
+		('one over its bound', paillier_encrypt(327.69, public_key, 2, 17)),
+		('one unit of the next slot', paillier_encrypt(1310.72, public_key, 2, 18)),
+		('2^64', paillier_encrypt(18446744073709551616, public_key, 0, 66)),
+		('p', paillier_encrypt(1, public_key, 0, 1) * from_bytes(factor(private_key, 'p'))),
+		('q', paillier_encrypt(1, public_key, 0, 1) * from_bytes(factor(private_key, 'q'))),
+		('a third of n', paillier_encrypt(1, public_key, 0, 1) * div(from_bytes(modulus(private_key)), 3))) v (what, ct)
+WHERE name IN ('medium', 'usual');
+CREATE FUNCTION many_but(key_name text, size int, at int, ct paillier_ciphertext) RETURNS paillier_ciphertext[]
+LANGUAGE sql STABLE AS
+	$$ SELECT array_agg(CASE WHEN j = at THEN $4 WHEN j % 17 < 16 THEN m.ct END ORDER BY j)
+		FROM generate_series(0, size - 1) j JOIN many m ON name = key_name AND i = j % 40 $$;
+CREATE FUNCTION many_values(key_name text, size int, at int) RETURNS text LANGUAGE sql STABLE AS
+	$$ SELECT array_agg(CASE WHEN j <> at AND j % 17 < 16 THEN v END ORDER BY j)::text
+		FROM generate_series(0, size - 1) j JOIN many m ON name = key_name AND i = j % 40 $$;
+
+CREATE FUNCTION many_are_right(kernel text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('paillier.kernel', kernel, true);
+	RETURN QUERY
+	SELECT is(paillier_decrypt_array(many_but(name, size, -1, NULL), private_key)::text, many_values(name, size, -1),
+		format('%s, %s: %s together', kernel, name, size))
+	FROM fixture_key, unnest(CASE name WHEN 'medium' THEN ARRAY[12, 13, 14, 40, 4500, 9000] ELSE ARRAY[13, 40] END) size
+	WHERE name IN ('medium', 'usual')
+	UNION ALL
+	SELECT is(string_agg(at::text, ', ') FILTER (WHERE paillier_try_decrypt_array(many_but(name, 40, at, ct),
+		private_key)::text IS DISTINCT FROM many_values(name, 40, at)), NULL,
+		format('%s, %s: %s spoils nobody in a pack', kernel, name, what))
+	FROM forged JOIN fixture_key USING (name), unnest(CASE name WHEN 'usual' THEN ARRAY[0, 39] ELSE ARRAY[0, 7, 8, 16,
+		20, 38, 39] END) at GROUP BY name, what
+	UNION ALL
+	SELECT is(outcome('paillier_decrypt_array($1, $2)', many_but(name, 40, 21, ct), private_key), sqlstate,
+		format('%s, %s: %s in a pack is an error', kernel, name, what)) FROM forged JOIN fixture_key USING (name)
+	UNION ALL
+	SELECT is(paillier_try_decrypt_array(many_but(name, 5000, at, ct), private_key)::text, many_values(name, 5000, at),
+		format('%s, %s: %s as number %s of 5000', kernel, name, what, at))
+	FROM forged JOIN fixture_key USING (name), unnest(ARRAY[4095, 4999]) at WHERE name = 'medium' AND what = '2^64';
+END $$;
+SELECT many_are_right('auto');
+SELECT many_are_right('generic');
 
 SELECT is(paillier_try_decrypt_array('{}', private_key)::text, '{}', 'an empty array') FROM fixture_key
 	WHERE name = 'python';

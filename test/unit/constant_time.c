@@ -9,7 +9,7 @@
  * functions of GMP that are wrapped by the linker: the sizes of the primes and
  * of their squares, the remainder that tells whether a ciphertext is a unit (it
  * is 1 for all of them), and, while a key is prepared, n and whether the factors
- * have inverses.
+ * have inverses.  Of a batch it may be known which comparisons failed.
  *
  * All of this is with the generic kernel and its kernel for powers: Valgrind does
  * not know the instructions of the other, which constant_time_ifma.c looks at.
@@ -25,7 +25,7 @@
  */
 #include <valgrind/memcheck.h>
 
-#include "paillier_private.h"
+#include "paillier_plan.h"
 #include "reference.h"
 
 #define SECRET(a, limbs)	(void) VALGRIND_MAKE_MEM_UNDEFINED(a, (limbs) * sizeof(mp_limb_t))
@@ -89,6 +89,28 @@ __wrap___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_si
 
 	PUBLIC_VALUE(exists);
 	return exists;
+}
+
+/* What is wrong in a batch shows in its results. */
+bool		__real_paillier_plan_accept(const paillier_plan *plan, int first, int steps, mp_limb_t wrong);
+bool		__wrap_paillier_plan_accept(const paillier_plan *plan, int first, int steps, mp_limb_t wrong);
+paillier_result __real_paillier_slot_check(paillier_bound bound, const mp_limb_t *mag, int limbs, mp_limb_t *scratch);
+paillier_result __wrap_paillier_slot_check(paillier_bound bound, const mp_limb_t *mag, int limbs, mp_limb_t *scratch);
+
+bool
+__wrap_paillier_plan_accept(const paillier_plan *plan, int first, int steps, mp_limb_t wrong)
+{
+	PUBLIC_VALUE(wrong);
+	return __real_paillier_plan_accept(plan, first, steps, wrong);
+}
+
+paillier_result
+__wrap_paillier_slot_check(paillier_bound bound, const mp_limb_t *mag, int limbs, mp_limb_t *scratch)
+{
+	paillier_result result = __real_paillier_slot_check(bound, mag, limbs, scratch);
+
+	PUBLIC_VALUE(result);
+	return result;
 }
 
 /* ---- keys ---- */
@@ -299,6 +321,96 @@ test_decrypt(int p_bits, int q_bits, step by)
 	factors_clear(&f);
 }
 
+/* ---- a batch ---- */
+
+/* Four steps, the last of one; their values are of 40 bits. */
+#define BATCH_COUNT 25
+
+typedef struct batch
+{
+	paillier_private key;
+	mp_limb_t	m[BATCH_COUNT][PAILLIER_MAX_N_LIMBS];
+	mp_limb_t	c[BATCH_COUNT][PAILLIER_MAX_LIMBS];
+	mp_limb_t	mag[BATCH_COUNT][PAILLIER_MAX_N_LIMBS];
+	paillier_bounded item[BATCH_COUNT];
+} batch;
+
+static void
+encrypt_batch(batch *b)
+{
+	const paillier_public *pk = &b->key.pub;
+	mp_limb_t  *scratch = new_limbs(PAILLIER_BLIND_SCRATCH(pk->n2.limbs));
+	mp_limb_t  *out[BATCH_COUNT];
+	paillier_plaintext m[BATCH_COUNT];
+	random_source source = RANDOM_SOURCE;
+	paillier_blinder blinder;
+
+	check_int(paillier_blinder_init(&blinder, pk, &paillier_comb_small, NULL, random_source_read, &source, scratch),
+			  PAILLIER_OK, "blinder_init");
+	for (int i = 0; i < BATCH_COUNT; i++)
+	{
+		mpn_zero(b->m[i], pk->limbs);
+		b->m[i][0] = random64() >> 24;
+		m[i] = (paillier_plaintext) {i % 2 != 0, b->m[i]};
+		out[i] = b->c[i];
+		b->item[i] = (paillier_bounded) {
+			.c = b->c[i], .bound = paillier_bound_from_width(41 + i % 3), .mag = b->mag[i]
+		};
+	}
+	check_int(paillier_encrypt(&blinder, out, m, BATCH_COUNT, random_source_read, &source, scratch), PAILLIER_OK,
+			  "encrypt");
+	free(scratch);
+}
+
+/* All of it, where item `forged` is outside its bound; none is for -1. */
+static void
+check_batch(batch *b, int forged)
+{
+	const paillier_batch_rules rules = {.least = 1, .prime_bits = 300, .margin = 128};
+	random_source source = RANDOM_SOURCE;
+	paillier_host host = {.random = random_source_read, .state = &source};
+	mp_limb_t  *scratch = new_limbs(paillier_batch_scratch_by(&rules, &b->key, BATCH_COUNT));
+	unsigned	before = VALGRIND_COUNT_ERRORS;
+
+	if (forged >= 0)
+		b->item[forged].bound = paillier_bound_from_width(1);
+	check(paillier_batch_decrypt_by(&rules, &b->key, b->item, BATCH_COUNT, &host, scratch), "batch_decrypt");
+	check_no_errors(before, "batch_decrypt");
+	check(forged < 0 ? source.calls == 2 : source.calls > 2, "random numbers are asked for %d times", source.calls);
+	for (int i = 0; i < BATCH_COUNT; i++)
+	{
+		PUBLIC_VALUE(b->item[i]);
+		PUBLIC(b->mag[i], b->key.pub.limbs);
+		check_int(b->item[i].result, i == forged ? PAILLIER_ERR_BOUND : PAILLIER_OK, "result %d", i);
+		check(i == forged ||
+			  (b->item[i].negative == (i % 2 != 0) && mpn_cmp(b->mag[i], b->m[i], b->key.pub.limbs) == 0),
+			  "value %d is another one", i);
+	}
+	free(scratch);
+}
+
+static void
+test_batch(int bits)
+{
+	factors		f = choose_factors(bits, bits);
+	mp_limb_t  *scratch = new_limbs(paillier_private_scratch(f.bits));
+	batch	   *b = allocate(sizeof(batch));
+
+	group_begin("decryption in a batch with primes of %d bits", bits);
+	check_int(paillier_private_init(&b->key, kernel_for(BY_ONE), f.p, f.p_limbs, f.q, f.q_limbs, false, scratch),
+			  PAILLIER_OK, "private_init");
+	encrypt_batch(b);
+	mark_prime(&b->key.p);
+	mark_prime(&b->key.q);
+	check_batch(b, -1);
+	check_batch(b, 12);
+	group_end();
+
+	free(b);
+	free(scratch);
+	factors_clear(&f);
+}
+
 /* ---- preparing a key ---- */
 
 /*
@@ -485,6 +597,8 @@ main(int argc, char **argv)
 			test_decrypt(sizes[i][0], sizes[i][1], BY_EIGHT);
 		test_private_init(sizes[i][0], sizes[i][1]);
 	}
+	test_batch(320);
+	test_batch(300);
 	test_mont(&paillier_kernel_generic, FEW_LIMBS);
 	test_mont(&paillier_kernel_pairs, FEW_LIMBS);
 	test_mont(&paillier_kernel_pairs, MANY_LIMBS);

@@ -16,6 +16,8 @@
  *		at it.  The same holds of mpn_addmul_1, which prepares a modulus.
  *	-	mpn_sizeinbase tells the size of a modulus, which is public.
  *
+ * Of a batch it may be known which comparisons failed.
+ *
  * All of them are wrapped by the linker.  A function of GMP that is not wrapped
  * does not see poison, and what it writes stays clean: a check after each step
  * that its result is poisoned finds those.
@@ -26,7 +28,7 @@
 #include <sanitizer/msan_interface.h>
 #include <unistd.h>
 
-#include "paillier_private.h"
+#include "paillier_plan.h"
 #include "reference.h"
 
 #define SECRET(a, limbs)	__msan_poison(a, (limbs) * sizeof(mp_limb_t))
@@ -81,6 +83,8 @@ void		__wrap___gmpn_zero(mp_limb_t *out, mp_size_t limbs);
 mp_limb_t	__wrap___gmpn_add_n(mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b, mp_size_t limbs);
 mp_limb_t	__wrap___gmpn_sub_n(mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b, mp_size_t limbs);
 mp_limb_t	__wrap___gmpn_cnd_add_n(mp_limb_t condition, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b,
+									mp_size_t limbs);
+mp_limb_t	__wrap___gmpn_cnd_sub_n(mp_limb_t condition, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b,
 									mp_size_t limbs);
 void		__wrap___gmpn_com(mp_limb_t *out, const mp_limb_t *a, mp_size_t limbs);
 size_t		__real___gmpn_sizeinbase(const mp_limb_t *a, mp_size_t limbs, int base);
@@ -186,6 +190,21 @@ __wrap___gmpn_cnd_add_n(mp_limb_t condition, mp_limb_t *out, const mp_limb_t *a,
 	return sum;
 }
 
+mp_limb_t
+__wrap___gmpn_cnd_sub_n(mp_limb_t condition, mp_limb_t *out, const mp_limb_t *a, const mp_limb_t *b, mp_size_t limbs)
+{
+	mp_limb_t	mask = -condition;	/* 0 or 1 here */
+	unsigned __int128 difference = 0;
+
+	for (mp_size_t i = 0; i < limbs; i++)
+	{
+		difference = (unsigned __int128) a[i] - (b[i] & mask) - (mp_limb_t) difference;
+		out[i] = difference;
+		difference = (difference >> 64) & 1;
+	}
+	return difference;
+}
+
 size_t
 __wrap___gmpn_sizeinbase(const mp_limb_t *a, mp_size_t limbs, int base)
 {
@@ -277,6 +296,31 @@ __wrap___gmpn_sec_invert(mp_limb_t *out, mp_limb_t *a, const mp_limb_t *m, mp_si
 
 	mark(of_secret, out, limbs);
 	return exists;
+}
+
+/* What is wrong in a batch shows in its results. */
+bool		__real_paillier_plan_accept(const paillier_plan *plan, int first, int steps, mp_limb_t wrong);
+bool		__wrap_paillier_plan_accept(const paillier_plan *plan, int first, int steps, mp_limb_t wrong);
+paillier_result __real_paillier_slot_check(paillier_bound bound, const mp_limb_t *mag, int limbs, mp_limb_t *scratch);
+paillier_result __wrap_paillier_slot_check(paillier_bound bound, const mp_limb_t *mag, int limbs, mp_limb_t *scratch);
+
+static bool secrets_were_compared;
+
+bool
+__wrap_paillier_plan_accept(const paillier_plan *plan, int first, int steps, mp_limb_t wrong)
+{
+	secrets_were_compared |= secret(&wrong, 1);
+	PUBLIC(&wrong, 1);
+	return __real_paillier_plan_accept(plan, first, steps, wrong);
+}
+
+paillier_result
+__wrap_paillier_slot_check(paillier_bound bound, const mp_limb_t *mag, int limbs, mp_limb_t *scratch)
+{
+	paillier_result result = __real_paillier_slot_check(bound, mag, limbs, scratch);
+
+	__msan_unpoison(&result, sizeof(result));
+	return result;
 }
 
 /* ---- steps ---- */
@@ -563,6 +607,96 @@ test_private(int bits)
 	free(key);
 }
 
+/* ---- a batch ---- */
+
+/* Four steps, the last of one; their values are of 40 bits. */
+#define BATCH_COUNT 25
+
+typedef struct batch
+{
+	paillier_private key;
+	mp_limb_t	m[BATCH_COUNT][PAILLIER_MAX_N_LIMBS];
+	mp_limb_t	c[BATCH_COUNT][PAILLIER_MAX_LIMBS];
+	mp_limb_t	mag[BATCH_COUNT][PAILLIER_MAX_N_LIMBS];
+	paillier_bounded item[BATCH_COUNT];
+} batch;
+
+/* As encrypt_some() does; the plaintexts are short. */
+static void
+encrypt_batch(batch *b)
+{
+	mp_limb_t  *scratch = new_words(PAILLIER_BLIND_SCRATCH(b->key.pub.n2.limbs));
+	random_source source = RANDOM_SOURCE;
+	paillier_blinder blinder;
+
+	check_int(paillier_blinder_init(&blinder, &b->key.pub, &paillier_comb_small, NULL, random_source_read, &source,
+									scratch), PAILLIER_OK, "blinder_init");
+	for (int i = 0; i < BATCH_COUNT; i++)
+	{
+		mp_limb_t  *out = b->c[i];
+		paillier_plaintext plain = {i % 2 != 0, b->m[i]};
+
+		mpn_zero(b->m[i], b->key.pub.limbs);
+		b->m[i][0] = random64() >> 24;
+		check_int(paillier_encrypt(&blinder, &out, &plain, 1, random_source_read, &source, scratch), PAILLIER_OK,
+				  "encrypt");
+		PUBLIC(out, b->key.pub.n2.limbs);
+		b->item[i] = (paillier_bounded) {
+			.c = out, .bound = paillier_bound_from_width(41 + i % 3), .mag = b->mag[i]
+		};
+	}
+	free(scratch);
+}
+
+/* All of it, where item `forged` is outside its bound; none is for -1. */
+static void
+check_batch(batch *b, int forged)
+{
+	random_source source = RANDOM_SOURCE;
+	paillier_host host = {.random = random_source_read, .state = &source};
+	mp_limb_t  *scratch = new_words(paillier_batch_scratch(&b->key, BATCH_COUNT));
+
+	if (forged >= 0)
+		b->item[forged].bound = paillier_bound_from_width(1);
+	secrets_were_compared = false;
+	step_begin();
+	check(paillier_batch_decrypt(&b->key, b->item, BATCH_COUNT, &host, scratch), "batch_decrypt");
+	check_int(reports, 0, "reports in batch_decrypt");
+	check(secrets_were_compared, "what is compared is not poisoned");
+	check(forged < 0 ? source.calls == 2 : source.calls > 2, "random numbers are asked for %d times", source.calls);
+	for (int i = 0; i < BATCH_COUNT; i++)
+	{
+		check(i == forged || secret(b->mag[i], b->key.pub.limbs), "plaintext %d is not poisoned", i);
+		__msan_unpoison(&b->item[i], sizeof(b->item[i]));
+		PUBLIC(b->mag[i], b->key.pub.limbs);
+		check_int(b->item[i].result, i == forged ? PAILLIER_ERR_BOUND : PAILLIER_OK, "result %d", i);
+		check(i == forged ||
+			  (b->item[i].negative == (i % 2 != 0) && mpn_cmp(b->mag[i], b->m[i], b->key.pub.limbs) == 0),
+			  "plaintext %d is another one", i);
+	}
+	free(scratch);
+}
+
+static void
+test_batch(int bits)
+{
+	batch	   *b = allocate(sizeof(*b));
+	mp_limb_t  *scratch = new_words(paillier_private_scratch(bits));
+
+	group_begin("a batch under a key of %d bits", bits);
+	prepare_key(&b->key, bits, scratch);
+	__msan_unpoison(b, sizeof(*b));
+	encrypt_batch(b);
+	mark_prime(&b->key.p);
+	mark_prime(&b->key.q);
+	check_batch(b, -1);
+	check_batch(b, 12);
+	group_end();
+
+	free(scratch);
+	free(b);
+}
+
 /* ---- what must be noticed ---- */
 
 /* Stops at the first limb that is not zero. */
@@ -616,6 +750,7 @@ main(int argc, char **argv)
 {
 	static const int roots[] = {256, 512, 1000, 1024, 1536, 2048, 2049, 3072, 4096};
 	static const int keys[] = {256, 512, 1024, 2048, 3072};
+	static const int batches[] = {600, 1024, 2048};
 	bool		leak = argc > 1 && strcmp(argv[1], "leak") == 0;
 	int			status;
 
@@ -630,6 +765,8 @@ main(int argc, char **argv)
 			test_mont(roots[i]);
 		for (int i = 0; i < LENGTH(keys); i++)
 			test_private(keys[i]);
+		for (int i = 0; i < LENGTH(batches); i++)
+			test_batch(batches[i]);
 	}
 	status = tap_done();
 	if (leak)

@@ -179,6 +179,88 @@ check_load8(const field *f, const mpz_t *x)
 	guarded_free(&scratch);
 }
 
+/* Sums of products, as a number of two halves becomes a residue: x·R + the next one. */
+static inline void
+check_add8(const field *f, const mpz_t *x)
+{
+	guarded		scratch = guarded_new(PAILLIER_MONT_SCRATCH8(f->words));
+	guarded		sum8 = guarded_new(LANES * f->words);
+	mp_limb_t  *a8 = new_unaligned(LANES * f->words);
+	mp_limb_t  *b8 = new_unaligned(LANES * f->words);
+	mp_limb_t  *constant8 = new_unaligned(LANES * f->words);
+	mp_limb_t  *in[LANES];
+	const mp_limb_t *next[LANES];
+	const mp_limb_t *constant[LANES];
+	guarded		lane[LANES];
+	mpz_t		expected;
+
+	mpz_init(expected);
+	for (int i = 0; i < LANES; i++)
+		in[i] = new_number(mpz_size(f->m), x[i]);
+	for (int i = 0; i < LANES; i++)
+	{
+		next[i] = in[(i + 1) % LANES];
+		constant[i] = f->ctx->r2;
+	}
+	f->kernel->load8(f->ctx, a8, (const mp_limb_t *const *) in, scratch.a);
+	f->kernel->gather8(f->ctx, constant8, constant);
+	f->kernel->mul8(f->ctx, a8, a8, constant8, scratch.a);
+	for (int i = 0; i < LANES; i++)
+		constant[i] = f->ctx->one;
+	f->kernel->load8(f->ctx, b8, next, scratch.a);
+	f->kernel->gather8(f->ctx, constant8, constant);
+	f->kernel->mul8(f->ctx, b8, b8, constant8, scratch.a);
+	guarded_fill(&scratch);
+	paillier_mont_add8(f->ctx, sum8.a, a8, b8, scratch.a);
+	check(guarded_intact(&scratch) && guarded_intact(&sum8), "add8 overran its scratch or output");
+	paillier_mont_add8(f->ctx, a8, a8, b8, scratch.a);
+	check(mpn_cmp(a8, sum8.a, LANES * f->words) == 0, "add8 into its first operand");
+
+	scatter_guarded(f, lane, sum8.a);
+	for (int i = 0; i < LANES; i++)
+	{
+		residue		r;
+
+		residue_init(&r);
+		mpz_set(r.number[0], x[i]);
+		mpz_mul(expected, x[i], f->r);
+		mpz_add(expected, expected, x[(i + 1) % LANES]);
+		mpz_mod(expected, expected, f->m);
+		check_residue(f, lane[i].a, OPERAND, expected, "add8", &r, NULL);
+		residue_clear(&r);
+		guarded_free(&lane[i]);
+		free_unaligned(in[i]);
+	}
+	mpz_clear(expected);
+	free_unaligned(a8);
+	free_unaligned(b8);
+	free_unaligned(constant8);
+	guarded_free(&sum8);
+	guarded_free(&scratch);
+}
+
+/* In the kernel for powers the sum of any two operands is one again. */
+static inline void
+check_add(const field *f, const residue *x, const residue *y)
+{
+	guarded		scratch = guarded_new(PAILLIER_MONT_SCRATCH(f->words));
+	mp_limb_t  *a = new_residue(f, x);
+	mp_limb_t  *b = new_residue(f, y);
+	mpz_t		expected;
+
+	mpz_init(expected);
+	mpz_add(expected, x->value, y->value);
+	mpz_mod(expected, expected, f->m);
+	f->kernel->add(f->ctx, a, a, b, scratch.a);
+	check_residue(f, a, OPERAND, expected, "add", x, y);
+	check_unchanged(f, b, y);
+	check(guarded_intact(&scratch), "add overran its scratch");
+	mpz_clear(expected);
+	free_unaligned(a);
+	free_unaligned(b);
+	guarded_free(&scratch);
+}
+
 static inline void
 check_loads(const field *f)
 {
@@ -191,7 +273,13 @@ check_loads(const field *f)
 		check_remainder(f, x[i]);
 	}
 	for (int i = 0; i < NUMBERS; i += LANES)
+	{
 		check_load8(f, (const mpz_t *) &x[i]);
+		check_add8(f, (const mpz_t *) &x[i]);
+	}
+	for (int i = 0; i < OPERANDS && f->shifted; i++)
+		for (int j = 0; j < OPERANDS; j++)
+			check_add(f, &f->operands[i], &f->operands[j]);
 	for (int i = 0; i < NUMBERS; i++)
 		mpz_clear(x[i]);
 }
