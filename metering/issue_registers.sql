@@ -24,7 +24,7 @@ CREATE VIEW metering.unissued_register AS
 			SELECT '-infinity'::timestamptz AS since, '-infinity'::timestamptz AS until
 			UNION
 			SELECT i.since, i.until FROM metering.issued_stretch i
-			WHERE (i.meter_id, i.series, i.key_id) = (c.meter_id, c.series, c.key_id) AND i.until > c.since AND i.since < c.until) AS s
+			WHERE i.meter_id = c.meter_id AND i.until > c.since AND i.since < c.until) AS s
 		WHERE c.since < c.until) AS x
 	WHERE greatest(x.since, x.closed) < least(x.until, x.opens);
 
@@ -72,15 +72,20 @@ BEGIN
 			THEN metering.register_value(p.meter_id, p.series, p.key_id, p.since) END,
 		metering.register_value(p.meter_id, p.series, p.key_id, p.until), p.account, p.tariff, p.flow
 	FROM (
-		SELECT u.meter_id, u.series, u.key_id, u.account, u.tariff, u.flow,
-			CASE WHEN b.before IS NULL THEN b.after ELSE u.since END AS since,
-			CASE WHEN u.until < e.ends AND a.after IS NOT NULL THEN u.until ELSE a.before END AS until
-		FROM metering.unissued_register u
-		JOIN metering.tariff t ON t.tariff = u.tariff
-		CROSS JOIN LATERAL (SELECT (month + interval '1 month') AT TIME ZONE t.zone AS ends) AS e
-		CROSS JOIN LATERAL metering.registers_around(u.meter_id, u.series, u.since) AS b
-		CROSS JOIN LATERAL metering.registers_around(u.meter_id, u.series, least(u.until, e.ends)) AS a
-		WHERE u.since < e.ends) AS p
+		-- series that overlap all the same are billed one after the other
+		SELECT q.meter_id, q.series, q.key_id, q.account, q.tariff, q.flow, q.until, greatest(q.since, max(q.until) OVER (
+			PARTITION BY q.meter_id ORDER BY q.since, q.until, q.series, q.tariff ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) AS since
+		FROM (
+			SELECT u.meter_id, u.series, u.key_id, u.account, u.tariff, u.flow,
+				CASE WHEN b.before IS NULL THEN b.after ELSE u.since END AS since,
+				CASE WHEN u.until < e.ends AND a.after IS NOT NULL THEN u.until ELSE a.before END AS until
+			FROM metering.unissued_register u
+			JOIN metering.tariff t ON t.tariff = u.tariff
+			CROSS JOIN LATERAL (SELECT (month + interval '1 month') AT TIME ZONE t.zone AS ends) AS e
+			CROSS JOIN LATERAL metering.registers_around(u.meter_id, u.series, u.since) AS b
+			CROSS JOIN LATERAL metering.registers_around(u.meter_id, u.series, least(u.until, e.ends)) AS a
+			WHERE u.since < e.ends) AS q
+		WHERE q.since < q.until) AS p
 	WHERE p.since < p.until AND (elsewhere OR (
 		EXISTS (SELECT FROM metering.issued_price x WHERE x.run = issuing AND x.tariff = p.tariff AND x.flow = p.flow)
 		AND NOT EXISTS (SELECT FROM metering.issued_price x WHERE x.run = issuing AND x.tariff = p.tariff AND x.flow = p.flow

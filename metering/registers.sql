@@ -185,7 +185,8 @@ BEGIN
 				DETAIL = 'Registers are subtracted within a series only; two series of a meter may touch, but not overlap.';
 	END IF;
 	IF s.since IS NULL THEN
-		IF (SELECT count(*) FROM metering.register_series x WHERE x.meter_id = $1 AND x.since = $4) >= 4 THEN
+		IF (SELECT count(*) FILTER (WHERE x.since = $4) >= 4 OR count(*) >= 100 FROM metering.register_series x
+			WHERE x.meter_id = $1 AND x.since BETWEEN $4 - interval '15 days' AND $4 + interval '15 days') THEN
 			RAISE EXCEPTION 'too many series of meter "%" begin at %', meter_id, read_at
 				USING ERRCODE = 'program_limit_exceeded', HINT = 'Send the registers of one series together.';
 		END IF;

@@ -147,4 +147,27 @@ SELECT is((SELECT string_agg(format('%s %s', meter_id, until - since), ', ' ORDE
 	SELECT meter_id, justify_hours(sum(until - since)) AS until, interval '0' AS since FROM metering.issued_stretch GROUP BY 1) x
 	WHERE meter_id IN ('a', 'd', 'e', 't')), 'a 92 days, d 92 days, e 92 days, t 92 days', 'and none left out');
 
+-- ---- series that overlap, though the door refuses them: two sessions at once, or a series that is void ----
+
+INSERT INTO metering.meter (meter_id, region, tariff, active) VALUES ('o', 'in', 'home', '[2025-06-01,)');
+INSERT INTO metering.register_series SELECT 'o', x, :'bill_key', '2025-06-01'::timestamptz + CASE x WHEN 'b' THEN interval '1 day' ELSE '0' END
+	FROM unnest(ARRAY['a', 'b']) x;
+INSERT INTO metering.register_read SELECT g, 'o', x, encrypted(1000 * EXTRACT(day FROM g)::int, 'second'), now()
+	FROM (VALUES ('a', '2025-06-01'::timestamptz, '2025-06-10'::timestamptz), ('b', '2025-06-02', '2025-06-20')) v (x, s, e),
+		generate_series(s, e, interval '1 day') g;
+UPDATE metering.meter SET tariff = NULL WHERE meter_id <> 'o';
+UPDATE metering.contract_history SET tariff = NULL WHERE until > now() AND meter_id <> 'o';
+CALL metering.issue_bills('2025-06-01');
+SELECT bag_eq($$ SELECT series, since, until FROM metering.issued_stretch WHERE meter_id = 'o' $$, $$ VALUES
+	('a', '2025-06-01'::timestamptz, '2025-06-10'::timestamptz), ('b', '2025-06-10', '2025-06-20') $$, 'no time of overlapping series is billed twice');
+SELECT is((SELECT decrypted(imported) FROM metering.issued_bill WHERE account = 'o'), 19000::numeric, 'and the energy once');
+SELECT metering.void_register('o', g, x) FROM (VALUES ('b', '2025-06-02'::timestamptz, '2025-06-20'::timestamptz)) v (x, s, e),
+	generate_series(s, e, interval '1 day') g \g /dev/null
+INSERT INTO metering.register_series VALUES ('o', 'c', :'bill_key', '2025-06-15');
+INSERT INTO metering.register_read SELECT g, 'o', 'c', encrypted(1000 * EXTRACT(day FROM g)::int, 'second'), now()
+	FROM generate_series('2025-06-15'::timestamptz, '2025-06-25', interval '1 day') g;
+CALL metering.issue_bills('2025-06-01');
+SELECT bag_eq($$ SELECT series, since, until, decrypted(closing) FROM metering.issued_stretch WHERE meter_id = 'o' AND series = 'c' $$, $$ VALUES
+	('c', '2025-06-20'::timestamptz, '2025-06-25'::timestamptz, 25000::numeric) $$, 'a series in place of a void one is billed from where bills have been issued');
+
 SELECT * FROM finish();
