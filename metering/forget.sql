@@ -1,5 +1,6 @@
 -- Once bills are issued, what was not issued is not forgotten.  Meters without a tariff
--- do not count: nobody is billed for them.
+-- do not count: nobody is billed for them.  Nor do windows whose registers are missing: what
+-- a bill opens with is kept in metering.issued_stretch.
 CREATE FUNCTION metering.check_issued(before timestamptz) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -14,7 +15,12 @@ BEGIN
 	END IF;
 	SELECT n.meter_id INTO late FROM metering.unbilled n
 	WHERE n.since < before AND EXISTS (SELECT FROM metering.unissued_contract c
-		WHERE c.meter_id = n.meter_id AND c.since < least(before, n.until)) LIMIT 1;
+		WHERE c.meter_id = n.meter_id AND c.since < least(before, n.until))
+		AND (EXISTS (SELECT FROM metering.window_grid w
+				WHERE w.bill_key_id IS NULL AND w.window_start >= n.since AND w.window_start < least(before, n.until))
+			OR EXISTS (SELECT FROM metering.unissued_register u WHERE u.meter_id = n.meter_id AND u.since < before
+				AND (metering.registers_around(u.meter_id, u.series, least(before, u.until))).before > u.since))
+	LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'bill windows of meter "%" from before % have a tariff and are not issued: they are not forgotten', late, before
 			USING ERRCODE = 'object_not_in_prerequisite_state',

@@ -81,7 +81,10 @@ BEGIN
 				CASE WHEN u.until < e.ends AND a.after IS NOT NULL THEN u.until ELSE a.before END AS until
 			FROM metering.unissued_register u
 			JOIN metering.tariff t ON t.tariff = u.tariff
-			CROSS JOIN LATERAL (SELECT (month + interval '1 month') AT TIME ZONE t.zone AS ends) AS e
+			CROSS JOIN LATERAL (
+				-- a window belongs to the month in which it starts
+				SELECT max(w.window_end) AS ends FROM metering.window_grid w
+				WHERE w.window_start < (month + interval '1 month') AT TIME ZONE t.zone) AS e
 			CROSS JOIN LATERAL metering.registers_around(u.meter_id, u.series, u.since) AS b
 			CROSS JOIN LATERAL metering.registers_around(u.meter_id, u.series, least(u.until, e.ends)) AS a
 			WHERE u.since < e.ends) AS q

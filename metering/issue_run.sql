@@ -160,6 +160,16 @@ $$;
 
 COMMENT ON FUNCTION metering.confirm_issued(date) IS 'says that bills up to the end of a month were issued in another place, before a restore; NULL: none since the last run here; from then on issue_bills() issues the others';
 
+-- A contract holds for whole bill windows.
+CREATE FUNCTION metering.next_window(t timestamptz) RETURNS timestamptz
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+		SELECT CASE WHEN NOT isfinite(t) OR w.window_start = t THEN t ELSE w.window_end END
+		FROM metering.window_of(CASE WHEN isfinite(t) THEN t ELSE now() END) AS w
+	$$;
+
+COMMENT ON FUNCTION metering.next_window(timestamptz) IS 'start of the first bill window that begins at a time or later';
+
 -- Gives a meter a tariff, and an account if one is named, from one time up to another
 -- that is not issued yet.
 CREATE FUNCTION metering.assign_tariff(meter_id text, tariff text, since timestamptz, account text DEFAULT NULL,
@@ -174,6 +184,12 @@ BEGIN
 	IF meter_id IS NULL OR tariff IS NULL OR NOT COALESCE(isfinite(since) AND since < until, false) THEN
 		RAISE EXCEPTION 'no tariff can be assigned from % to %', COALESCE(since::text, 'NULL'), COALESCE(until::text, 'NULL')
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Name a meter, a tariff and a time.';
+	END IF;
+	since := metering.next_window(since);
+	until := metering.next_window(until);
+	IF since >= until THEN
+		RAISE EXCEPTION 'no bill window begins in the time that the tariff would hold'
+			USING ERRCODE = 'invalid_parameter_value', HINT = format('The next one begins at %s.', since);
 	END IF;
 	IF NOT EXISTS (SELECT FROM metering.tariff t WHERE t.tariff = $2) THEN
 		RAISE EXCEPTION 'tariff "%" does not exist', $2 USING ERRCODE = 'foreign_key_violation';

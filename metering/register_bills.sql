@@ -58,54 +58,60 @@ CREATE FUNCTION metering.register_amount(meter_id text, series text, opens times
 		since timestamptz, until timestamptz, times timestamptz[], prices numeric[],
 		opening @paillier@.paillier_ciphertext DEFAULT NULL, closing @paillier@.paillier_ciphertext DEFAULT NULL,
 		OUT amount @paillier@.paillier_ciphertext, OUT energy @paillier@.paillier_ciphertext, OUT interpolated int, OUT unpriced int)
-	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 		SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 	AS $$
-		WITH piece AS (
-			SELECT greatest(c.t, $5) AS starts, least(c.next, $6) AS ends, c.price
-			FROM (SELECT x.t, lead(x.t, 1, 'infinity') OVER (ORDER BY x.t) AS next, x.price FROM unnest($7, $8) AS x (t, price)) AS c
-			WHERE c.t < $6 AND c.next > $5
-		), point AS (
-			SELECT p.t, COALESCE(sum(p.price), 0) AS price, sum(p.energy) AS energy
-			FROM (
-				SELECT x.starts AS t, -x.price AS price, CASE WHEN x.starts = $5 THEN -1 ELSE 0 END AS energy FROM piece x
-				UNION ALL
-				SELECT x.ends, x.price, CASE WHEN x.ends = $6 THEN 1 ELSE 0 END FROM piece x) AS p
-			GROUP BY p.t HAVING COALESCE(sum(p.price), 0) <> 0 OR sum(p.energy) <> 0
-		), located AS (
-			SELECT p.t, p.price, p.energy, COALESCE(e.read_at, greatest(a.before, $3)) AS before,
-				COALESCE(e.read_at, least(a.after, $4)) AS after
-			FROM point p
-			LEFT JOIN LATERAL (
-				SELECT p.t AS read_at WHERE p.t IN ($3, $4)
-				UNION ALL
-				SELECT r.read_at FROM metering.register_read r
-				WHERE metering.month_slot(r.read_at) = metering.month_slot(p.t) AND (r.read_at, r.meter_id, r.series) = (p.t, $1, $2)
-					AND NOT EXISTS (SELECT FROM metering.voided_register v WHERE (v.meter_id, v.series, v.read_at) = ($1, $2, p.t))
-				LIMIT 1) AS e ON true
-			LEFT JOIN LATERAL metering.registers_around($1, $2, p.t) AS a ON e.read_at IS NULL
-		), weight AS (
-			SELECT y.read_at, sum(y.price) AS price, sum(y.energy) AS energy
-			FROM (
-				SELECT l.before AS read_at, l.price * (1 - l.share) AS price, l.energy * (1 - l.share) AS energy
-				FROM (SELECT x.*, s.share FROM located x CROSS JOIN LATERAL metering.share(x.before, x.t, x.after) AS s (share)) AS l
-				UNION ALL
-				SELECT l.after, l.price * s.share, l.energy * s.share
-				FROM located l CROSS JOIN LATERAL metering.share(l.before, l.t, l.after) AS s (share) WHERE l.before < l.after) AS y
-			GROUP BY y.read_at
-		)
-		SELECT @paillier@.sum(v.register, w.price), @paillier@.sum(v.register, w.energy) FILTER (WHERE w.energy <> 0),
-			(SELECT count(*) FROM located l WHERE l.before < l.after)::int, (SELECT count(*) FROM piece p WHERE p.price IS NULL)::int
-		FROM weight w
+#variable_conflict use_column
+BEGIN
+	WITH piece AS (
+		SELECT greatest(c.t, $5) AS starts, least(c.next, $6) AS ends, c.price
+		FROM (SELECT x.t, lead(x.t, 1, 'infinity') OVER (ORDER BY x.t) AS next, x.price FROM unnest($7, $8) AS x (t, price)) AS c
+		WHERE c.t < $6 AND c.next > $5
+	), point AS (
+		SELECT p.t, COALESCE(sum(p.price), 0) AS price, sum(p.energy) AS energy
+		FROM (
+			SELECT x.starts AS t, -x.price AS price, 0 AS energy FROM piece x
+			UNION ALL
+			SELECT x.ends, x.price, 0 FROM piece x
+			UNION ALL
+			SELECT x.t, 0, x.energy FROM (VALUES ($5, -1), ($6, 1)) AS x (t, energy)) AS p
+		GROUP BY p.t HAVING COALESCE(sum(p.price), 0) <> 0 OR sum(p.energy) <> 0
+	), located AS (
+		SELECT p.t, p.price, p.energy, COALESCE(e.read_at, greatest(a.before, $3)) AS before,
+			COALESCE(e.read_at, least(a.after, $4)) AS after
+		FROM point p
 		LEFT JOIN LATERAL (
-			SELECT x.register FROM metering.register_read x
-			WHERE metering.month_slot(x.read_at) = metering.month_slot(w.read_at) AND x.read_at = w.read_at AND x.meter_id = $1
-				AND x.series = $2
-			OFFSET 0) AS r ON true
-		CROSS JOIN LATERAL (SELECT CASE w.read_at WHEN $3 THEN COALESCE($9, r.register) WHEN $4 THEN COALESCE($10, r.register) ELSE r.register END AS register) AS v
-		WHERE EXISTS (SELECT FROM metering.register_series s JOIN metering.key_use k ON k.key_id = s.key_id
-			WHERE (s.meter_id, s.series) = ($1, $2) AND k.channel = 'register')
-	$$;
+			SELECT p.t AS read_at WHERE p.t IN ($3, $4)
+			UNION ALL
+			SELECT r.read_at FROM metering.register_read r
+			WHERE metering.month_slot(r.read_at) = metering.month_slot(p.t) AND (r.read_at, r.meter_id, r.series) = (p.t, $1, $2)
+				AND NOT EXISTS (SELECT FROM metering.voided_register v WHERE (v.meter_id, v.series, v.read_at) = ($1, $2, p.t))
+			LIMIT 1) AS e ON true
+		LEFT JOIN LATERAL metering.registers_around($1, $2, p.t) AS a ON e.read_at IS NULL
+	), weight AS (
+		SELECT y.read_at, sum(y.price) AS price, sum(y.energy) AS energy
+		FROM (
+			SELECT l.before AS read_at, l.price * (1 - l.share) AS price, l.energy * (1 - l.share) AS energy
+			FROM (SELECT x.*, s.share FROM located x CROSS JOIN LATERAL metering.share(x.before, x.t, x.after) AS s (share)) AS l
+			UNION ALL
+			SELECT l.after, l.price * s.share, l.energy * s.share
+			FROM located l CROSS JOIN LATERAL metering.share(l.before, l.t, l.after) AS s (share) WHERE l.before < l.after) AS y
+		GROUP BY y.read_at
+	)
+	SELECT @paillier@.sum(v.register, w.price), @paillier@.sum(v.register, w.energy) FILTER (WHERE w.energy <> 0),
+		(SELECT count(*) FROM located l WHERE l.before < l.after)::int, (SELECT count(*) FROM piece p WHERE p.price IS NULL)::int
+	INTO amount, energy, interpolated, unpriced
+	FROM weight w
+	LEFT JOIN LATERAL (
+		SELECT x.register FROM metering.register_read x
+		WHERE metering.month_slot(x.read_at) = metering.month_slot(w.read_at) AND x.read_at = w.read_at AND x.meter_id = $1
+			AND x.series = $2
+		OFFSET 0) AS r ON true
+	CROSS JOIN LATERAL (SELECT CASE w.read_at WHEN $3 THEN COALESCE($9, r.register) WHEN $4 THEN COALESCE($10, r.register) ELSE r.register END AS register) AS v
+	WHERE EXISTS (SELECT FROM metering.register_series s JOIN metering.key_use k ON k.key_id = s.key_id
+		WHERE (s.meter_id, s.series) = ($1, $2) AND k.channel = 'register');
+END
+$$;
 
 COMMENT ON FUNCTION metering.register_amount(text, text, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz[], numeric[], @paillier@.paillier_ciphertext, @paillier@.paillier_ciphertext) IS 'encrypted amount and energy of a part of a stretch between two registers of a series; times and prices are those of price_curve(), opening and closing replace the registers at opens and closes; interpolated: times at which a register is missing; unpriced: stretches without a price';
 

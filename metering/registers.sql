@@ -91,32 +91,37 @@ SELECT pg_catalog.pg_extension_config_dump('metering.voided_register', '');
 -- plan does not depend on statistics: OFFSET 0 keeps the windows first, and for each a probe
 -- of an index.
 CREATE FUNCTION metering.registers_around(meter_id text, series text, t timestamptz, OUT before timestamptz, OUT after timestamptz)
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 		SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off
 		SET jit = off
 	AS $$
-		SELECT b.read_at, CASE WHEN b.read_at = $3 THEN $3 ELSE (
-				SELECT r.read_at FROM metering.window_grid w
-				CROSS JOIN LATERAL (
-					SELECT x.read_at FROM metering.register_read x
-					WHERE metering.month_slot(x.read_at) = w.slot AND x.read_at = w.window_start AND x.meter_id = $1 AND x.series = $2
-					OFFSET 0) AS r
-				WHERE w.window_start > $3 AND NOT EXISTS (SELECT FROM metering.voided_register v
-					WHERE v.meter_id = $1 AND v.series = $2 AND v.read_at = w.window_start)
-				ORDER BY w.window_start LIMIT 1) END
-		FROM (VALUES (1)) AS one
-		LEFT JOIN LATERAL (
-			SELECT r.read_at FROM metering.window_grid w
-			CROSS JOIN LATERAL (
-				SELECT x.read_at FROM metering.register_read x
-				WHERE metering.month_slot(x.read_at) = w.slot AND x.read_at = w.window_start AND x.meter_id = $1 AND x.series = $2
-				OFFSET 0) AS r
-			WHERE w.window_start <= $3
-				AND w.window_start >= (SELECT s.since FROM metering.register_series s WHERE (s.meter_id, s.series) = ($1, $2))
-				AND NOT EXISTS (SELECT FROM metering.voided_register v
-					WHERE v.meter_id = $1 AND v.series = $2 AND v.read_at = w.window_start)
-			ORDER BY w.window_start DESC LIMIT 1) AS b ON true
-	$$;
+DECLARE
+	since timestamptz := (SELECT s.since FROM metering.register_series s WHERE (s.meter_id, s.series) = ($1, $2));
+BEGIN
+	SELECT r.read_at INTO before
+	FROM metering.window_grid w
+	CROSS JOIN LATERAL (
+		SELECT x.read_at FROM metering.register_read x
+		WHERE metering.month_slot(x.read_at) = w.slot AND x.read_at = w.window_start AND x.meter_id = $1 AND x.series = $2
+		OFFSET 0) AS r
+	WHERE w.window_start <= $3 AND w.window_start >= since AND NOT EXISTS (SELECT FROM metering.voided_register v
+		WHERE v.meter_id = $1 AND v.series = $2 AND v.read_at = w.window_start)
+	ORDER BY w.window_start DESC LIMIT 1;
+	IF before = $3 THEN
+		after := $3;
+		RETURN;
+	END IF;
+	SELECT r.read_at INTO after
+	FROM metering.window_grid w
+	CROSS JOIN LATERAL (
+		SELECT x.read_at FROM metering.register_read x
+		WHERE metering.month_slot(x.read_at) = w.slot AND x.read_at = w.window_start AND x.meter_id = $1 AND x.series = $2
+		OFFSET 0) AS r
+	WHERE w.window_start > $3 AND NOT EXISTS (SELECT FROM metering.voided_register v
+		WHERE v.meter_id = $1 AND v.series = $2 AND v.read_at = w.window_start)
+	ORDER BY w.window_start LIMIT 1;
+END
+$$;
 
 COMMENT ON FUNCTION metering.registers_around(text, text, timestamptz) IS 'times of the last register of a series at or before a time, and of the first one at or after it';
 

@@ -111,7 +111,10 @@ SELECT is((SELECT count(*) FROM metering.issue_run), 1::bigint, 'issues nothing'
 SELECT put('2025-04-01 06:00Z', '2025-05-01') \g /dev/null
 UPDATE metering.rate SET price = 0.35 WHERE from_time = '06:00';
 SELECT metering.void_register('v', '2025-04-01') \g /dev/null
-SELECT metering.assign_tariff('l', 'home', '2025-03-10') \g /dev/null
+-- from the next window on
+SELECT metering.assign_tariff('l', 'home', '2025-03-09 19:30Z') \g /dev/null
+SELECT throws_ok($$SELECT metering.assign_tariff('p', 'home', '2025-03-09 19:30Z', until => '2025-03-09 20:00Z')$$, '22023', NULL,
+	'a tariff holds for whole windows');
 SELECT throws_ok($$SELECT metering.assign_tariff('a', 'bare', '2025-03-31')$$, '55000', NULL,
 	'what is issued keeps its tariff');
 CALL metering.issue_bills('2025-04-01');
@@ -169,5 +172,9 @@ INSERT INTO metering.register_read SELECT g, 'o', 'c', encrypted(1000 * EXTRACT(
 CALL metering.issue_bills('2025-06-01');
 SELECT bag_eq($$ SELECT series, since, until, decrypted(closing) FROM metering.issued_stretch WHERE meter_id = 'o' AND series = 'c' $$, $$ VALUES
 	('c', '2025-06-20'::timestamptz, '2025-06-25'::timestamptz, 25000::numeric) $$, 'a series in place of a void one is billed from where bills have been issued');
+
+-- ---- forgetting ----
+
+SELECT lives_ok($$SELECT metering.move_start('2025-05-01')$$, 'meters without registers do not keep old windows from being forgotten');
 
 SELECT * FROM finish();
