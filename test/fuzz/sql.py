@@ -155,6 +155,7 @@ class Target:
     def __init__(self, label, statement, types, result, weight, oid=None):
         self.label, self.statement, self.types = label, statement, types
         self.result, self.weight, self.oid = result, weight, oid
+        self.seconds = 1        # of the processor, that a call may take
         self.done = 0
 
 
@@ -168,10 +169,14 @@ def targets_of(session):
             weight = 1 if kind[1] == 'c' else 0.05 if kind[2] == '0' else 0.01
             form = f'SELECT * FROM {name}({parameters})' if kind[2] == '1' else f'SELECT {name}({parameters})'
             targets.append(Target(label, form, types, result, weight))
+            if kind[1] == 's':
+                targets[-1].seconds = 5     # a step of the roll-up may empty all of staging
             if kind[2] == '0':
                 targets.append(Target('fast path ' + label, None, types, result, weight / 3, int(oid)))
+                targets[-1].seconds = targets[-2].seconds
         elif kind[0] == 'p':
             targets.append(Target(label, f'CALL {name}({parameters})', types, result, 0.004))
+            targets[-1].seconds = 5
         elif kind == 'o':
             form = f'SELECT $1 {name} $2' if len(types) == 2 else f'SELECT {name} $1'
             targets.append(Target(label, form, types, result, 1))
@@ -393,7 +398,7 @@ def fuzz_calls(number, calls, seed):
                 before = wire.cpu_seconds()
                 wire.ask([request])
                 # to find large primes takes as long as it takes, and can be cancelled
-                if wire.cpu_seconds() - before > 1 and target.weight and 'paillier_keygen(' not in target.label:
+                if wire.cpu_seconds() - before > target.seconds and target.weight and 'paillier_keygen(' not in target.label:
                     # once is enough
                     target.weight = weights[i] = 0
                     problems.append(f'{wire.cpu_seconds() - before:.1f} s: {show(target, given)}')
@@ -478,7 +483,7 @@ def inside(options):
     internal = [p for p in problems if p.startswith('XX')]
     ok(not internal, 'no call ends with an internal error', '\n'.join(internal)[:20000])
     slow = [p for p in problems if re.match(r'[\d.]+ s:', p)]
-    ok(not slow, 'no call takes more than a second', '\n'.join(slow)[:20000])
+    ok(not slow, 'no call takes more than a second, a step in SQL not more than five', '\n'.join(slow)[:20000])
     growing = [p for p in problems if p.startswith('memory')]
     ok(not growing, 'the memory of no backend grows', '\n'.join(growing))
     is_(got[0][6], [l for l in got[0][6] if '(internal)' in l],
