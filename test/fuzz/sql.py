@@ -398,7 +398,8 @@ def fuzz_calls(number, calls, seed):
                 before = wire.cpu_seconds()
                 wire.ask([request])
                 # to find large primes takes as long as it takes, and can be cancelled
-                if wire.cpu_seconds() - before > target.seconds and target.weight and 'paillier_keygen(' not in target.label:
+                if wire.cpu_seconds() - before > target.seconds and target.weight \
+                        and 'paillier_keygen(' not in target.label:
                     # once is enough
                     target.weight = weights[i] = 0
                     problems.append(f'{wire.cpu_seconds() - before:.1f} s: {show(target, given)}')
