@@ -330,6 +330,7 @@ is "$(find "$CLUSTER/data/base/pgsql_tmp" -type f 2>/dev/null | wc -l)" 0 "no te
 # ---- two keys: after each step no product of readings of one meter is anywhere ----
 
 bill_public='{"kty":"DAJ","alg":"PAI-GN1","key_ops":["encrypt"],"n":"haFTvA70KcI5XXReJUlQWoZus12aSJJ5EXAvu93xR7k"}'
+one_key=$PGDATABASE
 fresh forensics_two_keys 'paillier_metering CASCADE'
 sql - >/dev/null <<-SQL
 	SELECT paillier_register_key('$small_public'), paillier_register_key('$bill_public');
@@ -394,6 +395,7 @@ both=$'total-register-stored 6/6\ntotal-stored 6/6'
 is "$(search "$CLUSTER/data/base")" "$both" "regional totals and registers are in the tables, made new"
 is "$(search "$CLUSTER/data/pg_wal" "$scratch/archive")" "$both" "and in the WAL"
 nothing "the data directory but these" "$CLUSTER/data"
+export PGDATABASE=$one_key
 
 # ---- a crash while readings are in tables and temporary files ----
 

@@ -79,7 +79,7 @@ interval_is '30 min'
 is "$(detail '2026-10-10 08:00+05:30'; detail '2026-10-10 08:30+10:30')" $'taken\ntaken' "half hours of Kolkata and Adelaide"
 is "$(detail '2026-10-10 08:30+05:45')" "$from 30 min cannot begin at minute 45 of an hour, one of 15 min can." \
 	"not of Kathmandu"
-is "$(detail '2026-10-10 08:02Z')" "$from 30 min cannot begin at minute 2 of an hour, one of 1 min can." "two minutes"
+is "$(detail '2026-10-10 08:02Z')" "$from 30 min cannot begin at minute 2 of an hour, one of 2 min can." "two minutes"
 is "$(detail '2026-10-10 08:50Z')" "$from 30 min cannot begin at minute 50 of an hour, one of 10 min can." "ten"
 is "$(detail '2026-10-10 08:00:01Z')" "$from 30 min begins at a full minute." "a second"
 interval_is '15 min'
