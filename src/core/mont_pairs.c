@@ -33,6 +33,7 @@
  */
 #include "mont.h"
 #include "mont_limbs.h"
+#include "mont_plain.h"
 
 /* Numbers from this length on are reduced by products, which are faster than limb by limb. */
 #define PRODUCTS_FROM 56
@@ -287,49 +288,6 @@ add(const paillier_mont *ctx, mp_limb_t *out, const mp_limb_t *a, const mp_limb_
 	settle(ctx, out + size, rest, high);
 }
 
-static void
-select_entry(mp_limb_t *out, const mp_limb_t *table, int size, int index)
-{
-	mpn_sec_tabselect(out, table, size, 16, index);
-}
-
-/* ---- eight residues ---- */
-
-static void
-gather8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *residues)
-{
-	for (int i = 0; i < 8; i++)
-		mpn_copyi(out8 + i * ctx->words, residues[i], ctx->words);
-}
-
-static void
-scatter8(int words, mp_limb_t *const *residues, const mp_limb_t *a8)
-{
-	for (int i = 0; i < 8; i++)
-		mpn_copyi(residues[i], a8 + i * words, words);
-}
-
-static void
-load8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *const *limbs, mp_limb_t *scratch)
-{
-	for (int i = 0; i < 8; i++)
-		load(ctx, out8 + i * ctx->words, limbs[i], scratch);
-}
-
-static void
-mul8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, const mp_limb_t *b8, mp_limb_t *scratch)
-{
-	for (int i = 0; i < 8; i++)
-		mul(ctx, out8 + i * ctx->words, a8 + i * ctx->words, b8 + i * ctx->words, scratch);
-}
-
-static void
-sqr8(const paillier_mont *ctx, mp_limb_t *out8, const mp_limb_t *a8, mp_limb_t *scratch)
-{
-	for (int i = 0; i < 8; i++)
-		sqr(ctx, out8 + i * ctx->words, a8 + i * ctx->words, scratch);
-}
-
 /* The format is none: residues are not stored. */
 const paillier_kernel paillier_kernel_pairs = {
 	.name = "pairs",
@@ -344,10 +302,10 @@ const paillier_kernel paillier_kernel_pairs = {
 	.mul = mul,
 	.sqr = sqr,
 	.add = add,
-	.select = select_entry,
-	.load8 = load8,
-	.gather8 = gather8,
-	.scatter8 = scatter8,
-	.mul8 = mul8,
-	.sqr8 = sqr8,
+	.select = paillier_plain_select,
+	.load8 = paillier_plain_load8,
+	.gather8 = paillier_plain_gather8,
+	.scatter8 = paillier_plain_scatter8,
+	.mul8 = paillier_plain_mul8,
+	.sqr8 = paillier_plain_sqr8,
 };
