@@ -50,28 +50,23 @@ BEGIN
 			FROM %s r WHERE r.read_at < $1 AND r.read_at >= (SELECT s.starts_at FROM metering.setting s)
 			GROUP BY 1, 2
 		), hours AS MATERIALIZED (
-			SELECT h.hour, w.window_start, w.slot, w.place,
+			SELECT h.hour, w.window_start, w.slot, w.place, w.bill_key_id IS NOT NULL AS two_keys,
 				w.window_start < (SELECT g.billed_until FROM metering.progress g) AS sealed
 			FROM (SELECT DISTINCT s.hour FROM staged s) AS h CROSS JOIN LATERAL metering.hour_in_grid(h.hour) AS w
-			WHERE w.bill_key_id IS NULL
+		), late AS (
+			INSERT INTO metering.late_hour (meter_id, hour, readings, sent, taken)
+			SELECT s.meter_id, s.hour, s.readings, s.sent, s.sent & ~COALESCE((
+					SELECT bit_or(p.received) FROM metering.partial p WHERE p.hour = s.hour AND p.meter_id = s.meter_id), 0)
+				& ~CASE WHEN h.sealed THEN COALESCE(
+					(SELECT COALESCE(i.received[h.place], 0) FROM metering.incomplete i
+						WHERE i.meter_id = s.meter_id AND i.window_start = h.window_start),
+					(SELECT -1::bigint FROM metering.bill_window b
+						WHERE b.slot = h.slot AND b.window_start = h.window_start AND b.meter_id = s.meter_id LIMIT 1), 0)
+					ELSE 0 END
+			FROM staged s JOIN hours h ON h.hour = s.hour AND NOT h.two_keys
 		)
-		INSERT INTO metering.late_hour (meter_id, hour, readings, sent, taken)
-		SELECT s.meter_id, s.hour, s.readings, s.sent, s.sent & ~COALESCE((
-				SELECT bit_or(p.received) FROM metering.partial p WHERE p.hour = s.hour AND p.meter_id = s.meter_id), 0)
-			& ~CASE WHEN h.sealed THEN COALESCE(
-				(SELECT COALESCE(i.received[h.place], 0) FROM metering.incomplete i
-					WHERE i.meter_id = s.meter_id AND i.window_start = h.window_start),
-				(SELECT -1::bigint FROM metering.bill_window b
-					WHERE b.slot = h.slot AND b.window_start = h.window_start AND b.meter_id = s.meter_id LIMIT 1), 0)
-				ELSE 0 END
-		FROM staged s JOIN hours h ON h.hour = s.hour
-		$query$, partition) USING sealed_until;
-	EXECUTE format('
-		SELECT COALESCE(sum(h.readings), 0) FROM (
-			SELECT metering.utc_hour(r.read_at) AS hour, count(*) AS readings FROM %s r
-			WHERE r.read_at < $1 AND r.read_at >= (SELECT s.starts_at FROM metering.setting s) GROUP BY 1) AS h
-		CROSS JOIN LATERAL metering.hour_in_grid(h.hour) AS w WHERE w.bill_key_id IS NOT NULL', partition)
-		INTO dropped USING sealed_until;
+		SELECT COALESCE(sum(s.readings), 0) FROM staged s JOIN hours h ON h.hour = s.hour AND h.two_keys
+		$query$, partition) INTO dropped USING sealed_until;
 	IF NOT open THEN
 		-- the last bill window of one key is sealed
 		UPDATE metering.incomplete i SET received = metering.union_minutes(i.received, l.received)
