@@ -37,15 +37,16 @@ typedef enum Channel
 
 static const char *const channel_name[] = {"reading", "register"};
 
-/* The longest interval that can begin so many microseconds behind a full hour, in minutes; 0 if none can. */
+/*
+ * The longest interval that can begin so many microseconds behind a full hour, in minutes; 0
+ * if none can.  Intervals are whole minutes that divide an hour.
+ */
 static int
 fitting_interval(int64 behind)
 {
-	static const int intervals[] = {60, 30, 20, 15, 12, 10, 6, 5, 4, 3, 2, 1};	/* those of metering.setting */
-
-	for (int i = 0; i < (int) lengthof(intervals); i++)
-		if (behind % (intervals[i] * USECS_PER_MINUTE) == 0)
-			return intervals[i];
+	for (int minutes = MINS_PER_HOUR; minutes > 0; minutes--)
+		if (MINS_PER_HOUR % minutes == 0 && behind % (minutes * USECS_PER_MINUTE) == 0)
+			return minutes;
 	return 0;
 }
 
