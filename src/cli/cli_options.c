@@ -169,7 +169,8 @@ typedef struct length
 } length;
 
 static const length intervals[] = {
-	{"1 min", 1}, {"5 min", 5}, {"10 min", 10}, {"15 min", 15}, {"30 min", 30}, {"1 hour", 60}, {NULL, 0}
+	{"1 min", 1}, {"2 min", 2}, {"3 min", 3}, {"4 min", 4}, {"5 min", 5}, {"6 min", 6}, {"10 min", 10}, {"12 min", 12},
+	{"15 min", 15}, {"20 min", 20}, {"30 min", 30}, {"1 hour", 60}, {NULL, 0}
 };
 
 static const length windows[] = {

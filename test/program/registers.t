@@ -45,6 +45,8 @@ compare 7 Australia/Lord_Howe 30 1
 compare 8 Pacific/Chatham 15 4
 compare 9 America/St_Johns 30 24
 compare 11 America/New_York 60 1 local
+compare 12 Asia/Tokyo 20 2 local
+compare 13 Europe/Berlin 12 6
 
 # ---- times ----
 
@@ -242,7 +244,8 @@ usage "no such zone" 'there is no time zone "Europe/Londn" in /usr/share/zoneinf
 for zone in ../../etc/passwd /usr/share/zoneinfo/UTC right/UTC '' Europe tzdata.zi 'a b'; do
 	usage "no zone: $zone" "there is no time zone \"$zone\"" $bill --bill-zone "$zone"
 done
-usage "another interval" "option --interval needs one of '1 min', '5 min', '10 min', '15 min', '30 min', '1 hour'" \
+lengths="'1 min', '2 min', '3 min', '4 min', '5 min', '6 min', '10 min', '12 min', '15 min', '20 min', '30 min', '1 hour'"
+usage "another interval" "option --interval needs one of $lengths" \
 	--time 1 --interval 15
 usage "another window" "option --window needs one of '1 hour', '2 hours', .*, '24 hours'" $bill --window '3 hours'
 usage "a name without a header" 'column "t" is given by name, which needs --header' --time t
